@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The g_autoptr() rules for types of other libraries, all in one place.
+ * Include this after the headers of the libraries whose types you use: a
+ * section exists only when its library's header is there, so that measure/
+ * never needs libvirt and the hook never sees it.
+ */
+#pragma once
+
+#include <glib.h>
+
+#ifdef OPENSSL_EVP_H
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(EVP_MD_CTX, EVP_MD_CTX_free)
+#endif
+
+#ifdef __XML_TREE_H__
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlDoc, xmlFreeDoc)
+typedef xmlChar XmlString;
+static inline void xml_string_free(XmlString *s) { xmlFree(s); }
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(XmlString, xml_string_free)
+#endif
+
+#ifdef __XML_PARSER_H__
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlParserCtxt, xmlFreeParserCtxt)
+#endif
+
+#ifdef LIBVIRT_LIBVIRT_H
+typedef virConnect VirConnection;
+static inline void vir_connection_close(VirConnection *c) { virConnectClose(c); }
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirConnection, vir_connection_close)
+typedef virDomain VirDomainHandle;
+static inline void vir_domain_release(VirDomainHandle *d) { virDomainFree(d); }
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirDomainHandle, vir_domain_release)
+typedef virStream VirStreamHandle;
+static inline void vir_stream_release(VirStreamHandle *s) { virStreamFree(s); }
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirStreamHandle, vir_stream_release)
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A libvirt domain XML, reduced to what a launch measurement and a level depend on. */
+#pragma once
+
+#include "measure/launch.h"
+#include "xml/attestation.h"
+
+#define XML_MAX_SIZE (8u * 1024 * 1024)
+
+typedef enum {
+    XML_LOADER_NONE,       /* no <loader>, no firmware= : the machine's BIOS */
+    XML_LOADER_UNRESOLVED, /* <os firmware='efi'> without a path yet */
+    XML_LOADER_ROM,
+    XML_LOADER_PFLASH,
+} XmlLoaderType;
+
+typedef enum {
+    XML_LAUNCH_NONE,
+    XML_LAUNCH_SEV,
+    XML_LAUNCH_SNP,
+    XML_LAUNCH_OTHER, /* s390-pv, tdx, …: a TEE that is not ours to measure */
+} XmlLaunchType;
+
+typedef enum {
+    XML_CPU_DEFAULT, /* no <cpu>, or one without a model: QEMU's default, qemu64 */
+    XML_CPU_CUSTOM,
+    XML_CPU_HOST_MODEL,       /* resolved to XML_CPU_CUSTOM in the hook's `start` XML */
+    XML_CPU_HOST_PASSTHROUGH, /* also mode='maximum' */
+} XmlCpuMode;
+
+typedef struct {
+    gchar *source, *target, *serial, *format, *device, *type;
+    gboolean readonly;
+} XmlDisk;
+
+/**
+ * XmlDomain:
+ *
+ * Strings are %NULL where the XML has nothing. Sizes: @id_block 96 bytes, @id_auth 4096, @host_data 32,
+ * @guest_visible_workarounds 16; %NULL or exactly that long.
+ */
+typedef struct {
+    gchar *name, *uuid; /* uuid: lower case, 36 characters */
+    gchar *type;        /* "kvm", "qemu", "test" */
+    gchar *arch, *machine, *emulator;
+    XmlLoaderType loader_type;
+    gchar *loader, *loader_format; /* format: NULL, "raw", "qcow2" */
+    gboolean loader_stateless;
+    gchar *nvram;
+    gchar *kernel, *initrd, *cmdline, *shim, *dtb;
+    guint vcpus_max;
+    guint vcpus_boot; /* the enabled ones, hot-pluggable or not: as many VMSAs */
+    XmlCpuMode cpu_mode;
+    gchar *cpu_model;
+    XmlLaunchType launch_type;
+    gchar *launch_type_name;
+    gboolean kernel_hashes;
+    gboolean author_key, vcek_disabled;
+    gboolean has_policy;
+    guint64 policy;
+    gchar *policy_text; /* as written */
+    gint cbitpos, reduced_phys_bits; /* -1: not given */
+    gchar *dh_cert, *session;        /* base64 text, SEV and SEV-ES */
+    GBytes *guest_visible_workarounds, *id_block, *id_auth, *host_data;
+    GPtrArray *unknown_launch;       /* names of launchSecurity children and attributes that we do not know */
+    gboolean has_qemu_commandline, has_qemu_override;
+    GPtrArray *qemu_args;            /* texts of <qemu:arg value=…> */
+    GPtrArray *disks;                /* XmlDisk */
+    XmlAttestation *attestation;     /* our metadata element, or NULL */
+    GPtrArray *warnings;             /* such as "policy '196608' is read as hexadecimal 0x196608" */
+} XmlDomain;
+
+/**
+ * xml_domain_parse:
+ * @text: domain XML, at most %XML_MAX_SIZE bytes; hostile
+ * @size: bytes, or -1 when zero-terminated
+ *
+ * No DTD, no entities beyond the predefined ones, no network. Errors: %ATTEST_ERROR_UNREADABLE with line and cause.
+ */
+XmlDomain *xml_domain_parse(const char *text, gssize size, GError **error);
+void xml_domain_free(XmlDomain *domain);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(XmlDomain, xml_domain_free)
+
+/* sev, sev-es (policy bit 2) or sev-snp; FALSE when the domain has none of them. */
+gboolean xml_domain_platform(const XmlDomain *domain, MeasurePlatform *out);
+
+/**
+ * XmlLaunchOptions:
+ * @cpus: (nullable) (element-type MeasureCpu): CPU types to predict for when the XML leaves the choice to
+ *   the host (host-model, host-passthrough); given by the user or by the configuration
+ * @on_launch_host: this is the machine that launches: host-passthrough means this processor's signature
+ * @guest_features: overrides the platform's default unless 0
+ * @fpu: for SEV-ES
+ */
+typedef struct {
+    GPtrArray *cpus;
+    gboolean on_launch_host;
+    guint64 guest_features;
+    MeasureFpu fpu;
+} XmlLaunchOptions;
+
+/**
+ * xml_domain_to_launch:
+ *
+ * Errors: %ATTEST_ERROR_UNREADABLE, with what to do, for everything that cannot be predicted: no (or another)
+ * launchSecurity, unresolved firmware, pflash with sev-snp, a loader format other than raw, a CPU that is not
+ * known here, shim or dtb, <qemu:commandline> or <qemu:override>, unknown launchSecurity children,
+ * kernelHashes without a kernel, another architecture or machine than x86_64 q35 (pc for plain SEV).
+ */
+MeasureLaunch *xml_domain_to_launch(const XmlDomain *domain, const XmlLaunchOptions *options, GError **error);
