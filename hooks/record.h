@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What happened at every start of a domain: records/UUID.json, documented in hooks/record.schema.json. */
+#pragma once
+
+#include "policy/gate.h"
+
+/**
+ * HookLaunch:
+ * @id: unique per start: time in microseconds and process, as text
+ * @time: RFC 3339, UTC
+ * @state: "decided" (start), "running" (started), "stopped" (stopped or release)
+ * @verdict: policy_verdict_name()
+ * @summary: the decision's summary line
+ * @digest: (nullable): expected measurement of this launch, hexadecimal
+ * @cpu, @vcpus, @platform, @level: of this launch
+ * @changes: (element-type PolicyChange)
+ * @inputs: (element-type PolicyReferenceInput)
+ * @ended: (nullable): RFC 3339; @end_reason: (nullable): as libvirt gives it ("destroyed", "shutdown", "failed", …)
+ */
+typedef struct {
+    gchar *id, *time, *state, *verdict, *summary, *digest, *cpu, *platform, *ended, *end_reason;
+    guint32 signature;
+    guint64 features, policy;
+    guint vcpus, level;
+    GPtrArray *changes, *inputs;
+} HookLaunch;
+void hook_launch_free(HookLaunch *launch);
+
+/**
+ * HookRecord:
+ * @uuid, @name: of the domain
+ * @launches: (element-type HookLaunch): oldest first, at most the configuration's `history`
+ */
+typedef struct {
+    gchar *uuid, *name;
+    GPtrArray *launches;
+} HookRecord;
+void hook_record_free(HookRecord *record);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(HookRecord, hook_record_free)
+
+/* NULL without @error when nothing was ever recorded; a corrupt file is an error and stays where it is. */
+HookRecord *hook_record_read(PolicyStore *store, const char *uuid, GError **error);
+
+/**
+ * hook_record_decision:
+ * Appends one launch, under the record's lock. A corrupt old file is kept beside as UUID.json.corrupt-TIME and
+ * mentioned in the new record's first launch; it is never overwritten.
+ */
+gboolean hook_record_decision(PolicyStore *store, const PolicyDecision *decision, guint history, GError **error);
+
+/* Marks the newest launch as running, or as stopped with @reason. Nothing happens when there is no record. */
+gboolean hook_record_running(PolicyStore *store, const char *uuid, GError **error);
+gboolean hook_record_stopped(PolicyStore *store, const char *uuid, const char *reason, GError **error);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* /etc/virt-attest/virt-attest.conf. */
+#pragma once
+
+#include "measure/launch.h"
+
+typedef enum { POLICY_UNPINNED_OBSERVE, POLICY_UNPINNED_REFUSE } PolicyUnpinned;
+
+/**
+ * PolicyConfig:
+ * @path: the file that was read, or that would be
+ * @exists: it was there; otherwise everything is a default
+ * @unpinned: [gate] unpinned = observe | refuse: what to do with a confidential domain that has no pinned reference
+ * @watchdog: [gate] watchdog, seconds, 1 to 60, default 10: when the hook refuses rather than keep libvirt waiting
+ * @history: [gate] history, launches kept per domain, 1 to 10000, default 100
+ * @allowed_cpus: (element-type MeasureCpu): [measure] allowed-cpus, list of names or signatures; default: the SNP-capable
+ *   models of QEMU and the signatures of real parts
+ * @guest_features: [measure] guest-features, 0 for the platform's default
+ * @sev_es_fpu: [measure] sev-es-fpu = legacy | init2, default legacy
+ * @trusted_firmware: (element-type utf8): [firmware] trusted, list of SHA-256 (64 hex digits) the owner vouches for
+ * @state_directory: [paths] state-directory; default: the system's for root, $XDG_STATE_HOME/virt-attest otherwise
+ */
+typedef struct {
+    gchar *path;
+    gboolean exists;
+    PolicyUnpinned unpinned;
+    guint watchdog;
+    guint history;
+    GPtrArray *allowed_cpus;
+    guint64 guest_features;
+    MeasureFpu sev_es_fpu;
+    GPtrArray *trusted_firmware;
+    gchar *state_directory;
+} PolicyConfig;
+
+/**
+ * policy_config_load:
+ * @path: (nullable): the file; %NULL: $VIRT_ATTEST_CONFIG if set, else for an ordinary user
+ *   $XDG_CONFIG_HOME/virt-attest/virt-attest.conf when it exists, else the system's
+ *
+ * A file that is named explicitly must exist; the default one need not. An unknown group, key or value is
+ * %ATTEST_ERROR_UNREADABLE with the file, the group, the key and the known ones. (libvirt hands its hooks a fixed, tiny
+ * environment, so VIRT_ATTEST_CONFIG cannot reach the hook from a user.)
+ */
+PolicyConfig *policy_config_load(const char *path, GError **error);
+void policy_config_free(PolicyConfig *config);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PolicyConfig, policy_config_free)

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The reference document: what a domain must measure, with every fact that led there. */
+#pragma once
+
+#include "policy/evaluate.h"
+
+#define POLICY_REFERENCE_MAX_SIZE (1024u * 1024)
+
+/**
+ * PolicyReferenceInput:
+ * @role: "firmware", "kernel", "initrd" or "cmdline"
+ * @path: (nullable): of a file
+ * @text: (nullable): of the command line
+ * @size: bytes (of the text without its NUL for a command line)
+ */
+typedef struct {
+    gchar *role, *path, *text;
+    guint64 size;
+    guint8 sha256[MEASURE_SHA256_SIZE];
+} PolicyReferenceInput;
+
+/**
+ * PolicyReference:
+ *
+ * Same JSON shape as `measure --format json`, so one reader serves both; the pinned document adds "format"
+ * ("virt-attest-reference-1"), "domain" {"name","uuid"}, "onMismatch", "created", "tool". Schema: policy/reference.schema.json.
+ * @id_block_sha256, @id_auth_sha256, @host_data: (nullable): hexadecimal; what `define` found in the XML
+ * @verifier: (nullable): measure_verifier_name() of the firmware, and @firmware_version
+ */
+typedef struct {
+    gchar *name, *uuid;
+    MeasurePlatform platform;
+    guint level;
+    XmlOnMismatch on_mismatch;
+    guint64 policy;
+    gboolean kernel_hashes;
+    gchar *vmm_fpu; /* "legacy" or "init2" */
+    gchar *verifier, *firmware_version;
+    gchar *id_block_sha256, *id_auth_sha256, *host_data;
+    GPtrArray *findings;     /* PolicyFinding */
+    GPtrArray *measurements; /* XmlMeasurement */
+    GPtrArray *inputs;       /* PolicyReferenceInput */
+    gchar *created;          /* RFC 3339, UTC */
+    gchar *tool;             /* "virt-attest 0.1.0" */
+} PolicyReference;
+
+/* NULL with @error when @evaluation has no measurement. @created is now. */
+PolicyReference *policy_reference_new(const XmlDomain *domain, const PolicyEvaluation *evaluation, XmlOnMismatch on_mismatch,
+                                      GError **error);
+void policy_reference_free(PolicyReference *reference);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PolicyReference, policy_reference_free)
+
+/* Canonical text: same facts, same bytes. @pinned adds the members that only the pinned document has. */
+gchar *policy_reference_format(const PolicyReference *reference, gboolean pinned);
+/* Strict: unknown members, wrong types, digests of wrong length, another format version are %ATTEST_ERROR_UNREADABLE. */
+PolicyReference *policy_reference_parse(const char *text, gssize size, GError **error);
+/* The metadata element that carries the same facts. */
+XmlAttestation *policy_reference_to_attestation(const PolicyReference *reference);

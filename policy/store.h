@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The state folder: references/UUID.json, records/UUID.json, cache/. Everything
+ * is written to a temporary file, synchronised, renamed, and the folder
+ * synchronised; readers see the old file or the new one, after a crash too.
+ */
+#pragma once
+
+#include "policy/reference.h"
+
+typedef struct PolicyStore PolicyStore;
+
+/**
+ * policy_store_open:
+ * @directory: the state folder
+ * @create: make it (0700) and its subfolders when missing
+ *
+ * Refuses a folder that others can write or that belongs to somebody else (%ATTEST_ERROR_NOT_CONFIGURED).
+ * A missing folder without @create opens as an empty store.
+ */
+PolicyStore *policy_store_open(const char *directory, gboolean create, GError **error);
+void policy_store_free(PolicyStore *store);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PolicyStore, policy_store_free)
+const char *policy_store_directory(const PolicyStore *store);
+
+/**
+ * policy_store_read / policy_store_write / policy_store_remove:
+ * @kind: subfolder: "references", "records" or "cache"
+ * @name: file name; letters, digits, '-', '.' and '_' only, no leading '.'
+ *
+ * read: sets @text to %NULL and returns %TRUE when the file does not exist. @max_size bytes at most; not a symbolic link,
+ * not somebody else's file. write: atomic and durable (durable %FALSE skips the syncs: for the cache).
+ */
+gboolean policy_store_read(PolicyStore *store, const char *kind, const char *name, gsize max_size, gchar **text, gsize *size,
+                           GError **error);
+gboolean policy_store_write(PolicyStore *store, const char *kind, const char *name, const char *text, gsize size,
+                            gboolean durable, GError **error);
+gboolean policy_store_remove(PolicyStore *store, const char *kind, const char *name, GError **error);
+/* Names of the files of a kind, sorted; temporary and lock files left out. */
+GPtrArray *policy_store_list(PolicyStore *store, const char *kind, GError **error);
+/**
+ * policy_store_lock:
+ * Takes an exclusive lock that lives until the returned descriptor is closed; -1 on error. Waits at most @timeout_ms.
+ */
+int policy_store_lock(PolicyStore *store, const char *kind, const char *name, guint timeout_ms, GError **error);
+
+/* The pinned reference of a domain: NULL without @error when there is none. */
+PolicyReference *policy_store_get_reference(PolicyStore *store, const char *uuid, GError **error);
+gboolean policy_store_put_reference(PolicyStore *store, const PolicyReference *reference, GError **error);
+gboolean policy_store_remove_reference(PolicyStore *store, const char *uuid, GError **error);
+
+/* Digest cache in the store, for measure_inputs_open(); entries that are torn, foreign or do not fit are ignored.
+ * Borrowed from @store. */
+const MeasureCache *policy_store_cache(PolicyStore *store);
