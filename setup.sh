@@ -6,7 +6,8 @@
 #
 #   ./setup.sh build           to build
 #   ./setup.sh run             to run virt-attest on a host: libvirt, QEMU, firmware
-#   ./setup.sh test            to build, run and test (everything below)
+#   ./setup.sh example         to build, and to run the examples
+#   ./setup.sh test            to build, run and test (all of them)
 #   ./setup.sh --print GROUP   print the package names of a group, install nothing
 #
 # On Debian 12 libvirt and QEMU come from bookworm-backports and the
@@ -19,11 +20,11 @@ build_packages=(meson ninja-build gcc libc6-dev pkg-config libglib2.0-dev
     python3-docutils)
 run_packages=(libvirt-daemon libvirt-daemon-system libvirt-daemon-driver-qemu
     libvirt-clients qemu-system-x86 qemu-utils ovmf ovmf-amdsev)
-# The generic guest kernel of the examples and boot tests, the peers that
-# tests compare with, and the tools that tests are written with.
-test_packages=(clang-14 libclang-rt-14-dev python3 openssl libxml2-utils xz-utils
-    util-linux iproute2 procps virtinst libvirt-daemon-driver-storage cpio busybox-static
-    linux-image-cloud-amd64)
+# A real guest kernel with its initrd, and what the private libvirtd of the
+# examples and tests is started with.
+example_packages=(linux-image-cloud-amd64 initramfs-tools util-linux procps python3)
+# What tests compare with and are written with.
+test_packages=(clang-14 libclang-rt-14-dev openssl libxml2-utils virtinst binutils)
 
 # What must come from another suite on Debian 12. The libraries are the ones
 # that those packages were built against.
@@ -114,8 +115,9 @@ main() {
     case $group in
         build) packages=("${build_packages[@]}") ;;
         run) packages=("${run_packages[@]}") ;;
-        test) packages=("${build_packages[@]}" "${run_packages[@]}" "${test_packages[@]}") ;;
-        *) printf 'usage: %s [--print] build|run|test\n' "$0" >&2; exit 2 ;;
+        example) packages=("${build_packages[@]}" "${run_packages[@]}" "${example_packages[@]}") ;;
+        test) packages=("${build_packages[@]}" "${run_packages[@]}" "${example_packages[@]}" "${test_packages[@]}") ;;
+        *) printf 'usage: %s [--print] build|run|example|test\n' "$0" >&2; exit 2 ;;
     esac
     if [ $print = 1 ]; then printf '%s\n' "${packages[@]}"; return; fi
     command -v apt-get >/dev/null || die "this script knows Debian and Ubuntu; elsewhere install what '$0 --print $group' lists"
