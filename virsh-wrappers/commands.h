@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The one table of commands. --help, the manual pages, the completion and the
+ * dispatcher all read it, so none of them can forget an option.
+ */
+#pragma once
+
+#include "virsh-wrappers/context.h"
+
+/* What every command understands, before or behind its name. */
+extern const CmdOption cmd_global_options[];
+/* In the order in which people read about them; the last row has no name. */
+extern const CmdCommand cmd_commands[];
+
+const CmdCommand *cmd_command_find(const char *name);
+/* The tables that are valid behind @command's name, for cmd_arguments_parse(): NULL-terminated. */
+void cmd_command_tables(const CmdCommand *command, const CmdOption *tables[3]);
+
+int cmd_measure(CmdContext *context, GError **error);
+int cmd_level(CmdContext *context, GError **error);
+int cmd_define(CmdContext *context, GError **error);
+int cmd_start(CmdContext *context, GError **error);
+int cmd_console(CmdContext *context, GError **error);
+int cmd_destroy(CmdContext *context, GError **error);
+int cmd_undefine(CmdContext *context, GError **error);
+int cmd_list(CmdContext *context, GError **error);
+int cmd_show(CmdContext *context, GError **error);
+int cmd_check(CmdContext *context, GError **error);
+int cmd_host_check(CmdContext *context, GError **error);
+int cmd_firmware_check(CmdContext *context, GError **error);

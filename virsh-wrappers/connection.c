@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "virsh-wrappers/connection.h"
+
+#include <string.h>
+
+#include "measure/error.h"
+
+static void ignore_error(void *user_data, virErrorPtr error) {
+}
+
+void cmd_libvirt_silence(void) {
+    virSetErrorFunc(NULL, ignore_error);
+}
+
+gboolean cmd_libvirt_error(GError **error, const char *what, ...) {
+    va_list args;
+    va_start(args, what);
+    g_autofree gchar *context = g_strdup_vprintf(what, args);
+    va_end(args);
+    const char *message = virGetLastErrorMessage();
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT, "%s: %s", context, message);
+    return FALSE;
+}
+
+static const char *environment_uri(void) {
+    static const char *const names[] = {"VIRSH_DEFAULT_CONNECT_URI", "LIBVIRT_DEFAULT_URI", NULL};
+    for (const char *const *name = names; *name; name++) {
+        const char *value = g_getenv(*name);
+        if (value && *value) {
+            return value;
+        }
+    }
+    return NULL;
+}
+
+/* What usually helps, from the kind of failure. */
+static const char *connection_hint(void) {
+    const virError *last = virGetLastError();
+    const char *text = last && last->message ? last->message : "";
+    if (last && (last->code == VIR_ERR_AUTH_CANCELLED || last->code == VIR_ERR_AUTH_FAILED || last->code == VIR_ERR_AUTH_UNAVAILABLE)) {
+        return "run it as root, as a member of the group 'libvirt', or name another libvirt with --connect";
+    }
+    if (strstr(text, "Permission denied")) {
+        return "run it as root, as a member of the group 'libvirt', or name another libvirt with --connect";
+    }
+    if (strstr(text, "No such file") || strstr(text, "Connection refused")) {
+        return "is libvirt running? try 'systemctl start libvirtd.socket' (or virtqemud.socket)";
+    }
+    return "name the libvirt to use with --connect, such as qemu:///system";
+}
+
+VirConnection *cmd_connect(const CmdContext *context, GError **error) {
+    cmd_libvirt_silence();
+    const char *uri = cmd_context_get(context, "connect");
+    if (!uri) {
+        uri = environment_uri();
+    }
+    unsigned int flags = cmd_context_has(context, "readonly") ? VIR_CONNECT_RO : 0;
+    VirConnection *connection = virConnectOpenAuth(uri, virConnectAuthPtrDefault, flags);
+    if (!connection) {
+        const char *hint = connection_hint();
+        cmd_libvirt_error(error, "cannot connect to %s", uri ? uri : "libvirt");
+        if (error) {
+            g_autofree gchar *text = g_strdup_printf("%s\n%s", (*error)->message, hint);
+            g_free((*error)->message);
+            (*error)->message = g_steal_pointer(&text);
+        }
+    }
+    return connection;
+}
+
+gboolean cmd_require_local(virConnectPtr connection, GError **error) {
+    g_autoptr(VirString) text = virConnectGetURI(connection);
+    if (!text) {
+        return cmd_libvirt_error(error, "cannot tell which libvirt this is");
+    }
+    g_autoptr(GUri) uri = g_uri_parse(text, G_URI_FLAGS_PARSE_RELAXED, NULL);
+    const char *host = uri ? g_uri_get_host(uri) : NULL;
+    if (host && *host && !g_str_equal(host, "localhost")) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
+                    "'%s' is another machine, and measuring reads firmware and kernel where the domain starts: run virt-attest there",
+                    text);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+const char *cmd_domain_word(const CmdContext *context) {
+    const char *named = cmd_context_get(context, "domain");
+    return named ? named : cmd_context_word(context, 0);
+}
+
+gboolean cmd_domain_lookup_name(virConnectPtr connection, const char *name, VirDomainHandle **out, GError **error) {
+    *out = virDomainLookupByName(connection, name);
+    if (!*out && virGetLastErrorCode() != VIR_ERR_NO_DOMAIN) {
+        return cmd_libvirt_error(error, "cannot look for domain '%s'", name);
+    }
+    return TRUE;
+}
+
+VirDomainHandle *cmd_domain_lookup(virConnectPtr connection, const char *word, GError **error) {
+    guint64 id;
+    VirDomainHandle *domain = NULL;
+    if (g_ascii_string_to_unsigned(word, 10, 0, G_MAXINT, &id, NULL)) {
+        domain = virDomainLookupByID(connection, (int)id);
+    }
+    if (!domain && strlen(word) == VIR_UUID_STRING_BUFLEN - 1) {
+        domain = virDomainLookupByUUIDString(connection, word);
+    }
+    if (!domain) {
+        domain = virDomainLookupByName(connection, word);
+    }
+    if (!domain) {
+        cmd_libvirt_error(error, "cannot find domain '%s'", word);
+        if (virGetLastErrorCode() == VIR_ERR_NO_DOMAIN) {
+            g_clear_error(error);
+            g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
+                        "there is no domain '%s': 'virt-attest list --all' shows the domains of this libvirt", word);
+        }
+    }
+    return domain;
+}
+
+gchar *cmd_domain_xml(virDomainPtr domain, GError **error) {
+    unsigned int flags = virDomainIsPersistent(domain) == 1 ? VIR_DOMAIN_XML_INACTIVE : 0;
+    /* Secrets are part of what is defined again, but a connection for reading only does not get them. */
+    g_autoptr(VirString) xml = virDomainGetXMLDesc(domain, flags | VIR_DOMAIN_XML_SECURE);
+    if (!xml) {
+        xml = virDomainGetXMLDesc(domain, flags);
+    }
+    if (!xml) {
+        cmd_libvirt_error(error, "cannot read the XML of domain '%s'", virDomainGetName(domain));
+        return NULL;
+    }
+    return g_strdup(xml);
+}
+
+gboolean cmd_domain_uuid(virDomainPtr domain, gchar **out, GError **error) {
+    char text[VIR_UUID_STRING_BUFLEN];
+    if (virDomainGetUUIDString(domain, text) < 0) {
+        return cmd_libvirt_error(error, "cannot read the UUID of domain '%s'", virDomainGetName(domain));
+    }
+    *out = g_strdup(text);
+    return TRUE;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* libvirt: connections, domains, and its errors as ours. */
+#pragma once
+
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+#include <stdlib.h>
+
+#include "virsh-wrappers/context.h"
+
+/* The g_autoptr() rules for libvirt's handles: only the commands link libvirt. */
+typedef virConnect VirConnection;
+static inline void vir_connection_close(VirConnection *c) { virConnectClose(c); }
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirConnection, vir_connection_close)
+typedef virDomain VirDomainHandle;
+static inline void vir_domain_release(VirDomainHandle *d) { virDomainFree(d); }
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirDomainHandle, vir_domain_release)
+typedef virNetwork VirNetworkHandle;
+static inline void vir_network_release(VirNetworkHandle *n) { virNetworkFree(n); }
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirNetworkHandle, vir_network_release)
+typedef virStorageVol VirVolumeHandle;
+static inline void vir_volume_release(VirVolumeHandle *v) { virStorageVolFree(v); }
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirVolumeHandle, vir_volume_release)
+
+/* What libvirt hands out with malloc(). */
+typedef char VirString;
+static inline void vir_string_free(VirString *s) { free(s); }
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirString, vir_string_free)
+
+/**
+ * cmd_libvirt_error:
+ * @what: what was tried: "cannot start domain 'x'"
+ *
+ * Sets %ATTEST_ERROR_LIBVIRT with @what and libvirt's last message; always returns %FALSE.
+ */
+gboolean cmd_libvirt_error(GError **error, const char *what, ...) G_GNUC_PRINTF(2, 3);
+
+/* Opens what --connect, LIBVIRT_DEFAULT_URI or VIRSH_DEFAULT_CONNECT_URI name; libvirt's default otherwise. */
+VirConnection *cmd_connect(const CmdContext *context, GError **error);
+/* Silences libvirt's own output on standard error; every error reaches the user through ours. */
+void cmd_libvirt_silence(void);
+
+/**
+ * cmd_require_local:
+ * Measurements read this machine's files: %ATTEST_ERROR_USAGE when @connection goes to another one.
+ */
+gboolean cmd_require_local(virConnectPtr connection, GError **error);
+
+/* The domain of --domain or of the first word. */
+const char *cmd_domain_word(const CmdContext *context);
+/* By id, UUID or name, tried in virsh's order. */
+VirDomainHandle *cmd_domain_lookup(virConnectPtr connection, const char *word, GError **error);
+/* Like cmd_domain_lookup(), but a domain that does not exist is NULL without @error. */
+gboolean cmd_domain_lookup_name(virConnectPtr connection, const char *name, VirDomainHandle **out, GError **error);
+
+/* The persistent definition with its secrets (read-only connections: without), or the live one of a transient domain. */
+gchar *cmd_domain_xml(virDomainPtr domain, GError **error);
+gboolean cmd_domain_uuid(virDomainPtr domain, gchar **out, GError **error);
