@@ -6,13 +6,26 @@
 
 #define XML_ATTESTATION_URI "urn:virt-attest:domain:1"
 #define XML_ATTESTATION_PREFIX "attest"
+#define XML_ATTESTATION_MAX_MEASUREMENTS 4096
 
+/**
+ * XmlMeasurement:
+ * @platform: what was measured for
+ * @cpu: (nullable): label: model name, or signature; %NULL for plain SEV, which has none
+ * @signature: CPUID Fn0000_0001_EAX of the virtual CPU; written unless @cpu is %NULL
+ * @features: VMSA SEV_FEATURES; written unless @cpu is %NULL
+ * @vcpus: number of VMSAs, 0 when the element has none
+ * @has_fpu: @fpu is given (SEV-ES)
+ * @digest: expected launch digest
+ */
 typedef struct {
     MeasurePlatform platform;
-    gchar *cpu; /* label: model name, or signature */
+    gchar *cpu;
     guint32 signature;
     guint64 features;
-    guint vcpus; /* 0 when the element has none */
+    guint vcpus;
+    gboolean has_fpu;
+    MeasureFpu fpu;
     MeasureDigest digest;
 } XmlMeasurement;
 
@@ -48,9 +61,17 @@ void xml_measurement_free(XmlMeasurement *measurement);
 XmlInput *xml_input_new(const char *role, guint64 size, const guint8 *sha256);
 void xml_input_free(XmlInput *input);
 
-/* The element alone, with its namespace declaration: what virDomainSetMetadata() takes. */
+/*
+ * The element alone, with its namespace declaration: what virDomainSetMetadata() takes. The same contents give
+ * the same bytes. A character that XML cannot carry becomes U+FFFD.
+ */
 gchar *xml_attestation_format(const XmlAttestation *attestation);
-/* Reads the element back (text of the element alone, as virDomainGetMetadata() returns it). */
+/*
+ * Reads the element back (text of the element alone, as virDomainGetMetadata() returns it). The namespace counts, not
+ * the prefix. Strict, %ATTEST_ERROR_UNREADABLE: unknown elements and attributes ("written by a newer version"), numbers
+ * out of range, a digest that does not fit the platform, two inputs of one role, two measurements of one kind, more
+ * than %XML_ATTESTATION_MAX_MEASUREMENTS. An absent onMismatch means refuse.
+ */
 XmlAttestation *xml_attestation_parse(const char *text, gssize size, GError **error);
 
 /**
@@ -58,6 +79,10 @@ XmlAttestation *xml_attestation_parse(const char *text, gssize size, GError **er
  * @domain_xml: a domain XML
  * @attestation: (nullable): the element to put there, replacing ours whatever its prefix; %NULL removes it
  *
- * Returns: (transfer full): the document with everything else kept, other metadata included.
+ * Everything else is kept, other metadata, comments and CDATA included. <metadata> is made where there is none;
+ * an emptied one stays. The element that is replaced is not read, so a damaged one can be replaced or removed.
+ *
+ * Returns: (transfer full): the document, in UTF-8; %ATTEST_ERROR_UNREADABLE when @domain_xml is no domain XML.
  */
-gchar *xml_document_set_attestation(const char *domain_xml, gssize size, const XmlAttestation *attestation, GError **error);
+gchar *xml_document_set_attestation(const char *domain_xml, gssize size, const XmlAttestation *attestation,
+                                    GError **error);

@@ -6,21 +6,36 @@
 
 /**
  * XmlCompose:
+ * @name: 1 to 240 bytes, neither '/' nor control characters
+ * @uuid: (nullable): 36 characters; %NULL leaves the choice to libvirt
+ * @domain_type: "kvm"; "qemu" for tests without KVM
+ * @machine: "q35" or a version of it; "pc" for level 0 and plain SEV only
+ * @emulator: (nullable): path; %NULL: libvirt's choice
  * @memory_mib: MiB
+ * @vcpus: 1 to %MEASURE_MAX_VCPUS, all of them there from the start
+ * @cpu: model name, "host-model" or "host-passthrough"; above level 0 a model must be in the catalogue
+ * @level: 0 to 4; 4 composes what 3 does
+ * @snp: sev-snp, else SEV or SEV-ES as @policy has it; unused at level 0
+ * @policy: guest policy, with the debug bit refused: bit 19 of SNP set, bit 0 of SEV clear
  * @cbitpos, @reduced_phys_bits: from domcapabilities, -1 to leave them to libvirt; never constants
- * @disks: (element-type utf8): "PATH[,format=qcow2][,serial=S][,readonly=on]"
+ * @firmware: path of a rom image; needed above level 0
+ * @kernel, @initrd, @cmdline: (nullable): direct boot, the kernel needed at level 3; @cmdline at most 2047 bytes, which
+ *   is as much as a kernel reads
+ * @disks: (element-type utf8): "PATH[,format=raw|qcow2][,serial=S][,readonly=on|off]"; a comma in the path is written
+ *   twice. The format is qcow2 for a path that ends in .qcow2, else raw: never what the file says. The serial is diskN,
+ *   counted from 0, by which the guest finds it. A path below /dev is a block device.
  * @networks: (element-type utf8): names of libvirt networks
  * @console: give the domain a serial console
  */
 typedef struct {
     gchar *name, *uuid;
-    gchar *domain_type; /* "kvm" */
-    gchar *machine;     /* "q35" */
-    gchar *emulator;    /* NULL: libvirt's choice */
+    gchar *domain_type;
+    gchar *machine;
+    gchar *emulator;
     guint memory_mib, vcpus;
-    gchar *cpu; /* model name, "host-model" or "host-passthrough" */
+    gchar *cpu;
     guint level;
-    gboolean snp; /* else SEV/SEV-ES by policy */
+    gboolean snp;
     guint64 policy;
     gint cbitpos, reduced_phys_bits;
     gchar *firmware, *kernel, *initrd, *cmdline;
@@ -28,9 +43,12 @@ typedef struct {
     gboolean console;
 } XmlCompose;
 
+/* "kvm", "q35", 2048 MiB, 1 vCPU, host-model, level 0, SNP with policy 0x30000, everything else not given. */
 XmlCompose *xml_compose_new(void);
 void xml_compose_free(XmlCompose *compose);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(XmlCompose, xml_compose_free)
 
-/* The domain XML, every value escaped. Errors: %ATTEST_ERROR_USAGE for a name, path or combination libvirt would refuse. */
+/*
+ * The domain XML, every value escaped. Errors: %ATTEST_ERROR_USAGE for a name, path or combination libvirt would refuse.
+ */
 gchar *xml_compose_format(const XmlCompose *compose, GError **error);

@@ -37,7 +37,8 @@ typedef struct {
  * XmlDomain:
  *
  * Strings are %NULL where the XML has nothing. Sizes: @id_block 96 bytes, @id_auth 4096, @host_data 32,
- * @guest_visible_workarounds 16; %NULL or exactly that long.
+ * @guest_visible_workarounds 16; %NULL or exactly that long. Paths and the command line are verbatim, blanks included,
+ * as libvirt takes them. An empty element counts as absent, as it does for libvirt.
  */
 typedef struct {
     gchar *name, *uuid; /* uuid: lower case, 36 characters */
@@ -62,10 +63,12 @@ typedef struct {
     gint cbitpos, reduced_phys_bits; /* -1: not given */
     gchar *dh_cert, *session;        /* base64 text, SEV and SEV-ES */
     GBytes *guest_visible_workarounds, *id_block, *id_auth, *host_data;
-    GPtrArray *unknown_launch;       /* names of launchSecurity children and attributes that we do not know */
-    gboolean has_qemu_commandline, has_qemu_override;
+    GPtrArray *unknown_launch;       /* launchSecurity children ("name") and attributes ("@name") that we do not know */
+    GPtrArray *unknown;              /* what else may change the launch and is not known: "<os> child 'x'", "cpu mode 'y'" */
+    gboolean has_qemu_commandline;
+    gboolean has_qemu_override;      /* <qemu:override>, <qemu:capabilities> or another element of that namespace */
     GPtrArray *qemu_args;            /* texts of <qemu:arg value=…> */
-    GPtrArray *disks;                /* XmlDisk */
+    GPtrArray *disks;                /* XmlDisk; source: path, "POOL/VOLUME" or "PROTOCOL:NAME" */
     XmlAttestation *attestation;     /* our metadata element, or NULL */
     GPtrArray *warnings;             /* such as "policy '196608' is read as hexadecimal 0x196608" */
 } XmlDomain;
@@ -75,7 +78,9 @@ typedef struct {
  * @text: domain XML, at most %XML_MAX_SIZE bytes; hostile
  * @size: bytes, or -1 when zero-terminated
  *
- * No DTD, no entities beyond the predefined ones, no network. Errors: %ATTEST_ERROR_UNREADABLE with line and cause.
+ * No DTD, no entities beyond the predefined ones, no network. Errors: %ATTEST_ERROR_UNREADABLE with line and cause,
+ * also for what libvirt would read in a way of its own: an element twice, elements inside a text, attributes with a prefix.
+ * A damaged metadata element of ours is an error too; xml_document_set_attestation() can replace it.
  */
 XmlDomain *xml_domain_parse(const char *text, gssize size, GError **error);
 void xml_domain_free(XmlDomain *domain);
@@ -101,10 +106,16 @@ typedef struct {
 
 /**
  * xml_domain_to_launch:
+ * @domain: a parsed domain
+ * @options: (nullable): %NULL for none of them
+ *
+ * The launch has a kernel, an initrd and a command line whenever the domain has, measured (kernelHashes) or not. Plain
+ * SEV gets no CPU: its measurement has none.
  *
  * Errors: %ATTEST_ERROR_UNREADABLE, with what to do, for everything that cannot be predicted: no (or another)
  * launchSecurity, unresolved firmware, pflash with sev-snp, a loader format other than raw, a CPU that is not
- * known here, shim or dtb, <qemu:commandline> or <qemu:override>, unknown launchSecurity children,
- * kernelHashes without a kernel, another architecture or machine than x86_64 q35 (pc for plain SEV).
+ * known here, shim or dtb, <qemu:commandline> or <qemu:override>, unknown launchSecurity or <os> contents,
+ * kernelHashes without a kernel, an initrd or command line without one, a path that is not absolute, another
+ * architecture or machine than x86_64 q35 (pc for plain SEV), a missing policy, more than %MEASURE_MAX_VCPUS vCPUs.
  */
 MeasureLaunch *xml_domain_to_launch(const XmlDomain *domain, const XmlLaunchOptions *options, GError **error);
