@@ -31,6 +31,7 @@ typedef struct {
  * @has_hash_table_area: the entry 7255371f-… exists *and* its base is not 0
  * @hash_table_base, @hash_table_size: guest address and bytes of the kernel-hash area
  * @has_secret_area, @secret_base, @secret_size: LAUNCH_SECRET area (4c2eb361-…), base not 0
+ * @has_svsm_info, @svsm_launch_offset: SVSM images only (a789a612-…): entry point, bytes from the image's start
  * @has_metadata: SEV metadata found, without which SEV-SNP cannot start
  * @sections: metadata sections in table order
  * @n_sections: number of @sections
@@ -45,6 +46,8 @@ typedef struct {
     guint32 hash_table_base, hash_table_size;
     gboolean has_secret_area;
     guint32 secret_base, secret_size;
+    gboolean has_svsm_info;
+    guint32 svsm_launch_offset;
     gboolean has_metadata;
     MeasureSection sections[MEASURE_FIRMWARE_MAX_SECTIONS];
     guint n_sections;
@@ -60,6 +63,20 @@ typedef struct {
  * %ATTEST_ERROR_UNREADABLE.
  */
 MeasureFirmware *measure_firmware_parse(MeasureBytes file, GError **error);
+
+/* How much of a file's end holds the largest possible table, with room for the metadata behind it. */
+#define MEASURE_FIRMWARE_TAIL_SIZE (128u * 1024)
+
+/**
+ * measure_firmware_parse_tail:
+ * @tail: the last bytes of the file
+ * @file_size: of the whole file, at least @tail.size
+ * @needs_whole: (out): set to %TRUE, and %NULL returned without an error, when the metadata lies before @tail
+ *
+ * As measure_firmware_parse(), for a caller that knows the file's digest already and reads only its end.
+ */
+MeasureFirmware *measure_firmware_parse_tail(MeasureBytes tail, guint64 file_size, gboolean *needs_whole,
+                                             GError **error);
 void measure_firmware_free(MeasureFirmware *firmware);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MeasureFirmware, measure_firmware_free)
 

@@ -96,6 +96,9 @@ typedef struct {
     gboolean cached;
 } MeasureInput;
 
+void measure_input_free(MeasureInput *input);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(MeasureInput, measure_input_free)
+
 /**
  * MeasureCache:
  * @lookup: fill @value for the identity in @input (path, size, device, inode, times set) and return %TRUE, or %FALSE
@@ -121,6 +124,7 @@ typedef struct {
  * @kernel, @initrd: (nullable): digests
  * @cmdline_sha256: SHA-256 of the command line and one NUL (only with a kernel)
  * @has_kernel: a kernel was given
+ * @sev_prefix: (nullable): private: SHA-256 state after the firmware (SEV and SEV-ES only)
  */
 typedef struct {
     MeasureInput *firmware;
@@ -131,6 +135,7 @@ typedef struct {
     MeasureInput *initrd;
     guint8 cmdline_sha256[MEASURE_SHA256_SIZE];
     gboolean has_kernel;
+    gpointer sev_prefix;
 } MeasureInputs;
 
 typedef enum {
@@ -146,11 +151,16 @@ typedef enum {
  * @snp_seed: (nullable) (array fixed-size=48): firmware digest that replaces hashing the firmware's pages
  *   (the "OVMF hash"); the metadata of @launch->firmware is still used
  *
- * Opens and hashes every file of @launch, each with bounded memory (1 MiB buffers; the firmware is read whole),
+ * Opens and hashes every file of @launch, each with bounded memory (256 KiB buffers; the firmware is read whole),
  * in parallel. Regular files only, plus /dev/null for an empty one. A file that changes while it
  * is read is an error. Firmware: at most %MEASURE_FIRMWARE_MAX_SIZE, not empty, for SNP a multiple of 4096 bytes.
+ * Kernel and initrd: below 4 GiB each, which is all that QEMU can hand to a guest.
  *
- * Errors: %ATTEST_ERROR_UNREADABLE with the path and the role ("kernel '/x': No such file or directory").
+ * A file that @cache knows is not read again; of a known firmware only the footer is. Nothing that was written less
+ * than two seconds before is stored, since a later write could leave the same times.
+ *
+ * Errors: %ATTEST_ERROR_UNREADABLE with the path and the role ("kernel '/x': No such file or directory");
+ * %ATTEST_ERROR_USAGE for an initrd or a command line without a kernel.
  */
 MeasureInputs *measure_inputs_open(const MeasureLaunch *launch, const MeasureCache *cache, MeasureOpenFlags flags,
                                    const guint8 *snp_seed, GError **error);
@@ -175,8 +185,8 @@ typedef struct {
  * @out: (out caller-allocates): the expected launch digest
  *
  * SEV-SNP Firmware ABI (56860), section 8.17 (launch digest); SEV API (55766), LAUNCH_MEASURE.
- * Errors: %ATTEST_ERROR_UNREADABLE when the firmware cannot carry this launch (no SEV metadata, no hash area, no
- * reset block for a second vCPU, …), with what to use instead.
+ * Errors: %ATTEST_ERROR_USAGE for an impossible number of vCPUs, %ATTEST_ERROR_UNREADABLE when the firmware cannot carry
+ * this launch (no SEV metadata, no hash area, no reset block for a second vCPU, …), with what to use instead.
  */
 gboolean measure_launch_digest(const MeasureLaunch *launch, const MeasureInputs *inputs, guint32 signature, guint vcpus,
                                MeasureDigest *out, GError **error);

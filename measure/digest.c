@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of the launch digest.
+ *
+ * Before a confidential guest runs its first instruction, the AMD secure processor hashes everything that the
+ * hypervisor puts into it. The result is what a report later calls MEASUREMENT, and what a verifier has to know
+ * beforehand. It can be computed in advance because all that goes in is known: the firmware file, a few pages that
+ * the firmware asks for, a table of hashes, and the registers with which each vCPU begins.
+ *
+ * SEV-SNP: a chain of SHA-384, one link for each 4 KiB page. A link hashes the digest so far, the SHA-384 of the page
+ * (or zeros, for pages whose contents do not count), the page's type and its guest address. The order is QEMU's and
+ * KVM's, and any other order is another digest:
+ *
+ *      all zeros
+ *   -> pages of the firmware file, ascending, ending at 4 GiB
+ *   -> pages that the firmware's SEV metadata ask for, in the order of that table; one of them holds the hashes of
+ *      kernel, initrd and command line when kernel hashes are on
+ *   -> one VMSA page (register state) for each vCPU, the boot processor first, all at the same address
+ *   =  launch digest
+ *
+ * SEV and SEV-ES: one SHA-256 over the firmware file, then the table of kernel hashes, then (SEV-ES) the VMSA pages.
+ *
+ * What makes it cheap: contents of pages are hashed before they are chained, and only the last links, the VMSAs,
+ * depend on the CPU type and the number of vCPUs. So the pages of the firmware are hashed once, in any order, on all
+ * processors (inputs.c); their chain gives one digest, the seed; and every CPU type and vCPU count that a domain may
+ * be started with continues from that same seed with a few dozen links. All processors but the first begin at the
+ * same address with the same registers, so that two VMSA pages are enough however many vCPUs there are.
+ *
+ * SEV-SNP Firmware ABI Specification (56860), section 8.17; Secure Encrypted Virtualization API (55766), LAUNCH_MEASURE.
+ */
+#include <string.h>
+
+#include "measure/error.h"
+#include "measure/hash-table.h"
+#include "measure/pages.h"
+#include "measure/vmsa.h"
+
+static gboolean refuse(const MeasureInputs *inputs, GError **error, const char *format, ...) G_GNUC_PRINTF(3, 4);
+
+static gboolean refuse(const MeasureInputs *inputs, GError **error, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    g_autofree gchar *what = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "firmware '%s' %s", inputs->firmware->path, what);
+    return FALSE;
+}
+
+#define USE_AMDSEV "use the AmdSev build of OVMF (OVMF.amdsev.fd), or switch kernel hashes off"
+
+/* Can the firmware take the table of kernel hashes? The conditions are QEMU's, where it checks them. */
+static gboolean check_hash_area(const MeasureLaunch *launch, const MeasureInputs *inputs, GError **error)
+{
+    const MeasureFirmware *footer = inputs->footer;
+    const MeasureSection *section = measure_firmware_find_section(footer, MEASURE_SECTION_KERNEL_HASHES);
+    gboolean snp = launch->platform == MEASURE_PLATFORM_SNP;
+
+    if (snp && !section)
+        return refuse(inputs, error,
+                      "has no SNP_KERNEL_HASHES section, so that kernel, initrd and command line cannot be "
+                      "measured: " USE_AMDSEV);
+    if (!footer->has_hash_table_area)
+        return refuse(inputs, error,
+                      "has no area for kernel hashes, so that kernel, initrd and command line cannot be "
+                      "measured: " USE_AMDSEV);
+    if (footer->hash_table_size < MEASURE_HASH_TABLE_SIZE)
+        return refuse(inputs, error, "has %u bytes for kernel hashes where %u are needed: " USE_AMDSEV,
+                      footer->hash_table_size, MEASURE_HASH_TABLE_SIZE);
+    if (!snp)
+        return TRUE;
+    if (footer->hash_table_base % MEASURE_PAGE_SIZE + MEASURE_HASH_TABLE_SIZE > MEASURE_PAGE_SIZE)
+        return refuse(inputs, error, "places the kernel hashes (0x%x) across the end of a page: " USE_AMDSEV,
+                      footer->hash_table_base);
+    /* QEMU does not look; but a guest would read its table where nothing was measured. */
+    if (footer->hash_table_base - footer->hash_table_base % MEASURE_PAGE_SIZE != section->gpa)
+        return refuse(inputs, error, "expects the kernel hashes at 0x%x, outside its section at 0x%x: " USE_AMDSEV,
+                      footer->hash_table_base, section->gpa);
+    return TRUE;
+}
+
+/* The page that QEMU builds for the section: zeros around the table. */
+static void hash_table_page_digest(const MeasureInputs *inputs, EVP_MD_CTX *state, guint8 out[MEASURE_SHA384_SIZE])
+{
+    guint8 page[MEASURE_PAGE_SIZE] = { 0 };
+
+    measure_hash_table_fill(page + inputs->footer->hash_table_base % MEASURE_PAGE_SIZE, inputs);
+    measure_hash_buffer(state, page, sizeof page, out);
+}
+
+/* VMSA page of the boot processor, or of every other one. */
+static void fill_vmsa(guint8 page[MEASURE_PAGE_SIZE], const MeasureLaunch *launch, const MeasureInputs *inputs,
+                      guint32 signature, gboolean application_processor)
+{
+    static const MeasureVmsaProfile profiles[] = {
+        [MEASURE_VMM_QEMU] = MEASURE_VMSA_QEMU,
+        [MEASURE_VMM_EC2] = MEASURE_VMSA_EC2,
+        [MEASURE_VMM_GCE] = MEASURE_VMSA_GCE,
+    };
+    MeasureVmsa vmsa = {
+        .profile = profiles[launch->vmm],
+        .fpu = launch->fpu,
+        .application_processor = application_processor,
+        .address = application_processor ? inputs->footer->ap_reset_address : MEASURE_RESET_ADDRESS,
+        .signature = signature,
+        .features = launch->guest_features,
+    };
+
+    measure_vmsa_fill(page, &vmsa);
+}
+
+static void snp_digest(const MeasureLaunch *launch, const MeasureInputs *inputs, guint32 signature, guint vcpus,
+                       gboolean hashes, MeasureDigest *out)
+{
+    g_auto(MeasureChain) chain = { .state = NULL };
+    guint8 page[MEASURE_PAGE_SIZE], contents[MEASURE_SHA384_SIZE], table[MEASURE_SHA384_SIZE];
+
+    measure_chain_init(&chain, inputs->snp_seed);
+    if (hashes)
+        hash_table_page_digest(inputs, chain.state, table);
+    measure_chain_sections(&chain, launch->vmm, inputs->footer, hashes ? table : NULL);
+    for (guint i = 0; i < vcpus; i++) {
+        if (i < 2) {
+            fill_vmsa(page, launch, inputs, signature, i > 0);
+            measure_hash_buffer(chain.state, page, sizeof page, contents);
+        }
+        measure_chain_page(&chain, MEASURE_PAGE_VMSA, MEASURE_VMSA_GPA, contents);
+    }
+    memcpy(out->bytes, chain.digest, sizeof chain.digest);
+    out->size = sizeof chain.digest;
+}
+
+static void sev_digest(const MeasureLaunch *launch, const MeasureInputs *inputs, guint32 signature, guint vcpus,
+                       gboolean hashes, MeasureDigest *out)
+{
+    g_autoptr(EVP_MD_CTX) state = measure_hash_copy(inputs->sev_prefix);
+    guint8 table[MEASURE_HASH_TABLE_SIZE], page[MEASURE_PAGE_SIZE];
+
+    if (hashes) {
+        measure_hash_table_fill(table, inputs);
+        measure_hash_update(state, table, sizeof table);
+    }
+    for (guint i = 0; launch->platform == MEASURE_PLATFORM_SEV_ES && i < vcpus; i++) {
+        if (i < 2)
+            fill_vmsa(page, launch, inputs, signature, i > 0);
+        measure_hash_update(state, page, sizeof page);
+    }
+    memset(out->bytes, 0, sizeof out->bytes);
+    measure_hash_finish(state, out->bytes);
+    out->size = MEASURE_SHA256_SIZE;
+}
+
+gboolean measure_launch_digest(const MeasureLaunch *launch, const MeasureInputs *inputs, guint32 signature, guint vcpus,
+                               MeasureDigest *out, GError **error)
+{
+    gboolean snp = launch->platform == MEASURE_PLATFORM_SNP;
+    gboolean hashes = launch->kernel_hashes && inputs->has_kernel;
+    gboolean with_vmsa = launch->platform != MEASURE_PLATFORM_SEV;
+
+    if (with_vmsa && (vcpus < 1 || vcpus > MEASURE_MAX_VCPUS)) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "%u vCPUs cannot be measured: give 1 to %u", vcpus,
+                    MEASURE_MAX_VCPUS);
+        return FALSE;
+    }
+    if (snp && !inputs->footer->has_metadata)
+        return refuse(inputs, error,
+                      "has no SEV metadata, so that SEV-SNP cannot start it: use a build of OVMF with SEV-SNP support");
+    if (hashes && !check_hash_area(launch, inputs, error))
+        return FALSE;
+    if (with_vmsa && vcpus > 1 && !inputs->footer->has_reset_block)
+        return refuse(inputs, error,
+                      "has no SEV-ES reset block, so that a second vCPU cannot start: use a build of OVMF with SEV-ES "
+                      "support, or one vCPU");
+    if (!snp && !inputs->sev_prefix)
+        return refuse(inputs, error, "was opened for SEV-SNP and cannot be measured for %s",
+                      measure_platform_name(launch->platform));
+
+    if (snp)
+        snp_digest(launch, inputs, signature, vcpus, hashes, out);
+    else
+        sev_digest(launch, inputs, signature, vcpus, hashes, out);
+    return TRUE;
+}
