@@ -89,7 +89,8 @@ def launch(platform, firmware, vcpus=1, cpu='EPYC-Milan', max_vcpus=None, kernel
             raise LaunchFailed(f'no launch within {timeout} s') from None
         documents = [name for name in os.listdir(folder) if name.endswith('.json')]
         if process.returncode != 0 or len(documents) != 1:
-            raise LaunchFailed(f'QEMU ended with {process.returncode}: {said.strip()}')
+            said = '\n'.join(line for line in said.splitlines() if "host doesn't support requested feature" not in line)
+            raise LaunchFailed(f'QEMU ended with {process.returncode}: {said}')
         with open(os.path.join(folder, documents[0]), encoding='utf-8') as document:
             return json.load(document)
     finally:

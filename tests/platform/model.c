@@ -344,7 +344,7 @@ EXPORTED int ioctl(int fd, unsigned long request, ...) {
     }
 }
 
-/* Which bit of a guest's page tables says "encrypted": QEMU compares the one it is given with this processor's CPUID. */
+/* The position of the encryption bit: QEMU compares the one it is given with this processor's CPUID. */
 EXPORTED int platform_model_cbitpos(void);
 EXPORTED int platform_model_cbitpos(void) {
     uint32_t eax = 0x8000001f;
