@@ -147,11 +147,11 @@ static void add_input(xmlNode *root, const XmlInput *input, guint depth)
 }
 
 /* Line breaks and indentation are text nodes of ours, so that the result is the same wherever it stands. */
-static xmlNode *build_element(xmlDoc *document, const XmlAttestation *attestation, guint depth)
+static xmlNode *build_element(xmlDoc *document, const XmlAttestation *attestation, const char *prefix, guint depth)
 {
     xmlNode *root = xmlNewDocNode(document, NULL, (const xmlChar *)"attestation", NULL);
 
-    xmlSetNs(root, xmlNewNs(root, (const xmlChar *)XML_ATTESTATION_URI, (const xmlChar *)XML_ATTESTATION_PREFIX));
+    xmlSetNs(root, xmlNewNs(root, (const xmlChar *)XML_ATTESTATION_URI, (const xmlChar *)prefix));
     set_attribute_printf(root, "level", "%u", attestation->level);
     set_attribute(root, "onMismatch", attestation->on_mismatch == XML_ON_MISMATCH_OBSERVE ? "observe" : "refuse");
     for (guint i = 0; i < attestation->measurements->len; i++) {
@@ -172,7 +172,7 @@ static xmlNode *build_element(xmlDoc *document, const XmlAttestation *attestatio
 gchar *xml_attestation_format(const XmlAttestation *attestation)
 {
     g_autoptr(xmlDoc) document = xmlNewDoc((const xmlChar *)"1.0");
-    xmlNode *root = build_element(document, attestation, 0);
+    xmlNode *root = build_element(document, attestation, NULL, 0);
 
     xmlDocSetRootElement(document, root);
     return xml_node_to_text(root, 0);
@@ -479,13 +479,31 @@ XmlAttestation *xml_attestation_read(xmlNode *element, GError **error)
     return g_steal_pointer(&attestation);
 }
 
+/* The parser's cap on nesting bounds the recursion. */
+static void adopt_namespace(xmlNode *element, xmlNs *namespace)
+{
+    if (element->ns == NULL) {
+        xmlSetNs(element, namespace);
+    }
+    for (xmlNode *child = element->children; child != NULL; child = child->next) {
+        if (child->type == XML_ELEMENT_NODE) {
+            adopt_namespace(child, namespace);
+        }
+    }
+}
+
 XmlAttestation *xml_attestation_parse(const char *text, gssize size, GError **error)
 {
     g_autoptr(xmlDoc) document = xml_document_parse(text, size, error);
     XmlAttestation *attestation = NULL;
 
     if (document != NULL) {
-        attestation = xml_attestation_read(xmlDocGetRootElement(document), error);
+        xmlNode *root = xmlDocGetRootElement(document);
+
+        if (root->ns == NULL) {
+            adopt_namespace(root, xmlNewNs(root, (const xmlChar *)XML_ATTESTATION_URI, NULL));
+        }
+        attestation = xml_attestation_read(root, error);
     }
     if (attestation == NULL) {
         g_prefix_error(error, "attestation metadata, ");
@@ -601,7 +619,8 @@ gchar *xml_document_set_attestation(const char *domain_xml, gssize size, const X
         metadata = add_metadata(domain);
     }
     if (metadata != NULL) {
-        replace_element(metadata, attestation != NULL ? build_element(document, attestation, 2) : NULL);
+        replace_element(metadata,
+                        attestation != NULL ? build_element(document, attestation, XML_ATTESTATION_PREFIX, 2) : NULL);
     }
     /* Node by node: a comment before or after the root stays, and no XML declaration is invented. */
     for (xmlNode *node = document->children; node != NULL; node = node->next) {

@@ -62,13 +62,14 @@ XmlInput *xml_input_new(const char *role, guint64 size, const guint8 *sha256);
 void xml_input_free(XmlInput *input);
 
 /*
- * The element alone, with its namespace declaration: what virDomainSetMetadata() takes. The same contents give
- * the same bytes. A character that XML cannot carry becomes U+FFFD.
+ * The element alone, with its namespace declaration: what virDomainSetMetadata() takes with the key
+ * %XML_ATTESTATION_PREFIX. The declaration is the default one, since libvirt declares the key itself and refuses a text
+ * that has done so already. The same contents give the same bytes. A character that XML cannot carry becomes U+FFFD.
  */
 gchar *xml_attestation_format(const XmlAttestation *attestation);
 /*
- * Reads the element back (text of the element alone, as virDomainGetMetadata() returns it). The namespace counts, not
- * the prefix. Strict, %ATTEST_ERROR_UNREADABLE: unknown elements and attributes ("written by a newer version"), numbers
+ * Reads the element back (text of the element alone). The namespace counts, not the prefix; elements without any are
+ * taken for ours, as virDomainGetMetadata() takes the namespace away. Strict, %ATTEST_ERROR_UNREADABLE: unknown elements and attributes ("written by a newer version"), numbers
  * out of range, a digest that does not fit the platform, two inputs of one role, two measurements of one kind, more
  * than %XML_ATTESTATION_MAX_MEASUREMENTS. An absent onMismatch means refuse.
  */

@@ -49,6 +49,7 @@ void xml_compose_free(XmlCompose *compose);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(XmlCompose, xml_compose_free)
 
 /*
- * The domain XML, every value escaped. Errors: %ATTEST_ERROR_USAGE for a name, path or combination libvirt would refuse.
+ * The domain XML, every value escaped. Errors: %ATTEST_ERROR_USAGE for a name, path or combination that libvirt would
+ * refuse.
  */
 gchar *xml_compose_format(const XmlCompose *compose, GError **error);

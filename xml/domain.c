@@ -165,8 +165,11 @@ static gboolean read_nvram(xmlNode *os, XmlDomain *domain, GError **error)
     xmlNode *nvram = NULL;
     xmlNode *source = NULL;
 
-    if (!xml_find_child(os, "nvram", &nvram, error) || nvram == NULL) {
-        return nvram == NULL && (error == NULL || *error == NULL);
+    if (!xml_find_child(os, "nvram", &nvram, error)) {
+        return FALSE;
+    }
+    if (nvram == NULL) {
+        return TRUE;
     }
     if (!xml_find_child(nvram, "source", &source, error)) {
         return FALSE;
@@ -275,7 +278,7 @@ static gboolean read_vcpus(xmlNode *root, XmlDomain *domain, GError **error)
     }
     boot = max;
     if (current != NULL && !xml_parse_number(current, 10, max, &boot)) {
-        return bad_value(vcpu, "current", current, "a number of vCPUs up to the maximum", error);
+        return bad_value(vcpu, "attribute current of <vcpu>", current, "a number of vCPUs up to the maximum", error);
     }
     domain->vcpus_max = (guint)max;
     domain->vcpus_boot = (guint)boot;
@@ -283,7 +286,7 @@ static gboolean read_vcpus(xmlNode *root, XmlDomain *domain, GError **error)
         return FALSE;
     }
     if (domain->vcpus_boot == 0) {
-        xml_set_error(error, vcpus != NULL ? vcpus : vcpu, "no vCPU is enabled: a domain starts with at least one");
+        xml_set_error(error, vcpus != NULL ? vcpus : vcpu, "no <vcpu> is enabled: a domain starts with at least one");
         return FALSE;
     }
     return TRUE;

@@ -64,7 +64,7 @@ typedef struct {
     gchar *dh_cert, *session;        /* base64 text, SEV and SEV-ES */
     GBytes *guest_visible_workarounds, *id_block, *id_auth, *host_data;
     GPtrArray *unknown_launch;       /* launchSecurity children ("name") and attributes ("@name") that we do not know */
-    GPtrArray *unknown;              /* what else may change the launch and is not known: "<os> child 'x'", "cpu mode 'y'" */
+    GPtrArray *unknown;              /* what else may change the launch: "<os> child 'x'", "cpu mode 'y'" */
     gboolean has_qemu_commandline;
     gboolean has_qemu_override;      /* <qemu:override>, <qemu:capabilities> or another element of that namespace */
     GPtrArray *qemu_args;            /* texts of <qemu:arg value=…> */
@@ -79,7 +79,8 @@ typedef struct {
  * @size: bytes, or -1 when zero-terminated
  *
  * No DTD, no entities beyond the predefined ones, no network. Errors: %ATTEST_ERROR_UNREADABLE with line and cause,
- * also for what libvirt would read in a way of its own: an element twice, elements inside a text, attributes with a prefix.
+ * also for what libvirt would read in a way of its own: an element twice, elements inside a text, attributes with a
+ * prefix.
  * A damaged metadata element of ours is an error too; xml_document_set_attestation() can replace it.
  */
 XmlDomain *xml_domain_parse(const char *text, gssize size, GError **error);
