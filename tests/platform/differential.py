@@ -234,8 +234,10 @@ def measured_from_xml(tool, configuration):
     output, said = run_tool([tool, 'measure', '--format', 'json', path])
     if output is None or output.startswith('exit code'):
         return output, said
-    measurements = json.loads(output)['measurements']
-    return ' '.join(entry['digest'] for entry in measurements), said
+    try:
+        return ' '.join(entry['digest'] for entry in json.loads(output)['measurements']), said
+    except (ValueError, KeyError, TypeError) as error:
+        return f'no document ({error!r})', said
 
 
 def compare(configuration, tool, library):
@@ -262,6 +264,14 @@ def compare(configuration, tool, library):
         check('options', plain, 'virt-attest', *run_tool([tool, 'measure', *configuration.options()]))
         check('domain XML', wanted, 'virt-attest', *measured_from_xml(tool, configuration))
     return found, wanted
+
+
+def compare_safely(configuration, tool, library):
+    """A configuration that cannot be compared is a failure of that one, not the end of the run."""
+    try:
+        return compare(configuration, tool, library)
+    except (launch.LaunchFailed, subprocess.TimeoutExpired, OSError) as error:
+        return [str(error)], None
 
 
 def main():
@@ -291,7 +301,7 @@ def main():
         if given.only is not None:
             print('# ' + configurations[0].xml().replace('\n', '\n# '))
             print(f'# {configurations[0].options()}')
-        results = pool.map(lambda configuration: compare(configuration, given.tool, given.model_library),
+        results = pool.map(lambda configuration: compare_safely(configuration, given.tool, given.model_library),
                            configurations)
         for number, (configuration, (found, wanted)) in enumerate(zip(configurations, results), 1):
             failed += bool(found)
