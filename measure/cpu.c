@@ -190,7 +190,7 @@ MeasureCpu *measure_cpu_from_text(const char *text, GError **error)
     if (g_strv_length(parts) == 3 && number(parts[0], 10, 0xf + 0xff, &family) && number(parts[1], 10, 0xff, &model) &&
         number(parts[2], 10, 0xf, &stepping))
         return measure_cpu_new(NULL, measure_cpu_signature(family, model, stepping));
-    if (parse_signature(text, &signature) && signature != 0)
+    if (parse_signature(text, &signature))
         return measure_cpu_new(NULL, signature);
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
                 "'%s' is no CPU: give a model name (EPYC-Milan), a signature (0xa00f11) or FAMILY.MODEL.STEPPING (25.1.1)",
