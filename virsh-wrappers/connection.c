@@ -2,6 +2,7 @@
 #include "virsh-wrappers/connection.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "measure/error.h"
 
@@ -85,6 +86,39 @@ gboolean cmd_require_local(virConnectPtr connection, GError **error) {
     return TRUE;
 }
 
+/* An ordinary user who talks to the system's daemon means the domains that the system's hook decides about. */
+static gboolean use_system_state(CmdContext *context, virConnectPtr connection, GError **error) {
+    if (geteuid() == 0 || context->store) {
+        return TRUE;
+    }
+    g_autoptr(VirString) uri = virConnectGetURI(connection);
+    if (!uri || !g_str_has_suffix(uri, "/system")) {
+        return TRUE;
+    }
+    if (!cmd_context_get(context, "config") && !g_getenv("VIRT_ATTEST_CONFIG") && g_file_test(CONFIG_FILE, G_FILE_TEST_EXISTS)) {
+        g_clear_pointer(&context->config, policy_config_free);
+        context->config = policy_config_load(CONFIG_FILE, error);
+    }
+    PolicyConfig *config = cmd_context_config(context, error);
+    if (!config) {
+        return FALSE;
+    }
+    g_autofree gchar *own = g_build_filename(g_get_user_state_dir(), "virt-attest", NULL);
+    if (g_str_equal(config->state_directory, own)) {
+        g_free(config->state_directory);
+        config->state_directory = g_strdup(STATE_DIRECTORY);
+    }
+    return TRUE;
+}
+
+PolicyStore *cmd_context_store_for(CmdContext *context, virConnectPtr connection, GError **error) {
+    return use_system_state(context, connection, error) ? cmd_context_store(context, error) : NULL;
+}
+
+PolicyStore *cmd_context_store_writable_for(CmdContext *context, virConnectPtr connection, GError **error) {
+    return use_system_state(context, connection, error) ? cmd_context_store_writable(context, error) : NULL;
+}
+
 const char *cmd_domain_word(const CmdContext *context) {
     const char *named = cmd_context_get(context, "domain");
     return named ? named : cmd_context_word(context, 0);
@@ -133,6 +167,15 @@ gchar *cmd_domain_xml(virDomainPtr domain, GError **error) {
         return NULL;
     }
     return g_strdup(xml);
+}
+
+const char *cmd_domain_state(virDomainPtr domain) {
+    static const char *const words[] = {"no state", "running", "idle", "paused", "in shutdown", "shut off", "crashed", "pmsuspended"};
+    int state = 0;
+    if (virDomainGetState(domain, &state, NULL, 0) < 0 || state < 0 || state >= (int)G_N_ELEMENTS(words)) {
+        return "unknown";
+    }
+    return words[state];
 }
 
 gboolean cmd_domain_uuid(virDomainPtr domain, gchar **out, GError **error) {

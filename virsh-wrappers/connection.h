@@ -46,6 +46,16 @@ void cmd_libvirt_silence(void);
  */
 gboolean cmd_require_local(virConnectPtr connection, GError **error);
 
+/**
+ * cmd_context_store_for:
+ * @connection: the libvirt whose domains are meant
+ *
+ * The state folder that the hook of that libvirt uses: the system's for a system daemon, whoever asks. For reading;
+ * owned by @context. cmd_context_store_writable_for() makes it and proves that it can be written.
+ */
+PolicyStore *cmd_context_store_for(CmdContext *context, virConnectPtr connection, GError **error);
+PolicyStore *cmd_context_store_writable_for(CmdContext *context, virConnectPtr connection, GError **error);
+
 /* The domain of --domain or of the first word. */
 const char *cmd_domain_word(const CmdContext *context);
 /* By id, UUID or name, tried in virsh's order. */
@@ -55,4 +65,6 @@ gboolean cmd_domain_lookup_name(virConnectPtr connection, const char *name, VirD
 
 /* The persistent definition with its secrets (read-only connections: without), or the live one of a transient domain. */
 gchar *cmd_domain_xml(virDomainPtr domain, GError **error);
+/* "running", "shut off", …: virsh's words. */
+const char *cmd_domain_state(virDomainPtr domain);
 gboolean cmd_domain_uuid(virDomainPtr domain, gchar **out, GError **error);

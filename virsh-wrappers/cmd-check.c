@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* check: measures a domain as it is now and names everything that differs from its pinned reference. */
+#include "virsh-wrappers/commands.h"
+
+#include <stdio.h>
+
+#include "measure/error.h"
+#include "virsh-wrappers/subject.h"
+
+static void print_json(const CmdSubject *subject, GPtrArray *changes) {
+    g_autoptr(JsonBuilder) builder = json_builder_new();
+    json_builder_begin_object(builder);
+    cmd_json_string(builder, "name", subject->domain->name);
+    cmd_json_string(builder, "uuid", subject->pinned->uuid);
+    cmd_json_string(builder, "result", changes->len > 0 ? "changed" : "match");
+    cmd_json_integer(builder, "pinnedLevel", subject->pinned->level);
+    cmd_json_integer(builder, "level", subject->evaluation->level);
+    cmd_json_string(builder, "unmeasurable", subject->evaluation->unmeasurable ? subject->evaluation->unmeasurable->message : NULL);
+    cmd_json_changes(builder, "changes", changes);
+    json_builder_end_object(builder);
+    cmd_json_print(builder);
+}
+
+static void print_changes(const CmdContext *context, const CmdSubject *subject, GPtrArray *changes) {
+    if (changes->len == 0) {
+        printf("Domain '%s' matches its pinned reference (level %u)\n", subject->domain->name, subject->pinned->level);
+        return;
+    }
+    if (!cmd_context_quiet(context)) {
+        printf("Domain '%s' differs from its pinned reference of %s:\n", subject->domain->name, subject->pinned->created);
+    }
+    for (guint i = 0; i < changes->len; i++) {
+        const PolicyChange *each = g_ptr_array_index(changes, i);
+        g_autofree gchar *text = cmd_printable(each->text);
+        printf("  %s\n", text);
+    }
+    if (!cmd_context_quiet(context)) {
+        printf("\n");
+        cmd_report_changes(changes, FALSE);
+        printf("If this change is wanted: virt-attest define --accept %s\n", subject->domain->name);
+    }
+}
+
+int cmd_check(CmdContext *context, GError **error) {
+    g_autoptr(VirConnection) connection = cmd_connect(context, error);
+    g_autoptr(VirDomainHandle) domain = connection ? cmd_domain_lookup(connection, cmd_domain_word(context), error) : NULL;
+    g_autoptr(CmdSubject) subject = domain ? cmd_subject_from_domain(context, domain, error) : NULL;
+    if (!subject) {
+        return -1;
+    }
+    const char *name = subject->domain->name;
+    if (!subject->pinned) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
+                    "domain '%s' has no pinned reference to check against: make one with 'virt-attest define %s'", name, name);
+        return -1;
+    }
+    g_autoptr(GPtrArray) changes = policy_compare(subject->pinned, subject->domain, subject->evaluation);
+    if (cmd_context_json(context)) {
+        print_json(subject, changes);
+    } else if (changes->len > 0 || !subject->evaluation->unmeasurable) {
+        print_changes(context, subject, changes);
+    }
+    if (subject->evaluation->unmeasurable) {
+        g_propagate_error(error, g_error_copy(subject->evaluation->unmeasurable));
+        return -1;
+    }
+    return changes->len > 0 ? ATTEST_ERROR_REJECTED : 0;
+}

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * define: gives a domain its expected measurement.
+ *
+ * The source is a file, standard input, options (a new domain) or a domain
+ * that exists. What is sure to fail is found before libvirt is touched; then the domain is
+ * defined, read back as libvirt understood it, measured again, and only that
+ * measurement is pinned. Whatever fails after libvirt was touched is undone.
+ *
+ *   plan:     source XML -> evaluation -> level reached? pin unchanged or --accept?
+ *   carry out: virDomainDefineXML -> XML back -> plan again -> metadata -> pin
+ */
+#include "virsh-wrappers/cmd-define.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "measure/error.h"
+#include "virsh-wrappers/commands.h"
+
+/* What define wants to be true of one domain. */
+typedef struct {
+    CmdContext *context;
+    VirConnection *connection;
+    GPtrArray *cpus;
+    gint level; /* -1: whatever is reached */
+} DefineJob;
+
+static void define_job_clear(DefineJob *job) {
+    g_clear_pointer(&job->connection, vir_connection_close);
+    g_clear_pointer(&job->cpus, g_ptr_array_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DefineJob, define_job_clear)
+
+/* A domain that carries no measurement may still be wanted at level 0 or 1. */
+static gboolean is_measured(const CmdSubject *subject) {
+    return subject->evaluation->measurements->len > 0;
+}
+
+static XmlOnMismatch on_mismatch(const CmdContext *context, const CmdSubject *subject) {
+    const char *option = cmd_context_get(context, "on-mismatch");
+    if (option) {
+        return g_str_equal(option, "observe") ? XML_ON_MISMATCH_OBSERVE : XML_ON_MISMATCH_REFUSE;
+    }
+    if (subject->pinned) {
+        return subject->pinned->on_mismatch;
+    }
+    return subject->domain->attestation ? subject->domain->attestation->on_mismatch : XML_ON_MISMATCH_REFUSE;
+}
+
+static CmdSubject *evaluate(const DefineJob *job, const char *xml, PolicyReference *pinned, GError **error) {
+    return cmd_subject_new(job->context, xml, strlen(xml), pinned, job->cpus, job->connection != NULL,
+                           POLICY_REFERENCE_ASSUMED, error);
+}
+
+static gboolean check_level(const DefineJob *job, const CmdSubject *subject, GError **error) {
+    const PolicyEvaluation *evaluation = subject->evaluation;
+    guint wanted = job->level < 0 ? 2 : (guint)job->level;
+    if (evaluation->level >= wanted || (job->level < 0 && is_measured(subject))) {
+        return TRUE;
+    }
+    if (job->level < 0 && evaluation->unmeasurable) {
+        g_propagate_error(error, g_error_copy(evaluation->unmeasurable));
+        return FALSE;
+    }
+    g_autofree gchar *failing = cmd_failing_findings(evaluation->findings, wanted);
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED, "domain '%s' reaches attestation level %u, not %u; nothing was changed%s",
+                subject->domain->name, evaluation->level, wanted, failing);
+    return FALSE;
+}
+
+static void append_changes(GString *text, GPtrArray *changes) {
+    for (guint i = 0; i < changes->len; i++) {
+        const PolicyChange *change = g_ptr_array_index(changes, i);
+        g_string_append_printf(text, "\n  %s", change->text);
+    }
+}
+
+/* The pin may change only when --accept says so, and never unseen. @announce: print the difference. */
+static gboolean check_pin(const DefineJob *job, const CmdSubject *subject, const PolicyReference *reference, gboolean announce,
+                          GError **error) {
+    const char *name = subject->domain->name;
+    if (!subject->pinned) {
+        return TRUE;
+    }
+    g_autoptr(GPtrArray) changes = NULL;
+    if (reference) {
+        changes = policy_reference_diff(subject->pinned, reference);
+    } else {
+        changes = policy_compare(subject->pinned, subject->domain, subject->evaluation);
+    }
+    if (changes->len == 0) {
+        return TRUE;
+    }
+    g_autoptr(GString) text = g_string_new(NULL);
+    append_changes(text, changes);
+    if (!cmd_context_has(job->context, "accept")) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
+                    "domain '%s' is pinned and differs from its reference; nothing was changed%s\nIf this is wanted, run it again with "
+                    "--accept", name, text->str);
+        return FALSE;
+    }
+    if (announce) {
+        g_autofree gchar *printable = NULL;
+        g_auto(GStrv) lines = g_strsplit(text->str + 1, "\n", -1);
+        printf("Accepting for domain '%s':\n", name);
+        for (gchar **line = lines; *line; line++) {
+            g_free(printable);
+            printable = cmd_printable(*line);
+            printf("%s\n", printable);
+        }
+        printf("\n");
+    }
+    return TRUE;
+}
+
+/* The reference that would be pinned; NULL without @error for a domain that carries no measurement. */
+static gboolean make_reference(const DefineJob *job, const CmdSubject *subject, PolicyReference **out, GError **error) {
+    *out = NULL;
+    if (is_measured(subject)) {
+        *out = policy_reference_new(subject->domain, subject->evaluation, on_mismatch(job->context, subject), error);
+        return *out != NULL;
+    }
+    return TRUE;
+}
+
+static gboolean read_source(const DefineJob *job, const char *word, gchar **xml, GError **error) {
+    gsize size = 0;
+    if (cmd_context_has(job->context, "name")) {
+        *xml = cmd_define_compose(job->context, job->connection, error);
+        return *xml != NULL;
+    }
+    if (!cmd_read_xml(word, xml, &size, error)) {
+        return FALSE;
+    }
+    if (strlen(*xml) != size) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "'%s' is not a domain XML: it has a zero byte", word);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static void print_result(const DefineJob *job, const CmdSubject *subject, const char *what) {
+    const PolicyEvaluation *evaluation = subject->evaluation;
+    if (cmd_context_quiet(job->context)) {
+        return;
+    }
+    printf("Domain '%s' %s\n\n", subject->domain->name, what);
+    g_autofree gchar *level = g_strdup_printf("%u", evaluation->level);
+    cmd_print_field("Platform", cmd_platform_label(subject->domain, evaluation));
+    cmd_print_field("Level", level);
+    printf("\n");
+    if (is_measured(subject)) {
+        cmd_report_measurements(evaluation->measurements, FALSE);
+    }
+    cmd_report_findings(evaluation->findings, TRUE, FALSE);
+}
+
+/* ---- --print-xml ---- */
+
+static int print_xml(const DefineJob *job, const char *xml, GError **error) {
+    g_autoptr(CmdSubject) subject = evaluate(job, xml, NULL, error);
+    if (!subject) {
+        return -1;
+    }
+    cmd_report_warnings(job->context, subject->domain);
+    g_autoptr(PolicyReference) reference = NULL;
+    if (!check_level(job, subject, error) || !make_reference(job, subject, &reference, error)) {
+        return -1;
+    }
+    g_autoptr(XmlAttestation) attestation = reference ? policy_reference_to_attestation(reference) : NULL;
+    g_autofree gchar *annotated = xml_document_set_attestation(xml, (gssize)strlen(xml), attestation, error);
+    if (!annotated) {
+        return -1;
+    }
+    g_strchomp(annotated);
+    printf("%s\n", annotated);
+    return 0;
+}
+
+/* ---- libvirt ---- */
+
+static gboolean set_metadata(virDomainPtr domain, const char *element, GError **error) {
+    unsigned int flags = VIR_DOMAIN_AFFECT_CONFIG | (virDomainIsActive(domain) == 1 ? VIR_DOMAIN_AFFECT_LIVE : 0);
+    if (virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, element, element ? XML_ATTESTATION_PREFIX : NULL,
+                             XML_ATTESTATION_URI, flags) < 0) {
+        return cmd_libvirt_error(error, "cannot write the metadata of domain '%s'", virDomainGetName(domain));
+    }
+    return TRUE;
+}
+
+/* Metadata and pin belong together: when the second cannot be written, the first is put back. */
+static gboolean write_reference(const DefineJob *job, virDomainPtr domain, const CmdSubject *subject,
+                                const PolicyReference *reference, GError **error) {
+    g_autoptr(XmlAttestation) attestation = reference ? policy_reference_to_attestation(reference) : NULL;
+    g_autofree gchar *element = attestation ? xml_attestation_format(attestation) : NULL;
+    g_autofree gchar *former = subject->domain->attestation ? xml_attestation_format(subject->domain->attestation) : NULL;
+    if ((element || former) && !set_metadata(domain, element, error)) {
+        return FALSE;
+    }
+    gboolean done;
+    if (reference) {
+        done = policy_store_put_reference(job->context->store, reference, error);
+    } else {
+        done = !subject->pinned || policy_store_remove_reference(job->context->store, subject->pinned->uuid, error);
+    }
+    if (!done && (element || former)) {
+        set_metadata(domain, former, NULL);
+    }
+    return done;
+}
+
+/* Evaluates a domain as libvirt has it and writes metadata and pin. */
+static gboolean annotate(const DefineJob *job, virDomainPtr domain, const char *what, GError **error) {
+    g_autoptr(PolicyReference) pinned = NULL;
+    g_autofree gchar *xml = cmd_domain_xml(domain, error);
+    if (!xml || !cmd_pinned_reference(job->context, domain, &pinned, error)) {
+        return FALSE;
+    }
+    g_autoptr(CmdSubject) subject = evaluate(job, xml, g_steal_pointer(&pinned), error);
+    if (!subject) {
+        return FALSE;
+    }
+    cmd_report_warnings(job->context, subject->domain);
+    g_autoptr(PolicyReference) reference = NULL;
+    if (!check_level(job, subject, error) || !make_reference(job, subject, &reference, error) ||
+        !check_pin(job, subject, reference, TRUE, error) || !write_reference(job, domain, subject, reference, error)) {
+        return FALSE;
+    }
+    print_result(job, subject, what);
+    return TRUE;
+}
+
+/* Finds the domain that a new XML would replace, by its UUID or name; refuses what libvirt would refuse, in clearer words. */
+static gboolean find_former(const DefineJob *job, const XmlDomain *wanted, VirDomainHandle **out, GError **error) {
+    g_autoptr(VirDomainHandle) former = NULL;
+    g_autofree gchar *uuid = NULL;
+    if (!wanted->name) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "the domain XML has no name");
+        return FALSE;
+    }
+    if (!cmd_domain_lookup_name(job->connection, wanted->name, &former, error)) {
+        return FALSE;
+    }
+    if (!former) {
+        return TRUE;
+    }
+    if (!cmd_domain_uuid(former, &uuid, error)) {
+        return FALSE;
+    }
+    if (g_strcmp0(uuid, wanted->uuid) != 0) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
+                    "domain '%s' exists already, with the UUID %s; to replace it put <uuid>%s</uuid> into the XML, to annotate it as it "
+                    "is run 'virt-attest define %s'", wanted->name, uuid, uuid, wanted->name);
+        return FALSE;
+    }
+    *out = g_steal_pointer(&former);
+    return TRUE;
+}
+
+/* Before libvirt is touched: would it succeed? Not to be known yet where libvirt chooses the firmware. */
+static gboolean rehearse(const DefineJob *job, const char *xml, virDomainPtr former, GError **error) {
+    g_autoptr(PolicyReference) pinned = NULL;
+    if (former && !cmd_pinned_reference(job->context, former, &pinned, error)) {
+        return FALSE;
+    }
+    g_autoptr(CmdSubject) subject = evaluate(job, xml, g_steal_pointer(&pinned), error);
+    if (!subject) {
+        return FALSE;
+    }
+    if (subject->domain->loader_type == XML_LOADER_UNRESOLVED) {
+        return TRUE;
+    }
+    g_autoptr(PolicyReference) reference = NULL;
+    return check_level(job, subject, error) && make_reference(job, subject, &reference, error) &&
+           check_pin(job, subject, reference, FALSE, error);
+}
+
+/* The former definition comes back, or nothing stays where nothing was. */
+static void restore(virConnectPtr connection, virDomainPtr domain, const char *former_xml) {
+    if (former_xml) {
+        g_autoptr(VirDomainHandle) restored = virDomainDefineXML(connection, former_xml);
+        if (!restored) {
+            cmd_warn("cannot restore the former definition of domain '%s': %s", virDomainGetName(domain), virGetLastErrorMessage());
+        }
+    } else if (virDomainUndefineFlags(domain, VIR_DOMAIN_UNDEFINE_KEEP_NVRAM) < 0 && virDomainUndefine(domain) < 0) {
+        cmd_warn("cannot undefine domain '%s' again: %s", virDomainGetName(domain), virGetLastErrorMessage());
+    }
+}
+
+static int define_xml(const DefineJob *job, const char *xml, const char *from, GError **error) {
+    g_autoptr(XmlDomain) wanted = xml_domain_parse(xml, -1, error);
+    g_autoptr(VirDomainHandle) former = NULL;
+    g_autofree gchar *former_xml = NULL;
+    if (!wanted || !find_former(job, wanted, &former, error) || !rehearse(job, xml, former, error)) {
+        return -1;
+    }
+    if (former && virDomainIsPersistent(former) == 1 && !(former_xml = cmd_domain_xml(former, error))) {
+        return -1;
+    }
+    g_autoptr(VirDomainHandle) domain = virDomainDefineXML(job->connection, xml);
+    if (!domain) {
+        cmd_libvirt_error(error, "cannot define domain '%s'", wanted->name);
+        return -1;
+    }
+    g_autofree gchar *what = g_strdup_printf("defined from %s", from);
+    if (!annotate(job, domain, what, error)) {
+        restore(job->connection, domain, former_xml);
+        return -1;
+    }
+    return 0;
+}
+
+static int define_existing(const DefineJob *job, const char *word, GError **error) {
+    g_autoptr(VirDomainHandle) domain = cmd_domain_lookup(job->connection, word, error);
+    if (!domain) {
+        return -1;
+    }
+    if (virDomainIsPersistent(domain) != 1) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
+                    "domain '%s' is transient: it has no persistent definition that could carry a reference", word);
+        return -1;
+    }
+    return annotate(job, domain, "annotated and pinned", error) ? 0 : -1;
+}
+
+static void warn_without_hook(const DefineJob *job) {
+    if (!cmd_hook_installed() && !cmd_context_quiet(job->context)) {
+        cmd_warn("the hook '%s' is not installed: nothing compares a start with what is pinned now ('virt-attest host-check')",
+                 CMD_HOOK_FILE);
+    }
+}
+
+static gboolean open_libvirt(DefineJob *job, gboolean writable, GError **error) {
+    job->connection = cmd_connect(job->context, error);
+    if (!job->connection || !cmd_require_local(job->connection, error)) {
+        return FALSE;
+    }
+    return !writable || cmd_context_store_writable_for(job->context, job->connection, error) != NULL;
+}
+
+int cmd_define(CmdContext *context, GError **error) {
+    g_auto(DefineJob) job = {.context = context, .level = -1};
+    const char *word = cmd_domain_word(context);
+    gboolean compose = cmd_context_has(context, "name");
+    gboolean printing = cmd_context_has(context, "print-xml");
+    gboolean from_text = compose || (word && !cmd_context_has(context, "domain") && cmd_word_is_file(word));
+    if (compose == (word != NULL)) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
+                    compose ? "define takes either --name, for a new domain, or '%s', not both"
+                            : "nothing to define: name a domain XML or a domain, or compose one with --name%s", word ? word : "");
+        return -1;
+    }
+    if (!cmd_define_wanted_level(context, &job.level, error) || !cmd_context_cpus(context, &job.cpus, error)) {
+        return -1;
+    }
+    if (cmd_context_has(context, "readonly") && !printing) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "define changes the domain: it cannot work with --readonly");
+        return -1;
+    }
+    if ((!printing || !from_text) && !open_libvirt(&job, !printing, error)) {
+        return -1;
+    }
+    g_autofree gchar *xml = NULL;
+    if (from_text && !read_source(&job, word, &xml, error)) {
+        return -1;
+    }
+    if (printing && !from_text) {
+        g_autoptr(VirDomainHandle) domain = cmd_domain_lookup(job.connection, word, error);
+        xml = domain ? cmd_domain_xml(domain, error) : NULL;
+        return xml ? print_xml(&job, xml, error) : -1;
+    }
+    if (printing) {
+        return print_xml(&job, xml, error);
+    }
+    warn_without_hook(&job);
+    if (!from_text) {
+        return define_existing(&job, word, error);
+    }
+    g_autofree gchar *from = compose ? g_strdup("the options given") : g_str_equal(word, "-") ? g_strdup("standard input")
+                                                                                                 : g_strdup_printf("'%s'", word);
+    return define_xml(&job, xml, from, error);
+}
