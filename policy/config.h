@@ -15,6 +15,7 @@ typedef enum { POLICY_UNPINNED_OBSERVE, POLICY_UNPINNED_REFUSE } PolicyUnpinned;
  * @history: [gate] history, launches kept per domain, 1 to 10000, default 100
  * @allowed_cpus: (element-type MeasureCpu): [measure] allowed-cpus, list of names or signatures; default: the SNP-capable
  *   models of QEMU and the signatures of real parts
+ * @default_cpus: @allowed_cpus is the default list; policy_config_cpus() adds the older models for SEV and SEV-ES then
  * @guest_features: [measure] guest-features, 0 for the platform's default
  * @sev_es_fpu: [measure] sev-es-fpu = legacy | init2, default legacy
  * @trusted_firmware: (element-type utf8): [firmware] trusted, list of SHA-256 (64 hex digits) the owner vouches for
@@ -27,6 +28,7 @@ typedef struct {
     guint watchdog;
     guint history;
     GPtrArray *allowed_cpus;
+    gboolean default_cpus;
     guint64 guest_features;
     MeasureFpu sev_es_fpu;
     GPtrArray *trusted_firmware;
@@ -43,5 +45,12 @@ typedef struct {
  * environment, so VIRT_ATTEST_CONFIG cannot reach the hook from a user.)
  */
 PolicyConfig *policy_config_load(const char *path, GError **error);
+/**
+ * policy_config_cpus:
+ *
+ * Returns: (transfer full) (element-type MeasureCpu): the CPU types allowed on @platform: @allowed_cpus, and EPYC and
+ * EPYC-Rome too for SEV and SEV-ES unless the configuration has a list of its own.
+ */
+GPtrArray *policy_config_cpus(const PolicyConfig *config, MeasurePlatform platform);
 void policy_config_free(PolicyConfig *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PolicyConfig, policy_config_free)

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What differs between two references. A start is compared by making a
+ * reference of it first, so that the hook, `check` and `define --accept` use
+ * the same words for the same change.
+ */
+#include <string.h>
+
+#include "policy/gate.h"
+#include "policy/reference-private.h"
+#include "policy/text.h"
+
+void policy_change_free(PolicyChange *change)
+{
+    if (!change)
+        return;
+    g_free(change->what);
+    g_free(change->pinned);
+    g_free(change->found);
+    g_free(change->text);
+    g_free(change);
+}
+
+static void add(GPtrArray *changes, const char *what, const char *pinned, const char *found, const char *format, ...)
+    G_GNUC_PRINTF(5, 6);
+
+static void add(GPtrArray *changes, const char *what, const char *pinned, const char *found, const char *format, ...)
+{
+    PolicyChange *change = g_new0(PolicyChange, 1);
+    g_autofree gchar *text = NULL;
+    va_list args;
+
+    va_start(args, format);
+    text = g_strdup_vprintf(format, args);
+    va_end(args);
+    change->what = g_strdup(what);
+    change->pinned = g_strdup(pinned ? pinned : "");
+    change->found = g_strdup(found ? found : "");
+    change->text = policy_one_line(text, 1024);
+    g_ptr_array_add(changes, change);
+}
+
+/* "WHAT was A, is B", either of them possibly absent; @label: how people call it. */
+static void compare_text(GPtrArray *changes, const char *what, const char *label, const char *pinned, const char *found)
+{
+    g_autofree gchar *was = pinned ? policy_short_digest(pinned) : NULL;
+    g_autofree gchar *is = found ? policy_short_digest(found) : NULL;
+
+    if (g_strcmp0(pinned, found))
+        add(changes, what, pinned, found, "%s changed: was %s, is %s", label, was ? was : "absent", is ? is : "absent");
+}
+
+static gchar *quoted_cmdline(const char *text)
+{
+    g_autofree gchar *line = text ? policy_one_line(text, 300) : g_strdup("");
+
+    return g_strdup_printf("'%s'", line);
+}
+
+static void compare_input(GPtrArray *changes, const char *role, const PolicyReferenceInput *pinned,
+                          const PolicyReferenceInput *found)
+{
+    g_autofree gchar *was = pinned ? measure_hex_encode(pinned->sha256, sizeof(pinned->sha256)) : NULL;
+    g_autofree gchar *is = found ? measure_hex_encode(found->sha256, sizeof(found->sha256)) : NULL;
+    g_autofree gchar *short_was = was ? policy_short_digest(was) : NULL;
+    g_autofree gchar *short_is = is ? policy_short_digest(is) : NULL;
+    gboolean cmdline = !strcmp(role, "cmdline");
+
+    if (!pinned && !found)
+        return;
+    if (pinned && found && measure_digest_equal(pinned->sha256, found->sha256, sizeof(found->sha256)))
+        return;
+    if (cmdline) {
+        g_autofree gchar *old_text = quoted_cmdline(pinned ? pinned->text : NULL);
+        g_autofree gchar *new_text = quoted_cmdline(found ? found->text : NULL);
+
+        add(changes, role, pinned ? pinned->text : NULL, found ? found->text : NULL,
+            "kernel command line changed: was %s (SHA-256 %s), is %s (SHA-256 %s)", old_text, short_was ? short_was : "absent",
+            new_text, short_is ? short_is : "absent");
+    } else if (!pinned) {
+        add(changes, role, NULL, is, "%s '%s' was added: SHA-256 is %s", role, found->path, short_is);
+    } else if (!found) {
+        add(changes, role, was, NULL, "%s '%s' was removed: SHA-256 was %s", role, pinned->path, short_was);
+    } else if (strcmp(pinned->path, found->path)) {
+        add(changes, role, was, is, "%s changed: was '%s' with SHA-256 %s, is '%s' with SHA-256 %s", role, pinned->path,
+            short_was, found->path, short_is);
+    } else {
+        add(changes, role, was, is, "%s '%s' changed: SHA-256 was %s, is %s", role, found->path, short_was, short_is);
+    }
+}
+
+/* ---- Measurements ---- */
+
+static gboolean is_foreseen(const GPtrArray *measurements, guint32 signature)
+{
+    for (guint i = 0; i < measurements->len; i++) {
+        if (((const XmlMeasurement *)g_ptr_array_index(measurements, i))->signature == signature)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static gchar *cpu_list(const GPtrArray *measurements)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    for (guint i = 0; i < measurements->len && i < 8; i++) {
+        const XmlMeasurement *measurement = g_ptr_array_index(measurements, i);
+
+        if (!measurement->cpu)
+            continue;
+        g_string_append_printf(text, "%s%s (signature 0x%x)", text->len ? ", " : "", measurement->cpu, measurement->signature);
+    }
+    return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+/* The vCPU counts or the features of some measurements, each once. */
+static gchar *value_list(const GPtrArray *measurements, gboolean vcpus)
+{
+    g_autoptr(GPtrArray) seen = g_ptr_array_new_with_free_func(g_free);
+
+    for (guint i = 0; i < measurements->len; i++) {
+        const XmlMeasurement *measurement = g_ptr_array_index(measurements, i);
+        gchar *value = vcpus ? g_strdup_printf("%u", measurement->vcpus)
+                             : g_strdup_printf("0x%" G_GINT64_MODIFIER "x", measurement->features);
+
+        if (g_ptr_array_find_with_equal_func(seen, value, g_str_equal, NULL))
+            g_free(value);
+        else
+            g_ptr_array_add(seen, value);
+    }
+    g_ptr_array_add(seen, NULL);
+    return g_strjoinv(", ", (gchar **)seen->pdata);
+}
+
+static void compare_facts(GPtrArray *changes, const PolicyReference *pinned, const PolicyReference *found)
+{
+    g_autofree gchar *old_vcpus = value_list(pinned->measurements, TRUE);
+    g_autofree gchar *new_vcpus = value_list(found->measurements, TRUE);
+    g_autofree gchar *old_features = value_list(pinned->measurements, FALSE);
+    g_autofree gchar *new_features = value_list(found->measurements, FALSE);
+    g_autofree gchar *old_policy = policy_guest_describe(pinned->platform, pinned->policy);
+    g_autofree gchar *new_policy = policy_guest_describe(found->platform, found->policy);
+
+    compare_text(changes, "platform", "platform", measure_platform_name(pinned->platform),
+                 measure_platform_name(found->platform));
+    if (pinned->platform == found->platform) {
+        compare_text(changes, "vcpus", "number of vCPUs at start", old_vcpus, new_vcpus);
+        compare_text(changes, "features", "SEV features of the vCPUs", old_features, new_features);
+        compare_text(changes, "features", "floating-point words of the vCPUs", pinned->vmm_fpu, found->vmm_fpu);
+    }
+    if (pinned->policy != found->policy)
+        compare_text(changes, "policy", "guest policy", old_policy, new_policy);
+    compare_text(changes, "kernel-hashes", "kernelHashes", pinned->kernel_hashes ? "yes" : "no",
+                 found->kernel_hashes ? "yes" : "no");
+    compare_text(changes, "id-block", "ID block", pinned->id_block_sha256, found->id_block_sha256);
+    compare_text(changes, "id-auth", "ID authentication block", pinned->id_auth_sha256, found->id_auth_sha256);
+    compare_text(changes, "host-data", "host data", pinned->host_data, found->host_data);
+}
+
+/* Digests of the CPU types that both sides have. */
+static void compare_digests(GPtrArray *changes, const PolicyReference *pinned, const PolicyReference *found)
+{
+    gboolean explained = changes->len > 0;
+
+    if (pinned->platform != found->platform)
+        return;
+    for (guint i = 0; i < found->measurements->len; i++) {
+        const XmlMeasurement *is = g_ptr_array_index(found->measurements, i);
+
+        for (guint j = 0; j < pinned->measurements->len; j++) {
+            const XmlMeasurement *was = g_ptr_array_index(pinned->measurements, j);
+            g_autofree gchar *old_hex = NULL;
+            g_autofree gchar *new_hex = NULL;
+            g_autofree gchar *old_short = NULL;
+            g_autofree gchar *new_short = NULL;
+
+            if (was->signature != is->signature || was->digest.size != is->digest.size ||
+                measure_digest_equal(was->digest.bytes, is->digest.bytes, is->digest.size))
+                continue;
+            old_hex = measure_digest_hex(&was->digest);
+            new_hex = measure_digest_hex(&is->digest);
+            old_short = policy_short_digest(old_hex);
+            new_short = policy_short_digest(new_hex);
+            add(changes, "digest", old_hex, new_hex, "expected measurement%s%s changed%s: was %s, is %s", is->cpu ? " for " : "",
+                is->cpu ? is->cpu : "", explained ? "" : " although no input did", old_short, new_short);
+        }
+    }
+}
+
+/* Inputs first: they are what people know, and usually the cause of everything else. */
+static void compare_references(GPtrArray *changes, const PolicyReference *pinned, const PolicyReference *found)
+{
+    static const char *const roles[] = {"firmware", "kernel", "initrd", "cmdline"};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(roles); i++)
+        compare_input(changes, roles[i], policy_reference_find_input(pinned, roles[i]),
+                      policy_reference_find_input(found, roles[i]));
+    compare_facts(changes, pinned, found);
+}
+
+GPtrArray *policy_reference_diff(const PolicyReference *old_reference, const PolicyReference *new_reference)
+{
+    GPtrArray *changes = g_ptr_array_new_with_free_func((GDestroyNotify)policy_change_free);
+    g_autofree gchar *old_cpus = cpu_list(old_reference->measurements);
+    g_autofree gchar *new_cpus = cpu_list(new_reference->measurements);
+    g_autofree gchar *old_level = g_strdup_printf("%u", old_reference->level);
+    g_autofree gchar *new_level = g_strdup_printf("%u", new_reference->level);
+
+    compare_references(changes, old_reference, new_reference);
+    if (strcmp(old_cpus, new_cpus))
+        add(changes, "cpu", old_cpus, new_cpus, "CPU types changed: were %s, are %s", *old_cpus ? old_cpus : "none",
+            *new_cpus ? new_cpus : "none");
+    compare_digests(changes, old_reference, new_reference);
+    compare_text(changes, "level", "attestation level", old_level, new_level);
+    compare_text(changes, "on-mismatch", "onMismatch", old_reference->on_mismatch == XML_ON_MISMATCH_OBSERVE ? "observe" : "refuse",
+                 new_reference->on_mismatch == XML_ON_MISMATCH_OBSERVE ? "observe" : "refuse");
+    return changes;
+}
+
+/*
+ * One measurement is a launch: its CPU type must be foreseen. Several are a
+ * choice that the host has still to make (a definition with host-model): then it
+ * is enough that one of the foreseen types is among them.
+ */
+static void compare_cpus(GPtrArray *changes, const PolicyReference *pinned, const PolicyReference *found)
+{
+    guint foreseen = 0;
+
+    if (found->platform == MEASURE_PLATFORM_SEV || pinned->platform != found->platform)
+        return;
+    for (guint i = 0; i < found->measurements->len; i++)
+        foreseen += is_foreseen(pinned->measurements, ((XmlMeasurement *)g_ptr_array_index(found->measurements, i))->signature);
+    if (!foreseen) {
+        g_autofree gchar *was = cpu_list(pinned->measurements);
+        g_autofree gchar *is = cpu_list(found->measurements);
+
+        add(changes, "cpu", was, is, "CPU type is not one that the reference foresees: it has %s, this is %s", was, is);
+    }
+}
+
+/* ---- The metadata element ---- */
+
+static const char *metadata_contradiction(const XmlAttestation *metadata, const PolicyReference *pinned)
+{
+    if (metadata->level != pinned->level)
+        return "another level";
+    if (metadata->on_mismatch != pinned->on_mismatch)
+        return "another onMismatch";
+    if (metadata->verity_root_hash)
+        return "a dm-verity root hash, which the reference does not have";
+    if (metadata->measurements->len != pinned->measurements->len)
+        return "another number of measurements";
+    for (guint i = 0; i < metadata->measurements->len; i++) {
+        const XmlMeasurement *shown = g_ptr_array_index(metadata->measurements, i);
+        gboolean same = FALSE;
+
+        for (guint j = 0; j < pinned->measurements->len && !same; j++) {
+            const XmlMeasurement *real = g_ptr_array_index(pinned->measurements, j);
+
+            same = shown->platform == real->platform && shown->signature == real->signature &&
+                   shown->features == real->features && (!shown->vcpus || shown->vcpus == real->vcpus) &&
+                   shown->digest.size == real->digest.size &&
+                   measure_digest_equal(shown->digest.bytes, real->digest.bytes, real->digest.size);
+        }
+        if (!same)
+            return "another measurement";
+    }
+    if (metadata->inputs->len != pinned->inputs->len)
+        return "other inputs";
+    for (guint i = 0; i < metadata->inputs->len; i++) {
+        const XmlInput *shown = g_ptr_array_index(metadata->inputs, i);
+        const PolicyReferenceInput *real = policy_reference_find_input(pinned, shown->role);
+
+        if (!real || real->size != shown->size || !measure_digest_equal(real->sha256, shown->sha256, sizeof(shown->sha256)))
+            return "another input";
+    }
+    return NULL;
+}
+
+GPtrArray *policy_compare(const PolicyReference *reference, const XmlDomain *domain, const PolicyEvaluation *evaluation)
+{
+    GPtrArray *changes = g_ptr_array_new_with_free_func((GDestroyNotify)policy_change_free);
+    g_autoptr(PolicyReference) found = NULL;
+    const char *contradiction = domain->attestation ? metadata_contradiction(domain->attestation, reference) : NULL;
+
+    if (!evaluation->confidential) {
+        add(changes, "platform", measure_platform_name(reference->platform), "none",
+            "<launchSecurity> was removed: the reference is for %s", measure_platform_name(reference->platform));
+        return changes;
+    }
+    found = policy_reference_new(domain, evaluation, reference->on_mismatch, NULL);
+    if (found) {
+        compare_references(changes, reference, found);
+        compare_cpus(changes, reference, found);
+        compare_digests(changes, reference, found);
+    } else {
+        add(changes, "digest", "", "", "the expected measurement cannot be computed: %s",
+            evaluation->unmeasurable ? evaluation->unmeasurable->message : "the domain has none");
+    }
+    if (contradiction)
+        add(changes, "metadata", "", contradiction,
+            "the <attest:attestation> element in the domain's metadata has %s: somebody edited it, or the reference was pinned "
+            "without it", contradiction);
+    if (evaluation->level < reference->level) {
+        g_autofree gchar *was = g_strdup_printf("%u", reference->level);
+        g_autofree gchar *is = g_strdup_printf("%u", evaluation->level);
+        const char *reason = "";
+
+        for (guint i = 0; i < evaluation->findings->len && !*reason; i++) {
+            const PolicyFinding *finding = g_ptr_array_index(evaluation->findings, i);
+
+            if (finding->outcome == POLICY_FAIL)
+                reason = finding->text;
+        }
+        add(changes, "level", was, is, "attestation level fell from %s to %s: %s", was, is, reason);
+    }
+    return changes;
+}

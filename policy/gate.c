@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The decision about one start, in the order in which it falls: can the XML be
+ * read, is there anything to protect, is there a pin, can the launch be
+ * measured, does it agree. Every way out of here that is not a plain yes has a
+ * reason and a remedy in it.
+ */
+#include "policy/gate.h"
+
+#include <string.h>
+
+#include "policy/text.h"
+
+#define SUMMARY_MAX 2048
+
+const char *policy_verdict_name(PolicyVerdict verdict)
+{
+    switch (verdict) {
+    case POLICY_VERDICT_NONE:
+        return "none";
+    case POLICY_VERDICT_MATCH:
+        return "match";
+    case POLICY_VERDICT_UNPINNED:
+        return "unpinned";
+    case POLICY_VERDICT_OBSERVED:
+        return "observed";
+    case POLICY_VERDICT_REFUSED:
+        return "refused";
+    }
+    g_return_val_if_reached("refused");
+}
+
+void policy_decision_free(PolicyDecision *decision)
+{
+    if (!decision)
+        return;
+    g_free(decision->summary);
+    g_ptr_array_unref(decision->details);
+    g_ptr_array_unref(decision->changes);
+    g_clear_pointer(&decision->domain, xml_domain_free);
+    g_clear_pointer(&decision->evaluation, policy_evaluation_free);
+    g_clear_pointer(&decision->reference, policy_reference_free);
+    g_free(decision->uuid);
+    g_free(decision->name);
+    g_free(decision);
+}
+
+static void decide(PolicyDecision *decision, PolicyVerdict verdict, const char *format, ...) G_GNUC_PRINTF(3, 4);
+
+static void decide(PolicyDecision *decision, PolicyVerdict verdict, const char *format, ...)
+{
+    g_autofree gchar *text = NULL;
+    g_autofree gchar *whole = NULL;
+    g_autofree gchar *name = decision->name ? policy_one_line(decision->name, 200) : NULL;
+    va_list args;
+
+    va_start(args, format);
+    text = g_strdup_vprintf(format, args);
+    va_end(args);
+    whole = name ? g_strdup_printf("domain '%s': %s", name, text) : g_strdup(text);
+    g_free(decision->summary);
+    decision->summary = policy_one_line(whole, SUMMARY_MAX);
+    decision->verdict = verdict;
+}
+
+static void detail(PolicyDecision *decision, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+static void detail(PolicyDecision *decision, const char *format, ...)
+{
+    g_autofree gchar *text = NULL;
+    va_list args;
+
+    va_start(args, format);
+    text = g_strdup_vprintf(format, args);
+    va_end(args);
+    g_ptr_array_add(decision->details, policy_one_line(text, 16384));
+}
+
+/*
+ * Reads the domain. A damaged attestation element makes the XML unreadable for
+ * us; where the domain is none of our business without it, that must not stop
+ * its start. @damaged then says what is wrong with it.
+ */
+static XmlDomain *read_domain(const char *xml, gsize size, GError **damaged, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    g_autofree gchar *stripped = NULL;
+    XmlDomain *domain = NULL;
+
+    if (size > XML_MAX_SIZE) {
+        xml_domain_parse(xml, (gssize)size, error);
+        return NULL;
+    }
+    domain = xml_domain_parse(xml, (gssize)size, &cause);
+    if (domain)
+        return domain;
+    stripped = xml_document_set_attestation(xml, (gssize)size, NULL, NULL);
+    domain = stripped ? xml_domain_parse(stripped, -1, NULL) : NULL;
+    g_propagate_error(domain ? damaged : error, g_steal_pointer(&cause));
+    return domain;
+}
+
+static void list_changes(PolicyDecision *decision)
+{
+    for (guint i = 0; i < decision->changes->len; i++) {
+        const PolicyChange *change = g_ptr_array_index(decision->changes, i);
+        gboolean digests = strlen(change->pinned) > 20 || strlen(change->found) > 20;
+
+        if (digests)
+            detail(decision, "%s (was: %s; is: %s)", change->text, *change->pinned ? change->pinned : "absent",
+                   *change->found ? change->found : "absent");
+        else
+            detail(decision, "%s", change->text);
+    }
+}
+
+/* A start that differs from its pin: refused, or only noted where the pin says so. */
+static void decide_mismatch(PolicyDecision *decision, const char *reason)
+{
+    g_autofree gchar *command = policy_accept_command(decision->name ? decision->name : decision->uuid);
+    gboolean observe = decision->reference->on_mismatch == XML_ON_MISMATCH_OBSERVE;
+
+    decide(decision, observe ? POLICY_VERDICT_OBSERVED : POLICY_VERDICT_REFUSED, "%s; %s; to accept this: %s",
+           observe ? "differs from its reference" : "start refused", reason, command);
+}
+
+static void decide_pinned(PolicyDecision *decision)
+{
+    const PolicyEvaluation *evaluation = decision->evaluation;
+    const XmlMeasurement *measurement = NULL;
+    g_autofree gchar *digest = NULL;
+    g_autofree gchar *short_digest = NULL;
+
+    if (evaluation->confidential && !evaluation->unmeasurable && evaluation->measurements->len != 1) {
+        decide_mismatch(decision, "its CPU type is not resolved, so the measurement cannot be known: name a model in <cpu "
+                                  "mode='custom'>");
+        return;
+    }
+    g_ptr_array_unref(decision->changes);
+    decision->changes = policy_compare(decision->reference, decision->domain, evaluation);
+    if (decision->changes->len) {
+        const PolicyChange *first = g_ptr_array_index(decision->changes, 0);
+        g_autofree gchar *reason = decision->changes->len == 1
+                                       ? g_strdup(first->text)
+                                       : g_strdup_printf("%s (and %u more)", first->text, decision->changes->len - 1);
+
+        list_changes(decision);
+        decide_mismatch(decision, reason);
+        return;
+    }
+    if (!decision->domain->attestation)
+        detail(decision, "the domain's metadata has no <attest:attestation> element; 'virt-attest define' writes it");
+    measurement = g_ptr_array_index(evaluation->measurements, 0);
+    digest = measure_digest_hex(&measurement->digest);
+    short_digest = policy_short_digest(digest);
+    decide(decision, POLICY_VERDICT_MATCH, "matches its reference: level %u, measurement %s", evaluation->level, short_digest);
+}
+
+static void decide_unpinned(PolicyDecision *decision, const PolicyConfig *config)
+{
+    const PolicyEvaluation *evaluation = decision->evaluation;
+    const XmlAttestation *metadata = decision->domain->attestation;
+    g_autofree gchar *command = policy_accept_command(decision->name ? decision->name : decision->uuid);
+
+    if (metadata && metadata->on_mismatch == XML_ON_MISMATCH_REFUSE) {
+        decide(decision, POLICY_VERDICT_REFUSED,
+               "start refused; its metadata asks for a check, but no reference is pinned on this host; to pin it: %s", command);
+    } else if (config->unpinned == POLICY_UNPINNED_REFUSE) {
+        decide(decision, POLICY_VERDICT_REFUSED,
+               "start refused; it has no pinned reference, and '%s' says unpinned = refuse; to pin it: %s", config->path, command);
+    } else if (evaluation->measurements->len == 1) {
+        const XmlMeasurement *measurement = g_ptr_array_index(evaluation->measurements, 0);
+        g_autofree gchar *digest = measure_digest_hex(&measurement->digest);
+        g_autofree gchar *short_digest = policy_short_digest(digest);
+
+        decide(decision, POLICY_VERDICT_UNPINNED, "has no pinned reference, observed only: measurement %s; to pin it: %s",
+               short_digest, command);
+    } else {
+        decide(decision, POLICY_VERDICT_UNPINNED, "has no pinned reference and cannot be measured: %s",
+               evaluation->unmeasurable ? evaluation->unmeasurable->message : "its CPU type is not resolved");
+    }
+}
+
+static void evaluate(PolicyDecision *decision, const PolicyConfig *config, PolicyStore *store)
+{
+    PolicyEvaluateOptions options = {
+        .config = config,
+        .cache = policy_store_cache(store),
+        .on_launch_host = TRUE,
+        .reference = decision->reference ? POLICY_REFERENCE_EXISTS : POLICY_REFERENCE_ABSENT,
+    };
+
+    decision->evaluation = policy_evaluate(decision->domain, &options);
+}
+
+static void decide_confidential(PolicyDecision *decision, const PolicyConfig *config, const GError *config_error,
+                                PolicyStore *store, const GError *store_error)
+{
+    if (!config || !store) {
+        const GError *cause = config ? store_error : config_error;
+
+        decide(decision, POLICY_VERDICT_REFUSED, "start refused; virt-attest is not usable: %s",
+               cause ? cause->message : "no reason is known");
+        return;
+    }
+    evaluate(decision, config, store);
+    if (decision->reference)
+        decide_pinned(decision);
+    else
+        decide_unpinned(decision, config);
+}
+
+PolicyDecision *policy_gate_decide(const char *xml, gsize size, const PolicyConfig *config, const GError *config_error,
+                                   PolicyStore *store, const GError *store_error)
+{
+    PolicyDecision *decision = g_new0(PolicyDecision, 1);
+    g_autoptr(GError) damaged = NULL;
+    g_autoptr(GError) error = NULL;
+    MeasurePlatform platform;
+    gboolean confidential = FALSE;
+
+    decision->details = g_ptr_array_new_with_free_func(g_free);
+    decision->changes = g_ptr_array_new_with_free_func((GDestroyNotify)policy_change_free);
+    decision->domain = read_domain(xml, size, &damaged, &error);
+    if (!decision->domain) {
+        decide(decision, POLICY_VERDICT_REFUSED, "start refused; the domain XML cannot be read: %s", error->message);
+        return decision;
+    }
+    decision->uuid = g_strdup(decision->domain->uuid);
+    decision->name = g_strdup(decision->domain->name);
+    confidential = xml_domain_platform(decision->domain, &platform);
+
+    if (store && decision->uuid)
+        decision->reference = policy_store_get_reference(store, decision->uuid, &error);
+    if (error) {
+        decide(decision, POLICY_VERDICT_REFUSED, "start refused; its reference cannot be used: %s; restore it, or run "
+               "'virt-attest define' again", error->message);
+        return decision;
+    }
+    if (!confidential && (!decision->reference || !decision->reference->level)) {
+        decide(decision, POLICY_VERDICT_NONE, "it has no launchSecurity and no reference");
+        return decision;
+    }
+    if (damaged) {
+        decide(decision, POLICY_VERDICT_REFUSED, "start refused; its metadata cannot be read: %s", damaged->message);
+        return decision;
+    }
+    if (!decision->uuid) {
+        decide(decision, POLICY_VERDICT_REFUSED, "start refused; the domain XML has no UUID");
+        return decision;
+    }
+    decide_confidential(decision, config, config_error, store, store_error);
+    return decision;
+}

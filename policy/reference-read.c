@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The strict reader of the reference document. It is what stands between a file
+ * and "this start is good", so it takes nothing that the writer cannot have
+ * written: what it does not know might be the one fact that matters.
+ */
+#include <string.h>
+
+#include "measure/error.h"
+#include "policy/json.h"
+#include "policy/reference-private.h"
+
+#define MAX_MEASUREMENTS 4096
+#define MAX_FINDINGS 256
+
+static const char *const input_roles[] = {"firmware", "kernel", "initrd", "cmdline", NULL};
+
+gboolean policy_uuid_valid(const char *uuid)
+{
+    gsize i = 0;
+
+    for (; uuid[i]; i++) {
+        gboolean dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+        if (i >= 36 || (dash ? uuid[i] != '-' : !g_ascii_isxdigit(uuid[i]) || g_ascii_isupper(uuid[i])))
+            return FALSE;
+    }
+    return i == 36;
+}
+
+gboolean policy_time_valid(const char *time)
+{
+    g_autoptr(GDateTime) parsed = g_date_time_new_from_iso8601(time, NULL);
+    g_autofree gchar *again = parsed ? g_date_time_format(parsed, "%Y-%m-%dT%H:%M:%SZ") : NULL;
+
+    return again && !strcmp(again, time);
+}
+
+/* A word of the document: ASCII letters, digits and a few marks, as CPU labels and rules have. */
+static gboolean is_label(const char *text)
+{
+    gsize length = strlen(text);
+
+    return length > 0 && length <= 64 &&
+           strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-") == length;
+}
+
+static gboolean read_file_input(JsonObject *object, const char *where, PolicyReferenceInput *input, GError **error)
+{
+    static const char *const known[] = {"path", "size", "sha256", NULL};
+
+    if (!policy_json_members(object, where, known, error) ||
+        !policy_json_string(object, where, "path", FALSE, &input->path, error) ||
+        !policy_json_uint(object, where, "size", FALSE, G_MAXINT64, &input->size, error) ||
+        !policy_json_hex_bytes(object, where, "sha256", sizeof(input->sha256), input->sha256, error))
+        return FALSE;
+    if (*input->path != '/')
+        return policy_json_error(error, where, "path", "this is not an absolute path");
+    return TRUE;
+}
+
+static gboolean read_cmdline_input(JsonObject *object, const char *where, gboolean text_optional, PolicyReferenceInput *input,
+                                   GError **error)
+{
+    static const char *const known[] = {"text", "size", "sha256", NULL};
+    guint8 digest[MEASURE_SHA256_SIZE];
+
+    if (!policy_json_members(object, where, known, error) ||
+        !policy_json_string(object, where, "text", text_optional, &input->text, error) ||
+        !policy_json_uint(object, where, "size", FALSE, G_MAXINT64, &input->size, error) ||
+        !policy_json_hex_bytes(object, where, "sha256", sizeof(input->sha256), input->sha256, error))
+        return FALSE;
+    if (!input->text)
+        return TRUE;
+    /* The digest covers the NUL at the end too. */
+    policy_sha256(input->text, strlen(input->text) + 1, digest);
+    if (input->size != strlen(input->text) || !measure_digest_equal(digest, input->sha256, sizeof(digest)))
+        return policy_json_error(error, where, "text", "this text does not have that size and SHA-256");
+    return TRUE;
+}
+
+gboolean policy_inputs_from_json(JsonObject *object, const char *where, gboolean text_optional, GPtrArray *inputs,
+                                 GError **error)
+{
+    if (!policy_json_members(object, where, input_roles, error))
+        return FALSE;
+    for (guint i = 0; input_roles[i]; i++) {
+        static const guint8 none[MEASURE_SHA256_SIZE];
+        g_autofree gchar *position = g_strdup_printf("%s.%s", where, input_roles[i]);
+        g_autoptr(PolicyReferenceInput) input = policy_reference_input_new(input_roles[i], NULL, NULL, 0, none);
+        JsonObject *member = NULL;
+
+        if (!policy_json_object(object, where, input_roles[i], TRUE, &member, error))
+            return FALSE;
+        if (!member)
+            continue;
+        if (strcmp(input_roles[i], "cmdline") ? !read_file_input(member, position, input, error)
+                                              : !read_cmdline_input(member, position, text_optional, input, error))
+            return FALSE;
+        g_ptr_array_add(inputs, g_steal_pointer(&input));
+    }
+    return TRUE;
+}
+
+static gboolean read_findings(JsonObject *root, PolicyReference *reference, GError **error)
+{
+    static const char *const known[] = {"rule", "level", "outcome", "text", NULL};
+    JsonArray *array = NULL;
+
+    if (!policy_json_array(root, "", "findings", FALSE, &array, error))
+        return FALSE;
+    if (json_array_get_length(array) > MAX_FINDINGS)
+        return policy_json_error(error, "", "findings", "there are more than %d", MAX_FINDINGS);
+    for (guint i = 0; i < json_array_get_length(array); i++) {
+        g_autofree gchar *where = NULL;
+        g_autofree gchar *rule = NULL;
+        g_autofree gchar *outcome_name = NULL;
+        g_autofree gchar *text = NULL;
+        guint64 level = 0;
+        PolicyOutcome outcome = POLICY_PASS;
+        JsonObject *object = policy_json_element(array, i, "", "findings", &where, error);
+
+        if (!object || !policy_json_members(object, where, known, error) ||
+            !policy_json_string(object, where, "rule", FALSE, &rule, error) ||
+            !policy_json_uint(object, where, "level", FALSE, 4, &level, error) ||
+            !policy_json_string(object, where, "outcome", FALSE, &outcome_name, error) ||
+            !policy_json_string(object, where, "text", FALSE, &text, error))
+            return FALSE;
+        if (!is_label(rule))
+            return policy_json_error(error, where, "rule", "this is not the name of a rule");
+        while (outcome <= POLICY_NOTE && strcmp(outcome_name, policy_outcome_name(outcome)))
+            outcome++;
+        if (outcome > POLICY_NOTE)
+            return policy_json_error(error, where, "outcome", "this is not 'pass', 'fail' or 'note'");
+        g_ptr_array_add(reference->findings, policy_finding_new(rule, (guint)level, outcome, g_steal_pointer(&text)));
+    }
+    return TRUE;
+}
+
+static gboolean read_measurement(JsonObject *object, const char *where, PolicyReference *reference, GError **error)
+{
+    static const char *const known[] = {"cpu", "signature", "features", "vcpus", "digest", NULL};
+    static const char *const known_sev[] = {"digest", NULL};
+    gboolean sev = reference->platform == MEASURE_PLATFORM_SEV;
+    XmlMeasurement *measurement = xml_measurement_new();
+    guint64 signature = 0, vcpus = 0;
+
+    /* Owned by the array from here on, whatever follows. */
+    g_ptr_array_add(reference->measurements, measurement);
+    measurement->platform = reference->platform;
+    measurement->digest.size = reference->platform == MEASURE_PLATFORM_SNP ? MEASURE_SHA384_SIZE : MEASURE_SHA256_SIZE;
+    if (!policy_json_members(object, where, sev ? known_sev : known, error) ||
+        !policy_json_hex_bytes(object, where, "digest", measurement->digest.size, measurement->digest.bytes, error))
+        return FALSE;
+    if (sev)
+        return TRUE;
+    if (!policy_json_string(object, where, "cpu", FALSE, &measurement->cpu, error) ||
+        !policy_json_hex_number(object, where, "signature", FALSE, &signature, error) ||
+        !policy_json_hex_number(object, where, "features", FALSE, &measurement->features, error) ||
+        !policy_json_uint(object, where, "vcpus", FALSE, MEASURE_MAX_VCPUS, &vcpus, error))
+        return FALSE;
+    if (!is_label(measurement->cpu))
+        return policy_json_error(error, where, "cpu", "this is not a CPU model or signature");
+    if (signature > G_MAXUINT32)
+        return policy_json_error(error, where, "signature", "this is not a 32-bit number");
+    if (vcpus == 0)
+        return policy_json_error(error, where, "vcpus", "there is no launch without a vCPU");
+    measurement->signature = (guint32)signature;
+    measurement->vcpus = (guint)vcpus;
+    if (reference->platform == MEASURE_PLATFORM_SEV_ES) {
+        measurement->has_fpu = TRUE;
+        measurement->fpu = !strcmp(reference->vmm_fpu, measure_fpu_name(MEASURE_FPU_INIT2)) ? MEASURE_FPU_INIT2
+                                                                                            : MEASURE_FPU_LEGACY;
+    }
+    return TRUE;
+}
+
+static gboolean read_measurements(JsonObject *root, PolicyReference *reference, gboolean pinned, GError **error)
+{
+    JsonArray *array = NULL;
+
+    if (!policy_json_array(root, "", "measurements", FALSE, &array, error))
+        return FALSE;
+    if (json_array_get_length(array) > MAX_MEASUREMENTS || (pinned && !json_array_get_length(array)))
+        return policy_json_error(error, "", "measurements", "there are none, or more than %d", MAX_MEASUREMENTS);
+    for (guint i = 0; i < json_array_get_length(array); i++) {
+        g_autofree gchar *where = NULL;
+        JsonObject *object = policy_json_element(array, i, "", "measurements", &where, error);
+
+        if (!object || !read_measurement(object, where, reference, error))
+            return FALSE;
+        /* Two answers for one CPU type: it would depend on luck which one counts. */
+        for (guint j = 0; j < i; j++) {
+            const XmlMeasurement *a = g_ptr_array_index(reference->measurements, i);
+            const XmlMeasurement *b = g_ptr_array_index(reference->measurements, j);
+
+            if (a->signature == b->signature && a->vcpus == b->vcpus && a->features == b->features &&
+                !measure_digest_equal(a->digest.bytes, b->digest.bytes, a->digest.size))
+                return policy_json_error(error, where, "digest", "it contradicts measurements[%u], of the same CPU", j);
+        }
+    }
+    return TRUE;
+}
+
+static gboolean read_hex_text(JsonObject *root, const char *name, gsize size, gchar **out, GError **error)
+{
+    guint8 bytes[MEASURE_DIGEST_MAX];
+
+    return !json_object_has_member(root, name) || (policy_json_hex_bytes(root, "", name, size, bytes, error) &&
+                                                   policy_json_string(root, "", name, FALSE, out, error));
+}
+
+static gboolean read_facts(JsonObject *root, PolicyReference *reference, GError **error)
+{
+    MeasureVerifier verifier;
+
+    if (!policy_json_hex_number(root, "", "policy", FALSE, &reference->policy, error) ||
+        !policy_json_boolean(root, "", "kernelHashes", FALSE, &reference->kernel_hashes, error) ||
+        !policy_json_string(root, "", "fpu", reference->platform == MEASURE_PLATFORM_SEV, &reference->vmm_fpu, error) ||
+        !policy_json_string(root, "", "verifier", TRUE, &reference->verifier, error) ||
+        !policy_json_string(root, "", "firmwareVersion", TRUE, &reference->firmware_version, error) ||
+        !read_hex_text(root, "idBlockSha256", MEASURE_SHA256_SIZE, &reference->id_block_sha256, error) ||
+        !read_hex_text(root, "idAuthSha256", MEASURE_SHA256_SIZE, &reference->id_auth_sha256, error) ||
+        !read_hex_text(root, "hostData", 32, &reference->host_data, error))
+        return FALSE;
+    if (reference->vmm_fpu && (reference->platform == MEASURE_PLATFORM_SEV ||
+                               (strcmp(reference->vmm_fpu, "legacy") && strcmp(reference->vmm_fpu, "init2"))))
+        return policy_json_error(error, "", "fpu", "this is not 'legacy' or 'init2', or does not go with plain SEV");
+    if (reference->verifier && !measure_verifier_from_name(reference->verifier, &verifier))
+        return policy_json_error(error, "", "verifier", "this is not a verdict that is known");
+    return TRUE;
+}
+
+/* The members that only the pinned document has. */
+static gboolean read_pin(JsonObject *root, PolicyReference *reference, GError **error)
+{
+    static const char *const known[] = {"name", "uuid", NULL};
+    g_autofree gchar *format = NULL;
+    g_autofree gchar *on_mismatch = NULL;
+    JsonObject *domain = NULL;
+
+    if (!policy_json_string(root, "", "format", FALSE, &format, error))
+        return FALSE;
+    if (strcmp(format, POLICY_REFERENCE_FORMAT))
+        return policy_json_error(error, "", "format", "'%s' is not " POLICY_REFERENCE_FORMAT ": use the virt-attest that wrote it",
+                                 format);
+    if (!policy_json_object(root, "", "domain", FALSE, &domain, error) ||
+        !policy_json_members(domain, "domain", known, error) ||
+        !policy_json_string(domain, "domain", "name", FALSE, &reference->name, error) ||
+        !policy_json_string(domain, "domain", "uuid", FALSE, &reference->uuid, error) ||
+        !policy_json_string(root, "", "onMismatch", FALSE, &on_mismatch, error) ||
+        !policy_json_string(root, "", "created", FALSE, &reference->created, error) ||
+        !policy_json_string(root, "", "tool", FALSE, &reference->tool, error))
+        return FALSE;
+    if (!policy_uuid_valid(reference->uuid))
+        return policy_json_error(error, "domain", "uuid", "this is not a UUID");
+    if (!policy_time_valid(reference->created))
+        return policy_json_error(error, "", "created", "this is not a time such as 2026-01-31T12:00:00Z");
+    if (strcmp(on_mismatch, "refuse") && strcmp(on_mismatch, "observe"))
+        return policy_json_error(error, "", "onMismatch", "this is not 'refuse' or 'observe'");
+    reference->on_mismatch = strcmp(on_mismatch, "observe") ? XML_ON_MISMATCH_REFUSE : XML_ON_MISMATCH_OBSERVE;
+    return TRUE;
+}
+
+PolicyReference *policy_reference_parse(const char *text, gssize size, GError **error)
+{
+    static const char *const shared[] = {"platform", "level",           "findings",      "measurements", "inputs",
+                                         "policy",   "kernelHashes",    "fpu",           "verifier",     "firmwareVersion",
+                                         "idBlockSha256", "idAuthSha256", "hostData", NULL};
+    static const char *const all[] = {"format",   "domain",          "onMismatch",    "platform",     "level",
+                                      "findings", "measurements",    "inputs",        "policy",       "kernelHashes",
+                                      "fpu",      "verifier",        "firmwareVersion", "idBlockSha256", "idAuthSha256",
+                                      "hostData", "created",         "tool",          NULL};
+    g_autoptr(PolicyReference) reference = policy_reference_alloc();
+    g_autoptr(JsonNode) node = policy_json_parse(text, size, POLICY_REFERENCE_MAX_SIZE, "the reference", error);
+    g_autofree gchar *platform = NULL;
+    JsonObject *root = NULL;
+    JsonObject *inputs = NULL;
+    guint64 level = 0;
+    gboolean pinned = FALSE;
+
+    if (!node)
+        return NULL;
+    root = json_node_get_object(node);
+    pinned = json_object_has_member(root, "format");
+    if (!policy_json_members(root, "", pinned ? all : shared, error) || (pinned && !read_pin(root, reference, error)) ||
+        !policy_json_string(root, "", "platform", FALSE, &platform, error) ||
+        !policy_json_uint(root, "", "level", FALSE, 4, &level, error))
+        return NULL;
+    reference->level = (guint)level;
+    if (!measure_platform_from_name(platform, &reference->platform)) {
+        policy_json_error(error, "", "platform", "this is not 'sev', 'sev-es' or 'sev-snp'");
+        return NULL;
+    }
+    if (!read_facts(root, reference, error) || !read_findings(root, reference, error) ||
+        !read_measurements(root, reference, pinned, error) ||
+        !policy_json_object(root, "", "inputs", FALSE, &inputs, error) ||
+        !policy_inputs_from_json(inputs, "inputs", FALSE, reference->inputs, error))
+        return NULL;
+    if (pinned && !policy_reference_find_input(reference, "firmware")) {
+        policy_json_error(error, "inputs", "firmware", "this member is missing");
+        return NULL;
+    }
+    return g_steal_pointer(&reference);
+}

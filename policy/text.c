@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "policy/text.h"
+
+#include <string.h>
+
+gchar *policy_one_line(const char *text, gsize max)
+{
+    g_autofree gchar *valid = g_utf8_make_valid(text, -1);
+    g_autoptr(GString) line = g_string_new(NULL);
+
+    for (const char *at = valid; *at; at = g_utf8_next_char(at)) {
+        gunichar c = g_utf8_get_char(at);
+        GUnicodeType type = g_unichar_type(c);
+
+        if (line->len + 10 > max) {
+            g_string_append(line, "…");
+            break;
+        }
+        /* Formats include the marks that turn the reading direction around. */
+        if (g_unichar_isspace(c))
+            g_string_append_c(line, ' ');
+        else if (type == G_UNICODE_CONTROL || type == G_UNICODE_FORMAT || type == G_UNICODE_LINE_SEPARATOR ||
+                 type == G_UNICODE_PARAGRAPH_SEPARATOR || type == G_UNICODE_SURROGATE)
+            g_string_append_c(line, '?');
+        else
+            g_string_append_unichar(line, c);
+    }
+    return g_string_free(g_steal_pointer(&line), FALSE);
+}
+
+gchar *policy_short_digest(const char *hex)
+{
+    return strlen(hex) > 20 ? g_strdup_printf("%.16s…", hex) : g_strdup(hex);
+}
+
+gchar *policy_accept_command(const char *name)
+{
+    g_autofree gchar *quoted = NULL;
+    gboolean plain = *name && strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._+@%:,/") ==
+                                  strlen(name);
+
+    quoted = plain ? g_strdup(name) : g_shell_quote(name);
+    return g_strdup_printf("virt-attest define --accept %s%s", *name == '-' ? "-- " : "", quoted);
+}

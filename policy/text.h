@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Text from elsewhere, made fit to be one line on a terminal or in a log. */
+#pragma once
+
+#include <glib.h>
+
+/* Control characters and bytes that are not UTF-8 replaced, at most @max bytes (then ending in "…"). */
+gchar *policy_one_line(const char *text, gsize max);
+/* The first 16 digits of a digest and "…"; short texts unchanged. */
+gchar *policy_short_digest(const char *hex);
+/* "virt-attest define --accept NAME", quoted for a shell where needed. */
+gchar *policy_accept_command(const char *name);
