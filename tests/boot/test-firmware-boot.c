@@ -203,7 +203,7 @@ static void test_tables(Stage *stage, gconstpointer data)
     g_assert_cmpint(memcmp(hex->str + 2 * 36, cmdline_sha256, 64), ==, 0);
     g_assert_cmpint(memcmp(hex->str + 2 * 136, kernel_sha256, 64), ==, 0);
 
-    /* The others differ from it in one byte each: the first of the command line's, the initrd's, the kernel's digest. */
+    /* The others differ from it in one byte each: the first of the command line's, the initrd's, the kernel's. */
     g_autoptr(GDir) dir = g_dir_open(stage->folder, 0, NULL);
     guint offsets = 0, count = 0;
     for (const char *name = g_dir_read_name(dir); name; name = g_dir_read_name(dir)) {
@@ -333,7 +333,6 @@ static void test_ended(Stage *stage, gconstpointer data)
 {
     int signal_number = GPOINTER_TO_INT(data);
     g_autofree gchar *pid_path = g_build_filename(stage->folder, "pid", NULL);
-    g_autofree gchar *part = g_build_filename(stage->folder, "part", NULL);
     /* A wrapper that stays: both it and its child have to go, but only the whole group's signal reaches the child. */
     write_qemu(stage, signal_number == SIGKILL
                           ? "echo $$ >\"$folder/part\"; mv \"$folder/part\" \"$folder/pid\"; exec sleep 600"
