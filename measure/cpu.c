@@ -148,8 +148,8 @@ MeasureCpu *measure_cpu_from_name(const char *name, GError **error)
     }
 
     g_autofree gchar *near = nearest_names(name);
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "unknown CPU model '%s' (%s): give a known one, or its signature",
-                name, near);
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
+                "unknown CPU model '%s' (%s): give a known one, or its signature", name, near);
     return NULL;
 }
 
@@ -193,7 +193,8 @@ MeasureCpu *measure_cpu_from_text(const char *text, GError **error)
     if (parse_signature(text, &signature))
         return measure_cpu_new(NULL, signature);
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
-                "'%s' is no CPU: give a model name (EPYC-Milan), a signature (0xa00f11) or FAMILY.MODEL.STEPPING (25.1.1)",
+                "'%s' is no CPU: give a model name (EPYC-Milan), a signature (0xa00f11) or FAMILY.MODEL.STEPPING "
+                "(25.1.1)",
                 text);
     return NULL;
 }

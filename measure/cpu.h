@@ -34,7 +34,7 @@ MeasureCpu *measure_cpu_from_name(const char *name, GError **error);
  */
 MeasureCpu *measure_cpu_from_text(const char *text, GError **error);
 
-/* Family, model and stepping as CPUID software computes them (extended parts added); AMD APM vol. 3, Fn0000_0001_EAX. */
+/* Family, model and stepping as CPUID software computes them, extended parts added: AMD APM vol. 3, Fn0000_0001_EAX. */
 guint32 measure_cpu_signature(guint family, guint model, guint stepping);
 void measure_cpu_signature_split(guint32 signature, guint *family, guint *model, guint *stepping);
 

@@ -26,7 +26,8 @@
  * be started with continues from that same seed with a few dozen links. All processors but the first begin at the
  * same address with the same registers, so that two VMSA pages are enough however many vCPUs there are.
  *
- * SEV-SNP Firmware ABI Specification (56860), section 8.17; Secure Encrypted Virtualization API (55766), LAUNCH_MEASURE.
+ * SEV-SNP Firmware ABI Specification (56860), section 8.17; Secure Encrypted Virtualization API (55766),
+ * LAUNCH_MEASURE.
  */
 #include <string.h>
 

@@ -54,14 +54,14 @@ static gboolean check_kind(MeasureFile *file, const struct stat *status, guint64
                            : S_ISBLK(status->st_mode)  ? "a block device"
                            : S_ISCHR(status->st_mode)  ? "a character device"
                                                        : "a special file";
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "%s '%s' is %s: give a regular file", file->role, path,
-                    kind);
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "%s '%s' is %s: give a regular file", file->role,
+                    path, kind);
         return FALSE;
     }
     if ((guint64)status->st_size > max_size) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
-                    "%s '%s' has %" G_GUINT64_FORMAT " bytes, at most %" G_GUINT64_FORMAT " can be launched", file->role,
-                    path, (guint64)status->st_size, max_size);
+                    "%s '%s' has %" G_GUINT64_FORMAT " bytes, at most %" G_GUINT64_FORMAT " can be launched",
+                    file->role, path, (guint64)status->st_size, max_size);
         return FALSE;
     }
     return TRUE;

@@ -76,7 +76,8 @@ static gboolean take_entry(MeasureBytes *rest, MeasureBytes *header, MeasureByte
         !measure_bytes_u16(*header, 0, &length))
         return fail(error, "an entry is cut off");
     if (length < ENTRY_HEADER_SIZE || length > rest->size)
-        return fail(error, "an entry of %u bytes does not fit into the %" G_GSIZE_FORMAT " bytes left", length, rest->size);
+        return fail(error, "an entry of %u bytes does not fit into the %" G_GSIZE_FORMAT " bytes left", length,
+                    rest->size);
     (void)measure_bytes_slice(*rest, rest->size - length, length - ENTRY_HEADER_SIZE, data);
     rest->size -= length;
     return TRUE;
@@ -115,7 +116,8 @@ static gboolean check_section(const MeasureFirmware *firmware, guint index, GErr
     if (section->size == 0)
         return fail(error, "metadata section %u is empty", index);
     if (section->gpa % PAGE_SIZE || section->size % PAGE_SIZE)
-        return fail(error, "metadata section %u (0x%x, 0x%x bytes) is not page aligned", index, section->gpa, section->size);
+        return fail(error, "metadata section %u (0x%x, 0x%x bytes) is not page aligned", index, section->gpa,
+                    section->size);
     if (end > G_GUINT64_CONSTANT(1) << 32)
         return fail(error, "metadata section %u (0x%x, 0x%x bytes) passes 4 GiB", index, section->gpa, section->size);
     if (end > rom)

@@ -75,7 +75,8 @@ typedef struct {
     gboolean kernel_hashes;
 } MeasureLaunch;
 
-MeasureLaunch *measure_launch_new(MeasurePlatform platform); /* with the defaults above, vcpus 1, no CPU, kernel_hashes FALSE */
+/* With the defaults above, one vCPU, no CPU type, no files, kernel hashes off. */
+MeasureLaunch *measure_launch_new(MeasurePlatform platform);
 void measure_launch_free(MeasureLaunch *launch);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MeasureLaunch, measure_launch_free)
 
@@ -185,8 +186,8 @@ typedef struct {
  * @out: (out caller-allocates): the expected launch digest
  *
  * SEV-SNP Firmware ABI (56860), section 8.17 (launch digest); SEV API (55766), LAUNCH_MEASURE.
- * Errors: %ATTEST_ERROR_USAGE for an impossible number of vCPUs, %ATTEST_ERROR_UNREADABLE when the firmware cannot carry
- * this launch (no SEV metadata, no hash area, no reset block for a second vCPU, …), with what to use instead.
+ * Errors: %ATTEST_ERROR_USAGE for an impossible number of vCPUs, %ATTEST_ERROR_UNREADABLE when the firmware cannot
+ * carry this launch (no SEV metadata, no hash area, no reset block for a second vCPU, …), with what to use instead.
  */
 gboolean measure_launch_digest(const MeasureLaunch *launch, const MeasureInputs *inputs, guint32 signature, guint vcpus,
                                MeasureDigest *out, GError **error);

@@ -68,7 +68,8 @@ static void chain_section(MeasureChain *chain, MeasureVmm vmm, const MeasureSect
         measure_chain_range(chain, section_page_type(section, vmm), section->gpa, section->size);
 }
 
-void measure_chain_sections(MeasureChain *chain, MeasureVmm vmm, const MeasureFirmware *footer, const guint8 *hash_page)
+void measure_chain_sections(MeasureChain *chain, MeasureVmm vmm, const MeasureFirmware *footer,
+                            const guint8 *hash_page)
 {
     gboolean cpuid_last = vmm == MEASURE_VMM_EC2;
 

@@ -45,7 +45,8 @@ void measure_chain_range(MeasureChain *chain, MeasurePageType type, guint64 gpa,
  *
  * The pages that the firmware's metadata ask for.
  */
-void measure_chain_sections(MeasureChain *chain, MeasureVmm vmm, const MeasureFirmware *footer, const guint8 *hash_page);
+void measure_chain_sections(MeasureChain *chain, MeasureVmm vmm, const MeasureFirmware *footer,
+                            const guint8 *hash_page);
 
 /* SHA-384 of each of @n_pages pages at @data, 48 bytes each, to @out. */
 void measure_pages_hash(const guint8 *data, gsize n_pages, guint8 *out);

@@ -34,7 +34,8 @@ static gboolean check_footer(const MeasureFirmware *footer, const char *path, GE
     if (footer->has_metadata && footer->has_svsm_info && footer->svsm_launch_offset < footer->size)
         return TRUE;
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
-                "'%s' is no SVSM image: it needs SEV metadata and a launch offset inside the image in its footer", path);
+                "'%s' is no SVSM image: it needs SEV metadata and a launch offset inside the image in its footer",
+                path);
     return FALSE;
 }
 
@@ -76,7 +77,8 @@ gboolean measure_svsm_digest(const MeasureInputs *inputs, const char *image, gui
     gsize size = (gsize)file->input->size;
     if (size == 0 || size % MEASURE_PAGE_SIZE) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
-                    "SVSM image '%s' has %" G_GSIZE_FORMAT " bytes, which is no multiple of 4096: give a complete image",
+                    "SVSM image '%s' has %" G_GSIZE_FORMAT
+                    " bytes, which is no multiple of 4096: give a complete image",
                     image, size);
         return FALSE;
     }

@@ -64,7 +64,8 @@ static void test_slice(void)
 
 static void test_write(void)
 {
-    static const guint8 expected[] = { 0x02, 0x01, 0x06, 0x05, 0x04, 0x03, 0x0e, 0x0d, 0x0c, 0x0b, 0x0a, 0x09, 0x08, 0x07 };
+    static const guint8 expected[] = { 0x02, 0x01, 0x06, 0x05, 0x04, 0x03, 0x0e,
+                                       0x0d, 0x0c, 0x0b, 0x0a, 0x09, 0x08, 0x07 };
     guint8 out[sizeof expected];
 
     measure_put_u16(out, 0x0102);
@@ -89,7 +90,8 @@ static void test_guid(void)
 static void test_guid_malformed(void)
 {
     static const char *const texts[] = { "", "96b582de1fb245f7baeaa366c55a082d", "96b582de-1fb2-45f7-baea-a366c55a082",
-                                         "96b582de-1fb2-45f7-baea-a366c55a082d0", "g6b582de-1fb2-45f7-baea-a366c55a082d" };
+                                         "96b582de-1fb2-45f7-baea-a366c55a082d0",
+                                         "g6b582de-1fb2-45f7-baea-a366c55a082d" };
 
     if (g_test_subprocess()) {
         guint8 guid[MEASURE_GUID_SIZE];

@@ -266,7 +266,8 @@ static void test_sevctl(void)
     for (guint i = 0; i < rows->len; i++) {
         gchar **cell = g_ptr_array_index(rows, i);
         Row row = {
-            .id = cell[0], .mode = cell[1], .vcpus = cell[2], .cpu = "0xa00f11", .vmm = "QEMU-legacy", .features = "0x0",
+            .id = cell[0], .mode = cell[1], .vcpus = cell[2], .cpu = "0xa00f11", .vmm = "QEMU-legacy",
+            .features = "0x0",
             .ovmf = cell[7], .kernel = cell[8], .initrd = cell[9], .append = cell[10], .expected = cell[12],
         };
 
