@@ -85,7 +85,7 @@ static void set_attribute(xmlNode *node, const char *name, const char *value)
     for (const char *at = valid; *at != '\0'; at = g_utf8_next_char(at)) {
         gunichar c = g_utf8_get_char(at);
 
-        g_string_append_unichar(legal, (c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c >= 0xfffe ? 0xfffd : c);
+        g_string_append_unichar(legal, xml_is_legal_char(c) ? c : 0xfffd);
     }
     xmlNewProp(node, (const xmlChar *)name, (const xmlChar *)legal->str);
 }

@@ -36,15 +36,18 @@ gchar *xml_printable(const char *text)
     return g_string_free(out, FALSE);
 }
 
+gboolean xml_is_legal_char(gunichar c)
+{
+    return c == '\t' || c == '\n' || c == '\r' || (c >= 0x20 && c != 0xfffe && c != 0xffff);
+}
+
 gboolean xml_is_legal(const char *text)
 {
     if (!g_utf8_validate(text, -1, NULL)) {
         return FALSE;
     }
     for (; *text != '\0'; text = g_utf8_next_char(text)) {
-        gunichar c = g_utf8_get_char(text);
-
-        if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0xfffe || c == 0xffff) {
+        if (!xml_is_legal_char(g_utf8_get_char(text))) {
             return FALSE;
         }
     }
@@ -142,6 +145,10 @@ gchar *xml_node_to_text(xmlNode *node, int options)
 
     if (save == NULL) {
         g_error("out of memory");
+    }
+    /* Without it libxml2 writes character references for whatever is not ASCII in an attribute. */
+    if (node->doc->encoding == NULL) {
+        node->doc->encoding = xmlStrdup((const xmlChar *)"UTF-8");
     }
     xmlSaveTree(save, node);
     xmlSaveClose(save);

@@ -30,6 +30,7 @@ gchar *xml_node_to_text(xmlNode *node, int options);
 gchar *xml_printable(const char *text);
 /* Whether XML 1.0 can carry @text at all: UTF-8 without control characters other than tab, newline, carriage return. */
 gboolean xml_is_legal(const char *text);
+gboolean xml_is_legal_char(gunichar c);
 
 void xml_set_error(GError **error, const xmlNode *node, const char *format, ...) G_GNUC_PRINTF(3, 4);
 

@@ -38,10 +38,10 @@ static void check_rewrite(const char *text, gssize size, const XmlDomain *domain
     {
         g_autoptr(XmlDomain) again = xml_domain_parse(with, -1, NULL);
 
-        if (domain != NULL && (again == NULL || again->attestation == NULL ||
-                               g_strcmp0(again->cmdline, domain->cmdline) != 0 ||
-                               g_strcmp0(again->loader, domain->loader) != 0 || again->policy != domain->policy ||
-                               again->disks->len != domain->disks->len || again->vcpus_boot != domain->vcpus_boot)) {
+        if (domain != NULL &&
+            (again == NULL || again->attestation == NULL || g_strcmp0(again->cmdline, domain->cmdline) != 0 ||
+             g_strcmp0(again->loader, domain->loader) != 0 || again->policy != domain->policy ||
+             again->disks->len != domain->disks->len || again->vcpus_boot != domain->vcpus_boot)) {
             abort();
         }
     }

@@ -197,10 +197,9 @@ static void test_smallest(void)
 
 static void test_boot_texts_verbatim(void)
 {
-    g_autoptr(XmlDomain) domain =
-        parse_parts("<kernel>/k<!-- c -->2<![CDATA[<x>]]></kernel><initrd> /i </initrd>"
-                    "<cmdline>  a &amp; b&#10; c\td &#x41; \xc3\xa9&lt;  </cmdline>",
-                    "");
+    g_autoptr(XmlDomain) domain = parse_parts("<kernel>/k<!-- c -->2<![CDATA[<x>]]></kernel><initrd> /i </initrd>"
+                                              "<cmdline>  a &amp; b&#10; c\td &#x41; \xc3\xa9&lt;  </cmdline>",
+                                              "");
 
     g_assert_cmpstr(domain->kernel, ==, "/k2<x>");
     g_assert_cmpstr(domain->initrd, ==, " /i ");
@@ -209,8 +208,9 @@ static void test_boot_texts_verbatim(void)
 
 static void test_empty_is_absent(void)
 {
-    g_autoptr(XmlDomain) domain = parse_parts("<kernel/><initrd></initrd><cmdline/><shim/><dtb/>",
-                                              "<launchSecurity type='sev-snp'><policy>3</policy><hostData/></launchSecurity>");
+    g_autoptr(XmlDomain) domain =
+        parse_parts("<kernel/><initrd></initrd><cmdline/><shim/><dtb/>",
+                    "<launchSecurity type='sev-snp'><policy>3</policy><hostData/></launchSecurity>");
 
     g_assert_null(domain->kernel);
     g_assert_null(domain->initrd);
@@ -419,8 +419,9 @@ static void test_unknown_launch(void)
 {
     g_autoptr(XmlDomain) snp = parse_parts("", "<launchSecurity type='sev-snp' foo='1' xmlns:p='urn:p' p:bar='2'>"
                                                "<dhCert>x</dhCert><new/></launchSecurity>");
-    g_autoptr(XmlDomain) sev = parse_parts("", "<launchSecurity type='sev' vcek='no'><handle>1</handle><dhCert>d\n</dhCert>"
-                                               "<session>s</session><hostData>AA==</hostData></launchSecurity>");
+    g_autoptr(XmlDomain) sev =
+        parse_parts("", "<launchSecurity type='sev' vcek='no'><handle>1</handle><dhCert>d\n</dhCert>"
+                        "<session>s</session><hostData>AA==</hostData></launchSecurity>");
     g_autoptr(XmlDomain) other = parse_parts("", "<launchSecurity type='tdx'><policy>zz</policy></launchSecurity>");
 
     g_assert_cmpuint(snp->unknown_launch->len, ==, 4);
@@ -505,7 +506,8 @@ static void test_document_errors(void)
          "a second element of the namespace"},
         {"<domain type='kvm'><metadata><a:other xmlns:a='urn:virt-attest:domain:1'/></metadata></domain>",
          "is not the element <attestation>"},
-        {"<domain type='kvm'>\n<metadata>\n<a:attestation xmlns:a='urn:virt-attest:domain:1' level='9'/></metadata></domain>",
+        {"<domain type='kvm'>\n<metadata>\n<a:attestation xmlns:a='urn:virt-attest:domain:1' "
+         "level='9'/></metadata></domain>",
          "line 3"},
     };
 
@@ -546,8 +548,8 @@ static void test_platform(void)
         const char *type, *policy;
         MeasurePlatform platform;
     } rows[] = {
-        {"sev", "0x1", MEASURE_PLATFORM_SEV},      {"sev", "0x3", MEASURE_PLATFORM_SEV},
-        {"sev", "0x5", MEASURE_PLATFORM_SEV_ES},   {"sev", "0x4", MEASURE_PLATFORM_SEV_ES},
+        {"sev", "0x1", MEASURE_PLATFORM_SEV},     {"sev", "0x3", MEASURE_PLATFORM_SEV},
+        {"sev", "0x5", MEASURE_PLATFORM_SEV_ES},  {"sev", "0x4", MEASURE_PLATFORM_SEV_ES},
         {"sev-snp", "0x3", MEASURE_PLATFORM_SNP},
     };
 
@@ -631,11 +633,11 @@ static void test_launch_sev(void)
     static const char *const machines[] = {"q35", "pc-q35-10.0", "pc", "pc-i440fx-10.0"};
 
     for (gsize i = 0; i < G_N_ELEMENTS(machines); i++) {
-        g_autofree gchar *text =
-            g_strdup_printf("<domain type='kvm'><os><type arch='x86_64' machine='%s'>hvm</type>" ROM "</os>"
-                            "<cpu mode='host-passthrough'/><launchSecurity type='sev'><policy>1</policy></launchSecurity>"
-                            "</domain>",
-                            machines[i]);
+        g_autofree gchar *text = g_strdup_printf(
+            "<domain type='kvm'><os><type arch='x86_64' machine='%s'>hvm</type>" ROM "</os>"
+            "<cpu mode='host-passthrough'/><launchSecurity type='sev'><policy>1</policy></launchSecurity>"
+            "</domain>",
+            machines[i]);
         g_autoptr(XmlDomain) domain = parse_ok(text);
         g_autoptr(GError) error = NULL;
         g_autoptr(MeasureLaunch) launch = xml_domain_to_launch(domain, NULL, &error);
@@ -687,7 +689,8 @@ static void test_launch_on_host(void)
         g_autoptr(MeasureLaunch) launch = launch_ok(ROM, passthrough, &options);
 
         g_assert_cmpuint(launch->cpus->len, ==, 1);
-        g_assert_cmphex(((MeasureCpu *)g_ptr_array_index(launch->cpus, 0))->signature, ==, measure_cpu_host_signature());
+        g_assert_cmphex(((MeasureCpu *)g_ptr_array_index(launch->cpus, 0))->signature, ==,
+                        measure_cpu_host_signature());
     } else {
         launch_fails(ROM, passthrough, &options, "no SEV");
     }
@@ -716,8 +719,10 @@ static void test_launch_refused(void)
         {ROM "<dtb>/d</dtb>", MILAN SNP, "<dtb>"},
         {ROM "<igvm>/d</igvm>", MILAN SNP, "<os> child 'igvm'"},
         {ROM, "<cpu mode='odd'/>" SNP, "cpu mode 'odd'"},
-        {ROM, MILAN "<launchSecurity type='sev-snp' kernelHashes='yes'><policy>3</policy></launchSecurity>", "QEMU stops"},
-        {ROM, MILAN "<launchSecurity type='sev' kernelHashes='yes'><policy>5</policy></launchSecurity>", "nothing to hash"},
+        {ROM, MILAN "<launchSecurity type='sev-snp' kernelHashes='yes'><policy>3</policy></launchSecurity>",
+         "QEMU stops"},
+        {ROM, MILAN "<launchSecurity type='sev' kernelHashes='yes'><policy>5</policy></launchSecurity>",
+         "nothing to hash"},
         {ROM, "<cpu><model>EPYC-Nowhere</model></cpu>" SNP, "'EPYC-Nowhere'"},
         {ROM, "<cpu><model>max</model></cpu>" SNP, "'max'"},
         {ROM, MILAN SNP "<q:commandline xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'/>", "qemu:commandline"},
