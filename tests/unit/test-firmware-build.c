@@ -306,6 +306,7 @@ static const struct {
     { "2026.08+ds-2", MEASURE_VERIFIER_PRESENT, TRUE },
     { "2024.08-1", MEASURE_VERIFIER_PRESENT, TRUE },
     { "2024.11-5ubuntu3.1", MEASURE_VERIFIER_PRESENT, TRUE },
+    { "2024.07-1", MEASURE_VERIFIER_WEAK, TRUE },
     { "2024.05-2", MEASURE_VERIFIER_WEAK, TRUE },
     { "2022.11-6+deb12u2", MEASURE_VERIFIER_WEAK, TRUE },
     { "0~20191122.bd85bf54-2", MEASURE_VERIFIER_WEAK, TRUE },
@@ -435,6 +436,25 @@ static void test_large_executable(void)
     }
 }
 
+/* A text that is too long for a version stays so when it is seen in two pieces. */
+static void test_long_text(void)
+{
+    for (guint shift = 0; shift < 600; shift++) {
+        g_autoptr(GByteArray) code = g_byte_array_new();
+        put_fill(code, 0x90, 65536 - shift);
+        put(code, kernel_guid, 16);
+        put(code, initrd_guid, 16);
+        put(code, cmdline_guid, 16);
+        put_fill(code, 0, 4);
+        put_utf16(code, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx2026.08-1");
+        put_fill(code, 0x90, 1000);
+        g_autoptr(GByteArray) files = g_byte_array_new();
+        put_driver(files, TYPE_DRIVER, "Loader", code);
+        g_autoptr(GByteArray) volume = make_volume(files);
+        expect(volume, MEASURE_VERIFIER_UNDATED, NULL, "Loader");
+    }
+}
+
 static void test_layouts(void)
 {
     g_autoptr(GByteArray) drivers = make_drivers(TYPE_DRIVER, ALL, "2026.08-1");
@@ -548,7 +568,8 @@ static void test_damaged(void)
     /* Sizes in the uncompressed form: 72 bytes volume header, then the file's header. */
     g_autoptr(GByteArray) drivers = make_drivers(TYPE_DRIVER, ALL, "2026.08-1");
     static const struct { guint at; guint8 value; } sizes[] = {
-        { 72 + 20, 23 }, { 72 + 22, 0xff }, { 72 + 24, 3 }, { 72 + 26, 0xff }, { 48, 74 }, { 48, 54 }, { 50, 1 },
+        { 72 + 20, 23 }, { 72 + 20, 0 }, { 72 + 22, 0xff }, { 72 + 24, 3 }, { 72 + 24, 0 }, { 72 + 26, 0xff },
+        { 48, 74 }, { 48, 54 }, { 50, 1 },
     };
     for (gsize i = 0; i < G_N_ELEMENTS(sizes); i++) {
         g_autoptr(GByteArray) image = make_image(drivers);
@@ -776,6 +797,7 @@ int main(int argc, char **argv)
     g_test_add_func("/firmware-build/not-one-driver", test_not_one_driver);
     g_test_add_func("/firmware-build/data", test_data);
     g_test_add_func("/firmware-build/large-executable", test_large_executable);
+    g_test_add_func("/firmware-build/long-text", test_long_text);
     g_test_add_func("/firmware-build/layouts", test_layouts);
     g_test_add_func("/firmware-build/unread-parts", test_unread_parts);
     g_test_add_func("/firmware-build/no-firmware", test_no_firmware);
