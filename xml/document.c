@@ -7,7 +7,8 @@
 #include "measure/error.h"
 #include "xml/domain.h"
 
-#define PRINTABLE_MAX 200 /* characters of foreign text in a message */
+#define PRINTABLE_MAX 200  /* characters of foreign text in a message */
+#define MAX_ATTRIBUTES 128 /* of one element, namespace declarations included */
 
 gchar *xml_printable(const char *text)
 {
@@ -90,6 +91,68 @@ static gboolean is_utf8_name(const xmlChar *encoding)
     return name == NULL || g_ascii_strcasecmp(name, "UTF-8") == 0 || g_ascii_strcasecmp(name, "US-ASCII") == 0;
 }
 
+static const char *skip_past(const char *at, const char *end, const char *mark)
+{
+    const char *found = g_strstr_len(at, end - at, mark);
+
+    return found != NULL ? found + strlen(mark) : end;
+}
+
+static gboolean starts_with(const char *at, const char *end, const char *mark)
+{
+    return (gsize)(end - at) >= strlen(mark) && memcmp(at, mark, strlen(mark)) == 0;
+}
+
+/* The '=' outside of quotes from @at, the start of a tag, to its end, which is put into @after. */
+static guint count_attributes(const char *at, const char *end, const char **after)
+{
+    char quote = '\0';
+    guint count = 0;
+
+    for (; at < end && (quote != '\0' || *at != '>'); at++) {
+        if (quote != '\0') {
+            quote = *at == quote ? '\0' : quote;
+        } else if (*at == '"' || *at == '\'') {
+            quote = *at;
+        } else if (*at == '=') {
+            count++;
+        }
+    }
+    *after = at;
+    return count;
+}
+
+/*
+ * libxml2 before 2.12 compares every attribute of an element with every other
+ * one: a few megabytes of them would keep it busy for an hour. No domain comes
+ * near the cap.
+ */
+static gboolean check_attribute_counts(const char *text, gsize size, GError **error)
+{
+    const char *end = text + size;
+    const char *at = text;
+
+    while ((at = memchr(at, '<', (gsize)(end - at))) != NULL) {
+        if (starts_with(at, end, "<!--")) {
+            at = skip_past(at + 4, end, "-->");
+        } else if (starts_with(at, end, "<![CDATA[")) {
+            at = skip_past(at, end, "]]>");
+        } else if (starts_with(at, end, "<?")) {
+            at = skip_past(at, end, "?>");
+        } else if (count_attributes(at, end, &at) > MAX_ATTRIBUTES) {
+            guint line = 1;
+
+            for (const char *before = text; before < at; before++) {
+                line += *before == '\n' ? 1 : 0;
+            }
+            g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
+                        "line %u: an element with more than %d attributes", line, MAX_ATTRIBUTES);
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
 xmlDoc *xml_document_parse(const char *text, gssize size, GError **error)
 {
     g_autoptr(xmlParserCtxt) parser = NULL;
@@ -108,6 +171,9 @@ xmlDoc *xml_document_parse(const char *text, gssize size, GError **error)
     }
     if (memchr(text, '\0', length) != NULL || !g_utf8_validate(text, (gssize)length, NULL)) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "line 1: not UTF-8 text: save it as UTF-8");
+        return NULL;
+    }
+    if (!check_attribute_counts(text, length, error)) {
         return NULL;
     }
     parser = xmlNewParserCtxt();

@@ -537,6 +537,31 @@ static void test_sizes(void)
     g_assert_no_error(error);
 }
 
+/* The reader's time must not grow with the square of the attributes, wherever an attacker hides them from a scan. */
+static void test_many_attributes(void)
+{
+    static const char *const before[] = {"", "<!-- <a ' -->", "<![CDATA[ <a \" ]]>", "<?p <a ' ?>",
+                                         "<b c='>' d=\"'\"/>"};
+    g_autoptr(GString) few = g_string_new(NULL);
+    g_autoptr(GString) many = g_string_new(NULL);
+
+    for (guint i = 0; i < 128; i++) {
+        g_string_append_printf(few, " a%u='>=\"='", i);
+    }
+    for (guint i = 0; i < 500000; i++) {
+        g_string_append_printf(many, " a%u='>'", i);
+    }
+    for (gsize i = 0; i < G_N_ELEMENTS(before); i++) {
+        g_autofree gchar *good =
+            g_strdup_printf("<domain type='kvm'><name>x</name><x>%s<a%s/></x></domain>", before[i], few->str);
+        g_autofree gchar *bad = g_strdup_printf("<domain type='kvm'>\n<x>%s<a%s/></x></domain>", before[i], many->str);
+        g_autoptr(XmlDomain) domain = parse_ok(good);
+
+        g_assert_cmpstr(domain->name, ==, "x");
+        parse_fails(bad, "line 2: an element with more than 128 attributes");
+    }
+}
+
 static void test_escaped_message(void)
 {
     parts_fail("", "<vcpu>\xc2\x9b[31m&#x202e;&#10;</vcpu>", "\\u009b[31m\\u202e\\x0a");
@@ -812,6 +837,7 @@ int main(int argc, char **argv)
     g_test_add_func("/domain/uuid-forms", test_uuid_forms);
     g_test_add_func("/domain/document-errors", test_document_errors);
     g_test_add_func("/domain/sizes", test_sizes);
+    g_test_add_func("/domain/many-attributes", test_many_attributes);
     g_test_add_func("/domain/escaped-message", test_escaped_message);
     g_test_add_func("/domain/platform", test_platform);
     g_test_add_func("/domain/corpus", test_corpus);
