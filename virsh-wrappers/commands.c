@@ -129,7 +129,7 @@ static const CmdOption check_options[] = {
     END,
 };
 
-G_GNUC_UNUSED static const CmdOption host_check_options[] = {
+static const CmdOption host_check_options[] = {
     {"root", 0, CMD_VALUE, "DIR", "look at a machine whose files lie below this folder; libvirt is not asked"},
     {"domcapabilities", 0, CMD_VALUE, "FILE", "use this output of 'virsh domcapabilities' instead of asking libvirt"},
     FORMAT_OPTION,
@@ -185,11 +185,9 @@ const CmdCommand cmd_commands[] = {
     {"check", "[OPTION…] DOMAIN", 1, 1, "measure a domain again and name what changed",
      "Measures a domain as it is now and names everything that differs from its pinned reference, old and new value.",
      check_options, cmd_check},
-#ifndef INTERIM
     {"host-check", "[OPTION…]", 0, 0, "whether this machine can launch and gate confidential guests",
      "Checks each prerequisite on this machine and says why it is missing and what to do.",
-     host_check_options, cmd_host_check},
-#endif
+     host_check_options, cmd_host_check_command},
     {"firmware-check", "[OPTION…] FILE", 1, 1, "what a guest firmware file can carry",
      "Reads a guest firmware file: tables, SEV metadata, whether it verifies the kernel hashes, and the attestation level it can carry.",
      firmware_check_options, cmd_firmware_check},

@@ -26,5 +26,5 @@ int cmd_undefine(CmdContext *context, GError **error);
 int cmd_list(CmdContext *context, GError **error);
 int cmd_show(CmdContext *context, GError **error);
 int cmd_check(CmdContext *context, GError **error);
-int cmd_host_check(CmdContext *context, GError **error);
+int cmd_host_check_command(CmdContext *context, GError **error);
 int cmd_firmware_check(CmdContext *context, GError **error);

@@ -7,9 +7,12 @@
 #include "virsh-wrappers/connection.h"
 #include "virsh-wrappers/commands.h"
 
+/* What the candidates begin with besides themselves: "--format=" when that stands before the value. */
+static const char *lead = "";
+
 static void offer(const char *candidate, const char *prefix) {
     if (g_str_has_prefix(candidate, prefix) && !strchr(candidate, '\n')) {
-        printf("%s\n", candidate);
+        printf("%s%s\n", lead, candidate);
     }
 }
 
@@ -88,12 +91,6 @@ static const CmdOption *option_before(const CmdOption *const *tables, const char
     return option && option->kind != CMD_FLAG ? option : NULL;
 }
 
-/* What was typed so far, read as far as it can be: connection options decide which domains are offered. */
-static gboolean read_typed(CmdContext *context, const CmdOption *const *tables, GPtrArray *typed) {
-    context->arguments = cmd_arguments_parse(tables, (const char *const *)typed->pdata, FALSE, NULL, NULL);
-    return context->arguments != NULL;
-}
-
 static const CmdOption no_options[] = {{NULL}};
 static const CmdCommand no_command = {.name = "", .options = no_options};
 
@@ -101,66 +98,91 @@ static gboolean takes_domain(const CmdCommand *command) {
     return strstr(command->arguments, "DOMAIN") && !strstr(command->arguments, "DOMAIN.xml");
 }
 
-int cmd_complete(const char *const *words) {
-    if (words[0] && g_str_equal(words[0], "--")) {
-        words++;
-    }
-    guint n = g_strv_length((gchar **)words);
+/* One side of the line, in front of or behind the command's name: what could be its last word? */
+typedef struct {
+    const CmdOption *const *tables;
+    const CmdOption *value_of; /* the option whose value is being typed, or NULL */
+    gchar *lead;               /* "--name=" when the value is behind it */
+    const char *prefix;        /* what was typed of the word or value */
+    guint n_complete;          /* how many words before it are complete options, values and words */
+} Side;
+
+static void side_read(Side *side, const CmdOption *const *tables, const char *const *words, guint n) {
     const char *last = n > 0 ? words[n - 1] : "";
-    const char *before = n > 1 ? words[n - 2] : "";
-    const CmdOption *globals[] = {cmd_global_options, NULL};
-    g_auto(CmdContext) context = {.command = &no_command};
-    g_autoptr(GPtrArray) typed = g_ptr_array_new();
-    gsize at = 0;
-    for (guint i = 0; i + 1 < n; i++) {
-        g_ptr_array_add(typed, (gpointer)words[i]);
+    const char *equals = strchr(last, '=');
+    side->tables = tables;
+    side->prefix = last;
+    side->n_complete = n > 0 ? n - 1 : 0;
+    if (g_str_has_prefix(last, "--") && equals) {
+        side->lead = g_strndup(last, (gsize)(equals + 1 - last));
+        g_autofree gchar *name = g_strndup(last, (gsize)(equals - last));
+        side->value_of = option_before(tables, name);
+        side->prefix = equals + 1;
+    } else if (n > 1) {
+        side->value_of = option_before(tables, words[n - 2]);
+        side->n_complete -= side->value_of ? 1 : 0;
     }
-    const CmdOption *value_of = option_before(globals, before);
-    if (value_of && n > 1) {
-        g_ptr_array_set_size(typed, (gint)typed->len - 1);
+}
+
+static CmdArguments *side_parse(const Side *side, const char *const *words, gboolean stop_at_word, gsize *n_read) {
+    g_autoptr(GPtrArray) complete = g_ptr_array_new();
+    for (guint i = 0; i < side->n_complete; i++) {
+        g_ptr_array_add(complete, (gpointer)words[i]);
     }
-    g_ptr_array_add(typed, NULL);
-    context.globals = cmd_arguments_parse(globals, (const char *const *)typed->pdata, TRUE, &at, NULL);
-    if (!context.globals) {
-        return 0;
+    g_ptr_array_add(complete, NULL);
+    return cmd_arguments_parse(side->tables, (const char *const *)complete->pdata, stop_at_word, n_read, NULL);
+}
+
+/* TRUE when the side knew what to do with the word: an option, or the value of one. */
+static gboolean side_offer(const Side *side, const CmdContext *context) {
+    if (side->value_of) {
+        lead = side->lead ? side->lead : "";
+        offer_values(context, side->value_of, side->prefix);
+        lead = "";
+        return TRUE;
     }
-    const char *name = g_ptr_array_index(typed, at);
-    const CmdCommand *command = name ? cmd_command_find(name) : NULL;
-    if (!name) {
-        context.arguments = cmd_arguments_parse(globals, (const char *const[]){NULL}, FALSE, NULL, NULL);
-        if (value_of) {
-            offer_values(&context, value_of, last);
-        } else if (last[0] == '-') {
-            offer_options(globals, last);
-        } else {
-            offer_commands(last);
-        }
-        return 0;
+    if (side->prefix[0] == '-') {
+        offer_options(side->tables, side->prefix);
+        return TRUE;
     }
-    if (!command) {
-        if (g_str_equal(name, "help")) {
-            offer_commands(last);
-        }
-        return 0;
-    }
+    return FALSE;
+}
+
+static void complete_arguments(CmdContext *context, const char *const *words, guint n) {
     const CmdOption *tables[3];
-    cmd_command_tables(command, tables);
-    context.command = command;
-    g_ptr_array_set_size(typed, 0);
-    value_of = option_before(tables, before);
-    for (guint i = (guint)at + 1; i + (value_of ? 2 : 1) < n; i++) {
-        g_ptr_array_add(typed, (gpointer)words[i]);
+    Side side = {NULL};
+    cmd_command_tables(context->command, tables);
+    side_read(&side, tables, words, n);
+    context->arguments = side_parse(&side, words, FALSE, NULL);
+    if (context->arguments && !side_offer(&side, context) && takes_domain(context->command) &&
+        cmd_arguments_words(context->arguments)->len == 0) {
+        offer_domains(context, side.prefix);
     }
-    g_ptr_array_add(typed, NULL);
-    if (!read_typed(&context, tables, typed)) {
-        return 0;
+    g_free(side.lead);
+}
+
+int cmd_complete(const char *const *words) {
+    static const CmdOption *const globals[] = {cmd_global_options, NULL};
+    g_auto(CmdContext) context = {.command = &no_command};
+    words += words[0] && g_str_equal(words[0], "--") ? 1 : 0;
+    guint n = g_strv_length((gchar **)words);
+    gsize at = 0;
+    Side side = {NULL};
+    side_read(&side, globals, words, n);
+    context.globals = side_parse(&side, words, TRUE, &at);
+    const char *name = context.globals && at < side.n_complete ? words[at] : NULL;
+    const CmdCommand *command = name ? cmd_command_find(name) : NULL;
+    if (command) {
+        context.command = command;
+        complete_arguments(&context, words + at + 1, n - (guint)at - 1);
+    } else if (name && g_str_equal(name, "help")) {
+        offer_commands(side.prefix);
+    } else if (context.globals && !name) {
+        context.arguments = cmd_arguments_parse(globals, (const char *const[]){NULL}, FALSE, NULL, NULL);
+        if (!side_offer(&side, &context)) {
+            offer_commands(side.prefix);
+        }
     }
-    if (value_of) {
-        offer_values(&context, value_of, last);
-    } else if (last[0] == '-') {
-        offer_options(tables, last);
-    } else if (takes_domain(command) && cmd_arguments_words(context.arguments)->len == 0) {
-        offer_domains(&context, last);
-    }
+    g_free(side.lead);
     return 0;
 }

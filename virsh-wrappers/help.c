@@ -145,7 +145,11 @@ gchar *cmd_manual_format(const CmdCommand *command, const char *prose) {
         g_string_append_c(out, '-');
     }
     g_string_append_printf(out, "\n\n:Manual section: 1\n:Manual group: virt-attest\n:Version: virt-attest %s\n\n", VERSION);
-    g_auto(GStrv) lines = g_strsplit(prose, "\n", -1);
+    g_autoptr(GString) text = g_string_new(prose);
+    g_string_replace(text, "@CONFIG-FILE@", CONFIG_FILE, 0);
+    g_string_replace(text, "@STATE-DIRECTORY@", STATE_DIRECTORY, 0);
+    g_string_replace(text, "@HOOK-DIRECTORY@", HOOK_DIRECTORY, 0);
+    g_auto(GStrv) lines = g_strsplit(text->str, "\n", -1);
     for (gchar **line = lines; *line; line++) {
         if (g_str_equal(*line, "@SYNOPSIS@") && command) {
             append_rst_synopsis(out, command);
