@@ -85,6 +85,7 @@ static void test_partial(void)
     g_autoptr(MeasureFirmware) lone = parse_good("ok-lone-reset-block");
     g_autoptr(MeasureFirmware) short_block = parse_good("ok-lone-reset-block-too-short");
     g_autoptr(MeasureFirmware) svsm = parse_good("ok-svsm");
+    g_autoptr(MeasureFirmware) no_address = parse_good("ok-reset-address-0");
 
     g_assert_false(hashless->has_hash_table_area);
     g_assert_false(hashless->has_secret_area);
@@ -96,6 +97,7 @@ static void test_partial(void)
     g_assert_true(lone->has_reset_block);
     g_assert_cmphex(lone->ap_reset_address, ==, 0x80b004);
     g_assert_false(short_block->has_reset_block);
+    g_assert_false(no_address->has_reset_block);
     g_assert_true(svsm->has_svsm_info);
     g_assert_cmphex(svsm->svsm_launch_offset, ==, 0x40);
 }
@@ -215,7 +217,7 @@ static void test_corpus(void)
             bad++;
         }
     }
-    g_assert_cmpuint(good, >=, 19);
+    g_assert_cmpuint(good, >=, 21);
     g_assert_cmpuint(bad, >=, G_N_ELEMENTS(broken));
 }
 

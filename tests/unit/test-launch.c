@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "measure/cache.h"
 #include "measure/error.h"
 #include "measure/launch.h"
 #include "measure/parallel.h"
@@ -235,6 +236,16 @@ static void test_known(Fixture *fixture, gconstpointer data)
     g_assert_cmpstr(bare, ==, known->snp_bare);
 }
 
+static gchar *lookup_nothing(const MeasureInput *input, const char *kind, gpointer data)
+{
+    return NULL;
+}
+
+static void store_nothing(const MeasureInput *input, const char *kind, const char *value, gpointer data)
+{
+    g_error("'%s' must not be remembered", input->path);
+}
+
 /* --- files that are refused -------------------------------------------------------------------------------------- */
 
 static void test_missing(Fixture *fixture, gconstpointer data)
@@ -277,6 +288,11 @@ static void test_null_device(Fixture *fixture, gconstpointer data)
     g_assert_cmpint(symlink("/dev/null", fixture->initrd), ==, 0);
     g_autofree gchar *null_device = measure_once(fixture->launch);
     g_assert_cmpstr(empty, ==, null_device);
+
+    MeasureCache cache = { lookup_nothing, store_nothing, NULL };
+    g_autoptr(MeasureInputs) inputs = open_good(fixture->launch, &cache);
+    g_assert_cmpuint(inputs->kernel->size, ==, 0);
+    g_assert_cmpint(inputs->kernel->mtime_ns, ==, 0);
 }
 
 static void test_unreadable(Fixture *fixture, gconstpointer data)
@@ -365,11 +381,6 @@ static gchar *lookup_and_change(const MeasureInput *input, const char *kind, gpo
     return NULL;
 }
 
-static void store_nothing(const MeasureInput *input, const char *kind, const char *value, gpointer data)
-{
-    g_error("'%s' must not be remembered", input->path);
-}
-
 static void test_changing(Fixture *fixture, gconstpointer data)
 {
     const char *const paths[] = { fixture->firmware, fixture->kernel, fixture->initrd };
@@ -448,6 +459,8 @@ static void test_cache(Fixture *fixture, gconstpointer data)
     assert_cached(fixture, &cache, FALSE, FALSE, FALSE, expected);
     g_assert_cmpuint(g_hash_table_size(table), ==, 3);
     assert_cached(fixture, &cache, TRUE, TRUE, TRUE, expected);
+    MeasureCache full = { table_lookup, store_nothing, table };
+    assert_cached(fixture, &full, TRUE, TRUE, TRUE, expected);
 
     /* Any damage to a value, and any value of another file or kind, is a miss and is replaced. */
     g_autofree gchar *kernel = copy_value(table, "file", fixture->kernel);
@@ -478,6 +491,70 @@ static void test_cache(Fixture *fixture, gconstpointer data)
     g_autofree gchar *changed = measure_once(fixture->launch);
     g_assert_cmpstr(changed, !=, expected);
     assert_cached(fixture, &cache, TRUE, FALSE, TRUE, changed);
+}
+
+/* A value of another release, whose check is right: it may mean something else there. */
+static void test_cache_format(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(GHashTable) table = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    MeasureCache cache = { table_lookup, table_store, table };
+    g_autofree gchar *expected = measure_once(fixture->launch);
+
+    g_usleep(2200 * 1000);
+    assert_cached(fixture, &cache, FALSE, FALSE, FALSE, expected);
+    g_autoptr(MeasureInputs) inputs = open_good(fixture->launch, &cache);
+    const MeasureInput *kernel = inputs->kernel;
+    g_autofree gchar *value = copy_value(table, "file", fixture->kernel);
+    g_autofree gchar *identity =
+        g_strdup_printf("file\t%" G_GUINT64_FORMAT "\t%" G_GUINT64_FORMAT "\t%" G_GUINT64_FORMAT "\t%" G_GINT64_FORMAT
+                        "\t%" G_GINT64_FORMAT "\n",
+                        kernel->size, kernel->device, kernel->inode, kernel->mtime_ns, kernel->ctime_ns);
+
+    *strrchr(value, '\t') = '\0';
+    for (guint other = 0; other < 2; other++) {
+        if (other)
+            value[strlen("measure-")]++;
+        g_autofree gchar *checked = g_strconcat(identity, value, NULL);
+        g_autofree gchar *check = g_compute_checksum_for_string(G_CHECKSUM_SHA256, checked, -1);
+        g_autofree gchar *whole = g_strconcat(value, "\t", check, NULL);
+
+        set_value(table, "file", fixture->kernel, whole);
+        assert_cached(fixture, &cache, TRUE, other == 0, TRUE, expected);
+    }
+}
+
+/* A value that is whole but wrong: found out whenever the firmware is read anyway, and then nothing of it counts. */
+static void test_cache_wrong_firmware(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(GHashTable) table = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    MeasureCache cache = { table_lookup, table_store, table };
+    g_autofree gchar *snp = measure_once(fixture->launch);
+    g_autoptr(GError) error = NULL;
+
+    fixture->launch->platform = MEASURE_PLATFORM_SEV;
+    g_autofree gchar *sev = measure_once(fixture->launch);
+    g_usleep(2200 * 1000);
+    for (guint run = 0; run < 2; run++) {
+        g_autoptr(MeasureInputs) inputs = open_good(fixture->launch, NULL);
+        g_auto(MeasureFirmwareFacts) wrong = { .known = TRUE, .sha256 = { 1 }, .has_seed = TRUE, .seed = { 2 } };
+
+        if (run == 0)
+            wrong.build = measure_firmware_build_new(MEASURE_VERIFIER_PRESENT, "1", "not true");
+        measure_cache_put_firmware(&cache, inputs->firmware, &wrong);
+        g_autofree gchar *before = copy_value(table, "firmware", fixture->firmware);
+        fixture->launch->platform = run == 0 ? MEASURE_PLATFORM_SEV : MEASURE_PLATFORM_SNP;
+        g_autoptr(MeasureInputs) judged =
+            measure_inputs_open(fixture->launch, &cache, MEASURE_OPEN_JUDGE_FIRMWARE, NULL, &error);
+        g_assert_no_error(error);
+        g_autofree gchar *digest = digest_of(fixture->launch, judged, 0xa00f11, 1);
+        g_autofree gchar *after = copy_value(table, "firmware", fixture->firmware);
+
+        g_assert_cmpstr(digest, ==, run == 0 ? sev : snp);
+        g_assert_cmpmem(judged->firmware->sha256, MEASURE_SHA256_SIZE, inputs->firmware->sha256, MEASURE_SHA256_SIZE);
+        g_assert_cmpint(judged->build->verifier, ==, MEASURE_VERIFIER_UNKNOWN);
+        g_assert_cmpstr(before, !=, after);
+        fixture->launch->platform = MEASURE_PLATFORM_SEV;
+    }
 }
 
 /* Firmware facts are gathered over several runs, and a given seed is never mistaken for a computed one. */
@@ -651,6 +728,7 @@ static void test_svsm_errors(Fixture *fixture, gconstpointer data)
         const char *what;
     } rows[] = {
         { "ok-complete", 0, 1, ATTEST_ERROR_UNREADABLE, "is no SVSM image" },
+        { "ok-svsm-entry-point-outside", 0, 1, ATTEST_ERROR_UNREADABLE, "is no SVSM image" },
         { "bad-offset-0", 0, 1, ATTEST_ERROR_UNREADABLE, "SVSM image '" },
         { "ok-svsm", 1, 1, ATTEST_ERROR_USAGE, "whole pages" },
         { "ok-svsm", G_GUINT64_CONSTANT(1) << 32, 1, ATTEST_ERROR_USAGE, "fit below 4 GiB" },
@@ -757,6 +835,8 @@ int main(int argc, char **argv)
     g_test_add("/launch/usage", Fixture, NULL, setup, test_usage, teardown);
     g_test_add("/launch/changing", Fixture, NULL, setup, test_changing, teardown);
     g_test_add("/launch/cache", Fixture, NULL, setup, test_cache, teardown);
+    g_test_add("/launch/cache-format", Fixture, NULL, setup, test_cache_format, teardown);
+    g_test_add("/launch/cache-wrong-firmware", Fixture, NULL, setup, test_cache_wrong_firmware, teardown);
     g_test_add("/launch/cache-firmware", Fixture, NULL, setup, test_cache_firmware, teardown);
     g_test_add("/launch/hash-area", Fixture, NULL, setup, test_hash_area, teardown);
     g_test_add("/launch/incapable", Fixture, NULL, setup, test_incapable, teardown);
