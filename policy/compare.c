@@ -75,8 +75,8 @@ static void compare_input(GPtrArray *changes, const char *role, const PolicyRefe
         g_autofree gchar *new_text = quoted_cmdline(found ? found->text : NULL);
 
         add(changes, role, pinned ? pinned->text : NULL, found ? found->text : NULL,
-            "kernel command line changed: was %s (SHA-256 %s), is %s (SHA-256 %s)", old_text, short_was ? short_was : "absent",
-            new_text, short_is ? short_is : "absent");
+            "kernel command line changed: was %s (SHA-256 %s), is %s (SHA-256 %s)", old_text,
+            short_was ? short_was : "absent", new_text, short_is ? short_is : "absent");
     } else if (!pinned) {
         add(changes, role, NULL, is, "%s '%s' was added: SHA-256 is %s", role, found->path, short_is);
     } else if (!found) {
@@ -109,7 +109,8 @@ static gchar *cpu_list(const GPtrArray *measurements)
 
         if (!measurement->cpu)
             continue;
-        g_string_append_printf(text, "%s%s (signature 0x%x)", text->len ? ", " : "", measurement->cpu, measurement->signature);
+        g_string_append_printf(text, "%s%s (signature 0x%x)", text->len ? ", " : "", measurement->cpu,
+                               measurement->signature);
     }
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
@@ -182,8 +183,9 @@ static void compare_digests(GPtrArray *changes, const PolicyReference *pinned, c
             new_hex = measure_digest_hex(&is->digest);
             old_short = policy_short_digest(old_hex);
             new_short = policy_short_digest(new_hex);
-            add(changes, "digest", old_hex, new_hex, "expected measurement%s%s changed%s: was %s, is %s", is->cpu ? " for " : "",
-                is->cpu ? is->cpu : "", explained ? "" : " although no input did", old_short, new_short);
+            add(changes, "digest", old_hex, new_hex, "expected measurement%s%s changed%s: was %s, is %s",
+                is->cpu ? " for " : "", is->cpu ? is->cpu : "", explained ? "" : " although no input did", old_short,
+                new_short);
         }
     }
 }
@@ -213,7 +215,8 @@ GPtrArray *policy_reference_diff(const PolicyReference *old_reference, const Pol
             *new_cpus ? new_cpus : "none");
     compare_digests(changes, old_reference, new_reference);
     compare_text(changes, "level", "attestation level", old_level, new_level);
-    compare_text(changes, "on-mismatch", "onMismatch", old_reference->on_mismatch == XML_ON_MISMATCH_OBSERVE ? "observe" : "refuse",
+    compare_text(changes, "on-mismatch", "onMismatch",
+                 old_reference->on_mismatch == XML_ON_MISMATCH_OBSERVE ? "observe" : "refuse",
                  new_reference->on_mismatch == XML_ON_MISMATCH_OBSERVE ? "observe" : "refuse");
     return changes;
 }
@@ -230,7 +233,8 @@ static void compare_cpus(GPtrArray *changes, const PolicyReference *pinned, cons
     if (found->platform == MEASURE_PLATFORM_SEV || pinned->platform != found->platform)
         return;
     for (guint i = 0; i < found->measurements->len; i++)
-        foreseen += is_foreseen(pinned->measurements, ((XmlMeasurement *)g_ptr_array_index(found->measurements, i))->signature);
+        foreseen +=
+            is_foreseen(pinned->measurements, ((XmlMeasurement *)g_ptr_array_index(found->measurements, i))->signature);
     if (!foreseen) {
         g_autofree gchar *was = cpu_list(pinned->measurements);
         g_autofree gchar *is = cpu_list(found->measurements);
@@ -272,7 +276,8 @@ static const char *metadata_contradiction(const XmlAttestation *metadata, const 
         const XmlInput *shown = g_ptr_array_index(metadata->inputs, i);
         const PolicyReferenceInput *real = policy_reference_find_input(pinned, shown->role);
 
-        if (!real || real->size != shown->size || !measure_digest_equal(real->sha256, shown->sha256, sizeof(shown->sha256)))
+        if (!real || real->size != shown->size ||
+            !measure_digest_equal(real->sha256, shown->sha256, sizeof(shown->sha256)))
             return "another input";
     }
     return NULL;
@@ -300,8 +305,10 @@ GPtrArray *policy_compare(const PolicyReference *reference, const XmlDomain *dom
     }
     if (contradiction)
         add(changes, "metadata", "", contradiction,
-            "the <attest:attestation> element in the domain's metadata has %s: somebody edited it, or the reference was pinned "
-            "without it", contradiction);
+            "the <attest:attestation> element in the domain's metadata has %s: somebody edited it, or the reference "
+            "was pinned "
+            "without it",
+            contradiction);
     if (evaluation->level < reference->level) {
         g_autofree gchar *was = g_strdup_printf("%u", reference->level);
         g_autofree gchar *is = g_strdup_printf("%u", evaluation->level);

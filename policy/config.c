@@ -31,8 +31,8 @@ static gboolean config_error(GError **error, const PolicyConfig *config, const c
     text = g_strdup_vprintf(format, args);
     va_end(args);
     if (key)
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "configuration '%s', group [%s], key '%s': %s", config->path,
-                    group, key, text);
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "configuration '%s', group [%s], key '%s': %s",
+                    config->path, group, key, text);
     else
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "configuration '%s': %s", config->path, text);
     return FALSE;
@@ -79,8 +79,8 @@ static gboolean read_choice(const PolicyConfig *config, const char *group, const
     return config_error(error, config, group, key, "'%s' is not known: use '%s'", value, known);
 }
 
-static gboolean read_number(const PolicyConfig *config, const char *group, const char *key, const char *value, guint min,
-                            guint max, guint *out, GError **error)
+static gboolean read_number(const PolicyConfig *config, const char *group, const char *key, const char *value,
+                            guint min, guint max, guint *out, GError **error)
 {
     guint64 number = 0;
 
@@ -90,7 +90,8 @@ static gboolean read_number(const PolicyConfig *config, const char *group, const
     return TRUE;
 }
 
-static gboolean read_unpinned(PolicyConfig *config, const char *group, const char *key, const char *value, GError **error)
+static gboolean read_unpinned(PolicyConfig *config, const char *group, const char *key, const char *value,
+                              GError **error)
 {
     static const char *const choices[] = {"observe", "refuse", NULL};
     guint choice = 0;
@@ -101,17 +102,20 @@ static gboolean read_unpinned(PolicyConfig *config, const char *group, const cha
     return TRUE;
 }
 
-static gboolean read_watchdog(PolicyConfig *config, const char *group, const char *key, const char *value, GError **error)
+static gboolean read_watchdog(PolicyConfig *config, const char *group, const char *key, const char *value,
+                              GError **error)
 {
     return read_number(config, group, key, value, 1, 60, &config->watchdog, error);
 }
 
-static gboolean read_history(PolicyConfig *config, const char *group, const char *key, const char *value, GError **error)
+static gboolean read_history(PolicyConfig *config, const char *group, const char *key, const char *value,
+                             GError **error)
 {
     return read_number(config, group, key, value, 1, 10000, &config->history, error);
 }
 
-static gboolean read_allowed_cpus(PolicyConfig *config, const char *group, const char *key, const char *value, GError **error)
+static gboolean read_allowed_cpus(PolicyConfig *config, const char *group, const char *key, const char *value,
+                                  GError **error)
 {
     g_auto(GStrv) words = split_list(value);
     g_autoptr(GPtrArray) cpus = g_ptr_array_new_with_free_func((GDestroyNotify)measure_cpu_free);
@@ -132,16 +136,19 @@ static gboolean read_allowed_cpus(PolicyConfig *config, const char *group, const
     return TRUE;
 }
 
-static gboolean read_guest_features(PolicyConfig *config, const char *group, const char *key, const char *value, GError **error)
+static gboolean read_guest_features(PolicyConfig *config, const char *group, const char *key, const char *value,
+                                    GError **error)
 {
     gboolean hex = g_str_has_prefix(value, "0x");
 
-    if (!g_ascii_string_to_unsigned(hex ? value + 2 : value, hex ? 16 : 10, 0, G_MAXUINT64, &config->guest_features, NULL))
+    if (!g_ascii_string_to_unsigned(hex ? value + 2 : value, hex ? 16 : 10, 0, G_MAXUINT64, &config->guest_features,
+                                    NULL))
         return config_error(error, config, group, key, "'%s' is not a number such as 0x1", value);
     return TRUE;
 }
 
-static gboolean read_sev_es_fpu(PolicyConfig *config, const char *group, const char *key, const char *value, GError **error)
+static gboolean read_sev_es_fpu(PolicyConfig *config, const char *group, const char *key, const char *value,
+                                GError **error)
 {
     static const char *const choices[] = {"legacy", "init2", NULL};
     guint choice = 0;
@@ -152,7 +159,8 @@ static gboolean read_sev_es_fpu(PolicyConfig *config, const char *group, const c
     return TRUE;
 }
 
-static gboolean read_trusted(PolicyConfig *config, const char *group, const char *key, const char *value, GError **error)
+static gboolean read_trusted(PolicyConfig *config, const char *group, const char *key, const char *value,
+                             GError **error)
 {
     g_auto(GStrv) words = split_list(value);
 
@@ -160,13 +168,15 @@ static gboolean read_trusted(PolicyConfig *config, const char *group, const char
         guint8 digest[MEASURE_SHA256_SIZE];
 
         if (!measure_hex_decode(words[i], digest, sizeof(digest)))
-            return config_error(error, config, group, key, "'%s' is not a SHA-256 digest of 64 hexadecimal digits", words[i]);
+            return config_error(error, config, group, key, "'%s' is not a SHA-256 digest of 64 hexadecimal digits",
+                                words[i]);
         g_ptr_array_add(config->trusted_firmware, measure_hex_encode(digest, sizeof(digest)));
     }
     return TRUE;
 }
 
-static gboolean read_state_directory(PolicyConfig *config, const char *group, const char *key, const char *value, GError **error)
+static gboolean read_state_directory(PolicyConfig *config, const char *group, const char *key, const char *value,
+                                     GError **error)
 {
     if (!g_path_is_absolute(value))
         return config_error(error, config, group, key, "'%s' is not an absolute path", value);
@@ -210,7 +220,8 @@ static gchar *known_words(const char *group)
         if (group ? strcmp(group, known_keys[i].group) != 0 : last && !strcmp(last, known_keys[i].group))
             continue;
         last = known_keys[i].group;
-        g_string_append_printf(words, group ? "%s'%s'" : "%s[%s]", words->len ? ", " : "", group ? known_keys[i].key : last);
+        g_string_append_printf(words, group ? "%s'%s'" : "%s[%s]", words->len ? ", " : "",
+                               group ? known_keys[i].key : last);
     }
     return g_string_free(g_steal_pointer(&words), FALSE);
 }
@@ -240,8 +251,8 @@ static gboolean refuse_duplicates(const PolicyConfig *config, const char *text, 
             g_autofree gchar *key = g_strchomp(g_strndup(line, (gsize)(equals - line)));
 
             if (!g_hash_table_add(seen, g_strdup_printf("%s\n%s", group, key)))
-                return config_error(error, config, NULL, NULL, "line %u: key '%s' of group [%s] is there twice", i + 1, key,
-                                    group);
+                return config_error(error, config, NULL, NULL, "line %u: key '%s' of group [%s] is there twice", i + 1,
+                                    key, group);
         }
     }
     return TRUE;
@@ -266,7 +277,8 @@ static gboolean config_parse(PolicyConfig *config, const char *text, gsize size,
 
         if (!find_key(groups[g], NULL)) {
             g_autofree gchar *known = known_words(NULL);
-            return config_error(error, config, NULL, NULL, "group [%s] is not known: the groups are %s", groups[g], known);
+            return config_error(error, config, NULL, NULL, "group [%s] is not known: the groups are %s", groups[g],
+                                known);
         }
         for (guint k = 0; keys && keys[k]; k++) {
             const ConfigKey *key = find_key(groups[g], keys[k]);
@@ -274,12 +286,14 @@ static gboolean config_parse(PolicyConfig *config, const char *text, gsize size,
 
             if (!key) {
                 g_autofree gchar *known = known_words(groups[g]);
-                return config_error(error, config, groups[g], keys[k], "this key is not known: the group has %s", known);
+                return config_error(error, config, groups[g], keys[k], "this key is not known: the group has %s",
+                                    known);
             }
             value = g_key_file_get_string(file, groups[g], keys[k], &cause);
             /* A wrong escape sets the error and returns a string all the same. */
             if (!value || cause)
-                return config_error(error, config, groups[g], keys[k], "%s", cause ? cause->message : "it has no value");
+                return config_error(error, config, groups[g], keys[k], "%s",
+                                    cause ? cause->message : "it has no value");
             if (!key->read(config, groups[g], keys[k], g_strstrip(value), error))
                 return FALSE;
         }
@@ -362,8 +376,8 @@ PolicyConfig *policy_config_load(const char *path, GError **error)
     config->default_cpus = TRUE;
     config->sev_es_fpu = MEASURE_FPU_LEGACY;
     config->trusted_firmware = g_ptr_array_new_with_free_func(g_free);
-    config->state_directory = geteuid() == 0 ? g_strdup(STATE_DIRECTORY)
-                                             : g_build_filename(g_get_user_state_dir(), "virt-attest", NULL);
+    config->state_directory =
+        geteuid() == 0 ? g_strdup(STATE_DIRECTORY) : g_build_filename(g_get_user_state_dir(), "virt-attest", NULL);
     config->allowed_cpus = g_ptr_array_new_with_free_func((GDestroyNotify)measure_cpu_free);
     add_cpus(config->allowed_cpus, default_snp_cpus);
 

@@ -13,8 +13,8 @@ typedef enum { POLICY_UNPINNED_OBSERVE, POLICY_UNPINNED_REFUSE } PolicyUnpinned;
  * @unpinned: [gate] unpinned = observe | refuse: what to do with a confidential domain that has no pinned reference
  * @watchdog: [gate] watchdog, seconds, 1 to 60, default 10: when the hook refuses rather than keep libvirt waiting
  * @history: [gate] history, launches kept per domain, 1 to 10000, default 100
- * @allowed_cpus: (element-type MeasureCpu): [measure] allowed-cpus, list of names or signatures; default: the SNP-capable
- *   models of QEMU and the signatures of real parts
+ * @allowed_cpus: (element-type MeasureCpu): [measure] allowed-cpus, list of names or signatures; default: the
+ *   SNP-capable models of QEMU and the signatures of real parts
  * @default_cpus: @allowed_cpus is the default list; policy_config_cpus() adds the older models for SEV and SEV-ES then
  * @guest_features: [measure] guest-features, 0 for the platform's default
  * @sev_es_fpu: [measure] sev-es-fpu = legacy | init2, default legacy

@@ -52,10 +52,11 @@ void policy_evaluation_free(PolicyEvaluation *evaluation)
     g_free(evaluation);
 }
 
-static void add(PolicyEvaluation *evaluation, const char *rule, guint level, PolicyOutcome outcome, const char *format, ...)
-    G_GNUC_PRINTF(5, 6);
+static void add(PolicyEvaluation *evaluation, const char *rule, guint level, PolicyOutcome outcome, const char *format,
+                ...) G_GNUC_PRINTF(5, 6);
 
-static void add(PolicyEvaluation *evaluation, const char *rule, guint level, PolicyOutcome outcome, const char *format, ...)
+static void add(PolicyEvaluation *evaluation, const char *rule, guint level, PolicyOutcome outcome, const char *format,
+                ...)
 {
     gchar *text = NULL;
     va_list args;
@@ -81,7 +82,8 @@ static void check_host_arguments(PolicyEvaluation *evaluation, const XmlDomain *
 {
     if (domain->has_qemu_commandline || domain->has_qemu_override)
         add(evaluation, "host-arguments", 1, POLICY_FAIL,
-            "%s passes arguments to QEMU that can change what is launched, so nothing can be said of this domain: remove it",
+            "%s passes arguments to QEMU that can change what is launched, so nothing can be said of this domain: "
+            "remove it",
             domain->has_qemu_commandline ? "<qemu:commandline>" : "<qemu:override>");
     else
         add(evaluation, "host-arguments", 1, POLICY_PASS, "no QEMU arguments are passed beside the domain XML");
@@ -99,8 +101,8 @@ static void check_policy(PolicyEvaluation *evaluation, const XmlDomain *domain)
         return;
     }
     if (policy_guest_allows_debug(platform, evaluation->policy))
-        add(evaluation, "debug-policy", 1, POLICY_FAIL, "guest policy %s lets the host decrypt the guest's memory: %s", described,
-            platform == MEASURE_PLATFORM_SNP ? "clear bit 19 (debug)" : "set bit 0 (nodbg)");
+        add(evaluation, "debug-policy", 1, POLICY_FAIL, "guest policy %s lets the host decrypt the guest's memory: %s",
+            described, platform == MEASURE_PLATFORM_SNP ? "clear bit 19 (debug)" : "set bit 0 (nodbg)");
     else
         add(evaluation, "debug-policy", 1, POLICY_PASS, "guest policy %s forbids debugging by the host", described);
     if (invalid)
@@ -117,23 +119,29 @@ static void check_firmware_file(PolicyEvaluation *evaluation, const XmlDomain *d
     const char *rule = "firmware-file";
 
     if (domain->loader_type == XML_LOADER_NONE)
-        add(evaluation, rule, 2, POLICY_FAIL, "the domain names no firmware: add <loader type='rom' readonly='yes'> and "
-            AMDSEV_ADVICE);
+        add(evaluation, rule, 2, POLICY_FAIL,
+            "the domain names no firmware: add <loader type='rom' readonly='yes'> and " AMDSEV_ADVICE);
     else if (domain->loader_type == XML_LOADER_UNRESOLVED || !domain->loader)
-        add(evaluation, rule, 2, POLICY_FAIL, "libvirt has not chosen the firmware file yet: define the domain first, or name "
+        add(evaluation, rule, 2, POLICY_FAIL,
+            "libvirt has not chosen the firmware file yet: define the domain first, or name "
             "it in <loader type='rom'>");
     else if (domain->loader_format && strcmp(domain->loader_format, "raw"))
         add(evaluation, rule, 2, POLICY_FAIL, "firmware '%s' has the format %s, and only a raw file can be measured",
             domain->loader, domain->loader_format);
     else if (domain->loader_type == XML_LOADER_PFLASH && snp)
-        add(evaluation, rule, 2, POLICY_FAIL, "firmware '%s' is a pflash device, which SEV-SNP cannot start: use <loader "
-            "type='rom'>", domain->loader);
+        add(evaluation, rule, 2, POLICY_FAIL,
+            "firmware '%s' is a pflash device, which SEV-SNP cannot start: use <loader "
+            "type='rom'>",
+            domain->loader);
     else if (domain->loader_type == XML_LOADER_PFLASH && domain->nvram)
-        add(evaluation, rule, 2, POLICY_FAIL, "the NVRAM '%s' belongs to the host and is not measured: use <loader "
-            "type='rom'>, or a stateless pflash firmware without <nvram>", domain->nvram);
+        add(evaluation, rule, 2, POLICY_FAIL,
+            "the NVRAM '%s' belongs to the host and is not measured: use <loader "
+            "type='rom'>, or a stateless pflash firmware without <nvram>",
+            domain->nvram);
     else if (!evaluation->inputs)
         add(evaluation, rule, 2, evaluation->launch ? POLICY_FAIL : POLICY_NOTE, "firmware '%s' was not measured: %s",
-            domain->loader, evaluation->unmeasurable ? evaluation->unmeasurable->message : "the domain cannot be measured");
+            domain->loader,
+            evaluation->unmeasurable ? evaluation->unmeasurable->message : "the domain cannot be measured");
     else
         add(evaluation, rule, 2, POLICY_PASS, "firmware '%s' is a %s file and was measured", domain->loader,
             domain->loader_type == XML_LOADER_ROM ? "rom" : "pflash");
@@ -148,10 +156,12 @@ static void check_firmware_metadata(PolicyEvaluation *evaluation)
         add(evaluation, rule, 2, POLICY_PASS, "%s needs no metadata in the firmware",
             measure_platform_name(evaluation->platform));
     else if (!inputs)
-        add(evaluation, rule, 2, POLICY_NOTE, "the firmware's metadata was not looked at, since the domain cannot be measured");
+        add(evaluation, rule, 2, POLICY_NOTE,
+            "the firmware's metadata was not looked at, since the domain cannot be measured");
     else if (!inputs->footer->has_metadata)
-        add(evaluation, rule, 2, POLICY_FAIL, "firmware '%s' has no SEV metadata, without which SEV-SNP cannot start: "
-            AMDSEV_ADVICE, inputs->firmware->path);
+        add(evaluation, rule, 2, POLICY_FAIL,
+            "firmware '%s' has no SEV metadata, without which SEV-SNP cannot start: " AMDSEV_ADVICE,
+            inputs->firmware->path);
     else
         add(evaluation, rule, 2, POLICY_PASS, "firmware '%s' has SEV metadata with %u sections", inputs->firmware->path,
             inputs->footer->n_sections);
@@ -202,15 +212,17 @@ static void check_cpu(PolicyEvaluation *evaluation, const XmlDomain *domain, con
     if (foreign) {
         g_autofree gchar *label = measure_cpu_label(foreign);
 
-        add(evaluation, "cpu", 2, POLICY_FAIL, "CPU type %s (signature 0x%x) is not allowed: choose another, or add it to "
-            "'allowed-cpus' in group [measure] of '%s'", label, foreign->signature, options->config->path);
+        add(evaluation, "cpu", 2, POLICY_FAIL,
+            "CPU type %s (signature 0x%x) is not allowed: choose another, or add it to "
+            "'allowed-cpus' in group [measure] of '%s'",
+            label, foreign->signature, options->config->path);
     } else if (evaluation->launch->cpus->len == 1) {
         g_autofree gchar *label = measure_cpu_label(g_ptr_array_index(evaluation->launch->cpus, 0));
 
         add(evaluation, "cpu", 2, POLICY_PASS, "CPU type %s is known and allowed", label);
     } else {
-        add(evaluation, "cpu", 2, POLICY_PASS, "the host chooses the CPU type: each of the %u allowed ones was measured",
-            evaluation->launch->cpus->len);
+        add(evaluation, "cpu", 2, POLICY_PASS,
+            "the host chooses the CPU type: each of the %u allowed ones was measured", evaluation->launch->cpus->len);
     }
 }
 
@@ -218,7 +230,8 @@ static void check_reference(PolicyEvaluation *evaluation, const PolicyEvaluateOp
 {
     switch (options->reference) {
     case POLICY_REFERENCE_ABSENT:
-        add(evaluation, "reference", 2, POLICY_FAIL, "no reference value is pinned, so nobody would notice a change: run "
+        add(evaluation, "reference", 2, POLICY_FAIL,
+            "no reference value is pinned, so nobody would notice a change: run "
             "'virt-attest define'");
         break;
     case POLICY_REFERENCE_EXISTS:
@@ -236,8 +249,10 @@ static void check_measurable(PolicyEvaluation *evaluation, const XmlDomain *doma
     if (domain->unknown_launch->len) {
         g_autofree gchar *names = join(domain->unknown_launch);
 
-        add(evaluation, "launch-security", 2, POLICY_FAIL, "<launchSecurity> has settings that are not known here and may "
-            "change the measurement (%s): remove them, or use a newer virt-attest", names);
+        add(evaluation, "launch-security", 2, POLICY_FAIL,
+            "<launchSecurity> has settings that are not known here and may "
+            "change the measurement (%s): remove them, or use a newer virt-attest",
+            names);
         return;
     }
     if (!evaluation->unmeasurable)
@@ -271,15 +286,18 @@ static void check_hash_area(PolicyEvaluation *evaluation)
     const char *rule = "hash-area";
 
     if (!inputs)
-        add(evaluation, rule, 3, POLICY_NOTE, "the firmware's hash table area was not looked at, since the domain cannot be "
+        add(evaluation, rule, 3, POLICY_NOTE,
+            "the firmware's hash table area was not looked at, since the domain cannot be "
             "measured");
     else if (!inputs->footer->has_hash_table_area)
         add(evaluation, rule, 3, POLICY_FAIL, "firmware '%s' has no area for kernel hashes: " AMDSEV_ADVICE,
             inputs->firmware->path);
     else if (evaluation->platform == MEASURE_PLATFORM_SNP &&
              !measure_firmware_find_section(inputs->footer, MEASURE_SECTION_KERNEL_HASHES))
-        add(evaluation, rule, 3, POLICY_FAIL, "firmware '%s' has no KERNEL_HASHES section, so SEV-SNP would not measure the "
-            "kernel hashes: " AMDSEV_ADVICE, inputs->firmware->path);
+        add(evaluation, rule, 3, POLICY_FAIL,
+            "firmware '%s' has no KERNEL_HASHES section, so SEV-SNP would not measure the "
+            "kernel hashes: " AMDSEV_ADVICE,
+            inputs->firmware->path);
     else
         add(evaluation, rule, 3, POLICY_PASS, "firmware '%s' has an area for kernel hashes", inputs->firmware->path);
 }
@@ -293,24 +311,28 @@ static void check_verifier(PolicyEvaluation *evaluation, const PolicyEvaluateOpt
     const char *fault = NULL;
 
     if (!inputs) {
-        add(evaluation, rule, 3, POLICY_NOTE, "the firmware's code was not looked at, since the domain cannot be measured");
+        add(evaluation, rule, 3, POLICY_NOTE,
+            "the firmware's code was not looked at, since the domain cannot be measured");
         return;
     }
     if (build && build->verifier == MEASURE_VERIFIER_PRESENT) {
-        add(evaluation, rule, 3, POLICY_PASS, "firmware '%s' verifies the kernel hashes and halts on a mismatch (%s)", path,
-            build->reason);
+        add(evaluation, rule, 3, POLICY_PASS, "firmware '%s' verifies the kernel hashes and halts on a mismatch (%s)",
+            path, build->reason);
         return;
     }
     if (is_trusted(options->config, inputs->firmware)) {
-        add(evaluation, rule, 3, POLICY_NOTE, "firmware '%s' verifies the kernel hashes on the word of its owner, who trusts "
-            "its SHA-256 in '%s'; virt-attest itself found: %s", path, options->config->path,
-            build ? build->reason : "nothing");
+        add(evaluation, rule, 3, POLICY_NOTE,
+            "firmware '%s' verifies the kernel hashes on the word of its owner, who trusts "
+            "its SHA-256 in '%s'; virt-attest itself found: %s",
+            path, options->config->path, build ? build->reason : "nothing");
         return;
     }
     switch (build ? build->verifier : MEASURE_VERIFIER_UNKNOWN) {
     case MEASURE_VERIFIER_ABSENT:
-        add(evaluation, rule, 3, POLICY_FAIL, "firmware '%s' advertises kernel hashes but has no code to verify them, so it "
-            "would boot any kernel: " AMDSEV_ADVICE, path);
+        add(evaluation, rule, 3, POLICY_FAIL,
+            "firmware '%s' advertises kernel hashes but has no code to verify them, so it "
+            "would boot any kernel: " AMDSEV_ADVICE,
+            path);
         return;
     case MEASURE_VERIFIER_WEAK:
         fault = "verifies the kernel hashes but boots on when they do not match";
@@ -322,9 +344,10 @@ static void check_verifier(PolicyEvaluation *evaluation, const PolicyEvaluateOpt
         fault = "cannot be judged: nobody knows whether it verifies the kernel hashes";
         break;
     }
-    add(evaluation, rule, 3, POLICY_FAIL, "firmware '%s' %s (%s): use an AmdSev build of edk2-stable202408 or later, or add its "
-        "SHA-256 to 'trusted' in group [firmware] of '%s' if you vouch for it", path, fault,
-        build ? build->reason : "it was not examined", options->config->path);
+    add(evaluation, rule, 3, POLICY_FAIL,
+        "firmware '%s' %s (%s): use an AmdSev build of edk2-stable202408 or later, or add its "
+        "SHA-256 to 'trusted' in group [firmware] of '%s' if you vouch for it",
+        path, fault, build ? build->reason : "it was not examined", options->config->path);
 }
 
 static void check_kernel(PolicyEvaluation *evaluation, const XmlDomain *domain, const PolicyEvaluateOptions *options)
@@ -332,12 +355,14 @@ static void check_kernel(PolicyEvaluation *evaluation, const XmlDomain *domain, 
     if (domain->kernel)
         add(evaluation, "kernel", 3, POLICY_PASS, "kernel '%s' is started directly", domain->kernel);
     else
-        add(evaluation, "kernel", 3, POLICY_FAIL, "the domain boots from its disk, which the host can change: give it <kernel>, "
+        add(evaluation, "kernel", 3, POLICY_FAIL,
+            "the domain boots from its disk, which the host can change: give it <kernel>, "
             "<initrd> and <cmdline>");
     if (domain->kernel_hashes)
         add(evaluation, "kernel-hashes", 3, POLICY_PASS, "kernel, initrd and command line are part of the measurement");
     else
-        add(evaluation, "kernel-hashes", 3, POLICY_FAIL, "kernel, initrd and command line are not measured: set "
+        add(evaluation, "kernel-hashes", 3, POLICY_FAIL,
+            "kernel, initrd and command line are not measured: set "
             "kernelHashes='yes' in <launchSecurity>");
     check_hash_area(evaluation);
     check_verifier(evaluation, options);
@@ -347,14 +372,16 @@ static void check_kernel(PolicyEvaluation *evaluation, const XmlDomain *domain, 
 
 static void check_root(PolicyEvaluation *evaluation)
 {
-    add(evaluation, "root-file-system", 4, POLICY_FAIL, "the measurement does not cover the root file system: what the initrd "
+    add(evaluation, "root-file-system", 4, POLICY_FAIL,
+        "the measurement does not cover the root file system: what the initrd "
         "mounts is the host's to change, unless the initrd itself verifies it");
 }
 
 /* ---- Putting it together ---- */
 
 /* Candidates where the XML leaves the CPU to the host: one per signature. */
-static GPtrArray *candidate_cpus(const XmlDomain *domain, MeasurePlatform platform, const PolicyEvaluateOptions *options)
+static GPtrArray *candidate_cpus(const XmlDomain *domain, MeasurePlatform platform,
+                                 const PolicyEvaluateOptions *options)
 {
     g_autoptr(GPtrArray) allowed = policy_config_cpus(options->config, platform);
     GPtrArray *chosen = g_ptr_array_new_with_free_func((GDestroyNotify)measure_cpu_free);
@@ -388,10 +415,12 @@ static gboolean add_measurement(PolicyEvaluation *evaluation, const MeasureCpu *
         measurement->has_fpu = TRUE;
         measurement->fpu = launch->fpu;
     }
-    return measure_launch_digest(launch, evaluation->inputs, measurement->signature, launch->vcpus, &measurement->digest, error);
+    return measure_launch_digest(launch, evaluation->inputs, measurement->signature, launch->vcpus,
+                                 &measurement->digest, error);
 }
 
-static void take_measurements(PolicyEvaluation *evaluation, const XmlDomain *domain, const PolicyEvaluateOptions *options)
+static void take_measurements(PolicyEvaluation *evaluation, const XmlDomain *domain,
+                              const PolicyEvaluateOptions *options)
 {
     g_autoptr(GPtrArray) candidates = options->cpus && options->cpus->len
                                           ? g_ptr_array_ref(options->cpus)
@@ -407,7 +436,8 @@ static void take_measurements(PolicyEvaluation *evaluation, const XmlDomain *dom
     evaluation->launch = xml_domain_to_launch(domain, &launch_options, error);
     if (!evaluation->launch)
         return;
-    evaluation->inputs = measure_inputs_open(evaluation->launch, options->cache, MEASURE_OPEN_JUDGE_FIRMWARE, NULL, error);
+    evaluation->inputs =
+        measure_inputs_open(evaluation->launch, options->cache, MEASURE_OPEN_JUDGE_FIRMWARE, NULL, error);
     if (!evaluation->inputs)
         return;
     if (evaluation->platform == MEASURE_PLATFORM_SEV) {
@@ -453,10 +483,13 @@ PolicyEvaluation *policy_evaluate(const XmlDomain *domain, const PolicyEvaluateO
     evaluation->confidential = xml_domain_platform(domain, &evaluation->platform);
     if (!evaluation->confidential) {
         if (domain->launch_type == XML_LAUNCH_OTHER)
-            add(evaluation, "launch-security", 1, POLICY_FAIL, "launchSecurity of type '%s' is not one that virt-attest "
-                "measures: it knows sev and sev-snp", domain->launch_type_name);
+            add(evaluation, "launch-security", 1, POLICY_FAIL,
+                "launchSecurity of type '%s' is not one that virt-attest "
+                "measures: it knows sev and sev-snp",
+                domain->launch_type_name);
         else
-            add(evaluation, "launch-security", 1, POLICY_FAIL, "the domain has no <launchSecurity>: add <launchSecurity "
+            add(evaluation, "launch-security", 1, POLICY_FAIL,
+                "the domain has no <launchSecurity>: add <launchSecurity "
                 "type='sev-snp'> to run it in a TEE");
         g_set_error_literal(&evaluation->unmeasurable, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
                             ((PolicyFinding *)g_ptr_array_index(evaluation->findings, 0))->text);
@@ -465,7 +498,8 @@ PolicyEvaluation *policy_evaluate(const XmlDomain *domain, const PolicyEvaluateO
     evaluation->policy = domain->policy;
     take_measurements(evaluation, domain, options);
 
-    add(evaluation, "launch-security", 1, POLICY_PASS, "launchSecurity asks for %s", measure_platform_name(evaluation->platform));
+    add(evaluation, "launch-security", 1, POLICY_PASS, "launchSecurity asks for %s",
+        measure_platform_name(evaluation->platform));
     check_host_arguments(evaluation, domain);
     check_policy(evaluation, domain);
     check_firmware_file(evaluation, domain);

@@ -20,7 +20,8 @@ const char *policy_outcome_name(PolicyOutcome outcome); /* "pass", "fail", "note
 /**
  * PolicyFinding:
  * @rule: stable identifier: "launch-security", "debug-policy", "policy-bits", "host-arguments", "firmware-file",
- *   "firmware-metadata", "reference", "cpu", "kernel", "kernel-hashes", "hash-area", "hash-verifier", "root-file-system"
+ *   "firmware-metadata", "reference", "cpu", "kernel", "kernel-hashes", "hash-area", "hash-verifier",
+ *   "root-file-system"
  * @level: the attestation level that needs this rule
  * @outcome: pass, fail or note
  * @text: one sentence for people: what was found and, on failure, what to do
@@ -31,7 +32,8 @@ typedef struct {
     PolicyOutcome outcome;
     gchar *text;
 } PolicyFinding;
-PolicyFinding *policy_finding_new(const char *rule, guint level, PolicyOutcome outcome, gchar *text /* transfer full */);
+PolicyFinding *policy_finding_new(const char *rule, guint level, PolicyOutcome outcome,
+                                  gchar *text /* transfer full */);
 void policy_finding_free(PolicyFinding *finding);
 
 typedef enum {
@@ -44,8 +46,8 @@ typedef enum {
  * PolicyEvaluateOptions:
  * @config: the configuration
  * @cache: (nullable): digest cache
- * @cpus: (nullable) (element-type MeasureCpu): CPU types asked for explicitly; otherwise the configuration's allowed ones
- *   where the domain leaves the choice to the host
+ * @cpus: (nullable) (element-type MeasureCpu): CPU types asked for explicitly; otherwise the configuration's allowed
+ *   ones where the domain leaves the choice to the host
  * @on_launch_host: host-passthrough means this machine's processor
  * @reference: whether a reference value exists
  */

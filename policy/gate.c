@@ -132,8 +132,9 @@ static void decide_pinned(PolicyDecision *decision)
     g_autofree gchar *short_digest = NULL;
 
     if (evaluation->confidential && !evaluation->unmeasurable && evaluation->measurements->len != 1) {
-        decide_mismatch(decision, "its CPU type is not resolved, so the measurement cannot be known: name a model in <cpu "
-                                  "mode='custom'>");
+        decide_mismatch(decision,
+                        "its CPU type is not resolved, so the measurement cannot be known: name a model in <cpu "
+                        "mode='custom'>");
         return;
     }
     g_ptr_array_unref(decision->changes);
@@ -153,7 +154,8 @@ static void decide_pinned(PolicyDecision *decision)
     measurement = g_ptr_array_index(evaluation->measurements, 0);
     digest = measure_digest_hex(&measurement->digest);
     short_digest = policy_short_digest(digest);
-    decide(decision, POLICY_VERDICT_MATCH, "matches its reference: level %u, measurement %s", evaluation->level, short_digest);
+    decide(decision, POLICY_VERDICT_MATCH, "matches its reference: level %u, measurement %s", evaluation->level,
+           short_digest);
 }
 
 static void decide_unpinned(PolicyDecision *decision, const PolicyConfig *config)
@@ -164,17 +166,19 @@ static void decide_unpinned(PolicyDecision *decision, const PolicyConfig *config
 
     if (metadata && metadata->on_mismatch == XML_ON_MISMATCH_REFUSE) {
         decide(decision, POLICY_VERDICT_REFUSED,
-               "start refused; its metadata asks for a check, but no reference is pinned on this host; to pin it: %s", command);
+               "start refused; its metadata asks for a check, but no reference is pinned on this host; to pin it: %s",
+               command);
     } else if (config->unpinned == POLICY_UNPINNED_REFUSE) {
         decide(decision, POLICY_VERDICT_REFUSED,
-               "start refused; it has no pinned reference, and '%s' says unpinned = refuse; to pin it: %s", config->path, command);
+               "start refused; it has no pinned reference, and '%s' says unpinned = refuse; to pin it: %s",
+               config->path, command);
     } else if (evaluation->measurements->len == 1) {
         const XmlMeasurement *measurement = g_ptr_array_index(evaluation->measurements, 0);
         g_autofree gchar *digest = measure_digest_hex(&measurement->digest);
         g_autofree gchar *short_digest = policy_short_digest(digest);
 
-        decide(decision, POLICY_VERDICT_UNPINNED, "has no pinned reference, observed only: measurement %s; to pin it: %s",
-               short_digest, command);
+        decide(decision, POLICY_VERDICT_UNPINNED,
+               "has no pinned reference, observed only: measurement %s; to pin it: %s", short_digest, command);
     } else {
         decide(decision, POLICY_VERDICT_UNPINNED, "has no pinned reference and cannot be measured: %s",
                evaluation->unmeasurable ? evaluation->unmeasurable->message : "its CPU type is not resolved");
@@ -233,8 +237,10 @@ PolicyDecision *policy_gate_decide(const char *xml, gsize size, const PolicyConf
     if (store && decision->uuid)
         decision->reference = policy_store_get_reference(store, decision->uuid, &error);
     if (error) {
-        decide(decision, POLICY_VERDICT_REFUSED, "start refused; its reference cannot be used: %s; restore it, or run "
-               "'virt-attest define' again", error->message);
+        decide(decision, POLICY_VERDICT_REFUSED,
+               "start refused; its reference cannot be used: %s; restore it, or run "
+               "'virt-attest define' again",
+               error->message);
         return decision;
     }
     if (!confidential && (!decision->reference || !decision->reference->level)) {

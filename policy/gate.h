@@ -6,8 +6,8 @@
 
 /**
  * PolicyChange:
- * @what: "firmware", "kernel", "initrd", "cmdline", "cpu", "vcpus", "policy", "platform", "features", "kernel-hashes", "level",
- *   "id-block", "id-auth", "host-data", "metadata", "digest"
+ * @what: "firmware", "kernel", "initrd", "cmdline", "cpu", "vcpus", "policy", "platform", "features", "kernel-hashes",
+ *   "on-mismatch", "level", "id-block", "id-auth", "host-data", "metadata", "digest"
  * @pinned, @found: the two values (digests in hexadecimal, a command line as text)
  * @text: one line for people: "kernel '/boot/vmlinuz' changed: SHA-256 was 12ab…, is 34cd…"
  */
@@ -16,8 +16,12 @@ typedef struct {
 } PolicyChange;
 void policy_change_free(PolicyChange *change);
 
-/* Everything in which @evaluation (of @domain) differs from @reference; empty when they agree. Digests in constant time. */
-GPtrArray *policy_compare(const PolicyReference *reference, const XmlDomain *domain, const PolicyEvaluation *evaluation);
+/*
+ * Everything in which @evaluation (of @domain) differs from @reference; empty when they agree. Digests in constant time.
+ * An evaluation of several CPU types is a choice that the host has still to make: one foreseen type among them is enough.
+ */
+GPtrArray *policy_compare(const PolicyReference *reference, const XmlDomain *domain,
+                          const PolicyEvaluation *evaluation);
 /* The same between two references (old, new): what `define --accept` shows. */
 GPtrArray *policy_reference_diff(const PolicyReference *old_reference, const PolicyReference *new_reference);
 
@@ -53,7 +57,8 @@ typedef struct {
 /**
  * policy_gate_decide:
  * @xml, @size: the domain XML of the hook's `start`
- * @config: (nullable): %NULL when it could not be read: then @config_error says why, and a confidential domain is refused
+ * @config: (nullable): %NULL when it could not be read: then @config_error says why, and a confidential domain is
+ *   refused
  * @store: (nullable): likewise with @store_error
  *
  * Never fails: whatever is wrong is a refusal with a reason. A domain without launchSecurity and without a pin is

@@ -10,8 +10,15 @@ typedef struct {
 
 /* SEV-SNP Firmware ABI (56860), section 4.3; bit 17 must be one and has no name. */
 static const PolicyBit snp_bits[] = {
-    {"smt", 16},           {"migrate-ma", 18}, {"debug", 19},    {"single-socket", 20},     {"cxl", 21},
-    {"mem-aes-256-xts", 22}, {"rapl-dis", 23},   {"ciphertext-hiding", 24}, {"page-swap-disable", 25},
+    {"smt", 16},
+    {"migrate-ma", 18},
+    {"debug", 19},
+    {"single-socket", 20},
+    {"cxl", 21},
+    {"mem-aes-256-xts", 22},
+    {"rapl-dis", 23},
+    {"ciphertext-hiding", 24},
+    {"page-swap-disable", 25},
 };
 
 /* SEV API (55766), chapter 3, table 2. */
@@ -121,8 +128,8 @@ gboolean policy_guest_parse(MeasurePlatform platform, const char *text, guint64 
         }
     }
     if (platform != MEASURE_PLATFORM_SNP && value > G_MAXUINT32) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "guest policy '%s' does not fit into the 32 bits of %s", text,
-                    measure_platform_name(platform));
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "guest policy '%s' does not fit into the 32 bits of %s",
+                    text, measure_platform_name(platform));
         return FALSE;
     }
     *out = value;

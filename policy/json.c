@@ -5,18 +5,24 @@
 #include <string.h>
 
 #include "measure/error.h"
+#include "policy/text.h"
 
 #define JSON_MAX_DEPTH 16
 
 gboolean policy_json_error(GError **error, const char *where, const char *name, const char *format, ...)
 {
     g_autofree gchar *text = NULL;
+    g_autofree gchar *whole = NULL;
+    g_autofree gchar *line = NULL;
     va_list args;
 
     va_start(args, format);
     text = g_strdup_vprintf(format, args);
     va_end(args);
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "%s%s%s: %s", where, *where ? "." : "", name, text);
+    whole = g_strdup_printf("%s%s%s: %s", where, *where ? "." : "", name, text);
+    /* Names and values of the document are quoted in it. */
+    line = policy_one_line(whole, 1024);
+    g_set_error_literal(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, line);
     return FALSE;
 }
 
@@ -39,6 +45,40 @@ static gsize bare_word(const char *at, gsize left)
     return n;
 }
 
+/* The four digits of a \u escape at @at; -1 when it is none. */
+static gint escaped_unit(const char *at, gsize left)
+{
+    gint unit = 0;
+
+    if (left < 6 || at[0] != '\\' || at[1] != 'u')
+        return -1;
+    for (guint i = 2; i < 6; i++) {
+        if (!g_ascii_isxdigit(at[i]))
+            return -1;
+        unit = unit * 16 + g_ascii_xdigit_value(at[i]);
+    }
+    return unit;
+}
+
+/* An escape sequence of RFC 8259, section 7, at @at: its length, 0 when it is wrong or names no character. */
+static gsize escape_length(const char *at, gsize left)
+{
+    gint unit;
+
+    if (left < 2 || !strchr("\"\\/bfnrtu", at[1]))
+        return 0;
+    if (at[1] != 'u')
+        return 2;
+    unit = escaped_unit(at, left);
+    /* NUL would end the string early for C; half of a surrogate pair is not a character. */
+    if (unit <= 0 || (unit >= 0xdc00 && unit <= 0xdfff))
+        return 0;
+    if (unit < 0xd800 || unit > 0xdfff)
+        return 6;
+    unit = escaped_unit(at + 6, left - 6);
+    return unit >= 0xdc00 && unit <= 0xdfff ? 12 : 0;
+}
+
 /*
  * A pass over the tokens. json-glib's scanner takes comments, 'quotes',
  * assignments and octal numbers, and recurses for every bracket: none of that
@@ -52,24 +92,14 @@ static const char *scan(const char *text, gsize size)
         char c = text[i];
 
         if (c == '"') {
-            for (i++; i < size && text[i] != '"'; i++) {
+            for (i++; i < size && text[i] != '"';) {
+                gsize n = text[i] == '\\' ? escape_length(text + i, size - i) : 1;
+
                 if ((guchar)text[i] < 0x20)
                     return "a control character inside a string";
-                if (text[i] != '\\')
-                    continue;
-                if (++i >= size || !strchr("\"\\/bfnrtu", text[i]))
-                    return "an escape sequence that JSON does not have";
-                if (text[i] != 'u')
-                    continue;
-                if (size - i < 5)
-                    return "a string without end";
-                for (guint digit = 1; digit <= 4; digit++) {
-                    if (!g_ascii_isxdigit(text[i + digit]))
-                        return "an escape sequence that JSON does not have";
-                }
-                if (!memcmp(text + i, "u0000", 5))
-                    return "a string with a NUL inside";
-                i += 4;
+                if (!n)
+                    return "an escape sequence that JSON does not have, or that is no character";
+                i += n;
             }
             if (i >= size)
                 return "a string without end";
@@ -130,7 +160,8 @@ JsonNode *policy_json_parse(const char *text, gssize size, gsize max_size, const
     guint seen = 0;
 
     if (length > max_size) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "%s is larger than %" G_GSIZE_FORMAT " bytes", what, max_size);
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "%s is larger than %" G_GSIZE_FORMAT " bytes", what,
+                    max_size);
         return NULL;
     }
     wrong = g_utf8_validate_len(text, length, NULL) ? scan(text, length) : "bytes that are not UTF-8";
@@ -140,7 +171,9 @@ JsonNode *policy_json_parse(const char *text, gssize size, gsize max_size, const
     }
     g_signal_connect(parser, "object-member", G_CALLBACK(count_member), &seen);
     if (!json_parser_load_from_data(parser, text, (gssize)length, &cause)) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "%s is not valid JSON: %s", what, cause->message);
+        g_autofree gchar *message = policy_one_line(cause->message, 300);
+
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "%s is not valid JSON: %s", what, message);
         return NULL;
     }
     root = json_parser_steal_root(parser);
@@ -198,9 +231,6 @@ gboolean policy_json_string(JsonObject *object, const char *where, const char *n
     JsonNode *node = value_member(object, where, name, optional, G_TYPE_STRING, "a string", &ok, error);
 
     if (node) {
-        /* Half of a surrogate pair, written as an escape, is nothing that a string can hold. */
-        if (!g_utf8_validate(json_node_get_string(node), -1, NULL))
-            return policy_json_error(error, where, name, "this is not text in UTF-8");
         g_free(*out);
         *out = json_node_dup_string(node);
     }
@@ -234,8 +264,8 @@ gboolean policy_json_boolean(JsonObject *object, const char *where, const char *
     return ok;
 }
 
-gboolean policy_json_hex_number(JsonObject *object, const char *where, const char *name, gboolean optional, guint64 *out,
-                                GError **error)
+gboolean policy_json_hex_number(JsonObject *object, const char *where, const char *name, gboolean optional,
+                                guint64 *out, GError **error)
 {
     g_autofree gchar *text = NULL;
 
@@ -255,20 +285,21 @@ gboolean policy_json_hex_number(JsonObject *object, const char *where, const cha
     return TRUE;
 }
 
-gboolean policy_json_hex_bytes(JsonObject *object, const char *where, const char *name, gsize size, guint8 *out, GError **error)
+gboolean policy_json_hex_bytes(JsonObject *object, const char *where, const char *name, gsize size, guint8 *out,
+                               GError **error)
 {
     g_autofree gchar *text = NULL;
 
     if (!policy_json_string(object, where, name, FALSE, &text, error))
         return FALSE;
     if (!measure_hex_decode(text, out, size) || strspn(text, "0123456789abcdef") != 2 * size)
-        return policy_json_error(error, where, name, "this is not a digest of %" G_GSIZE_FORMAT " lower-case hexadecimal digits",
-                                 2 * size);
+        return policy_json_error(error, where, name,
+                                 "this is not a digest of %" G_GSIZE_FORMAT " lower-case hexadecimal digits", 2 * size);
     return TRUE;
 }
 
-gboolean policy_json_object(JsonObject *object, const char *where, const char *name, gboolean optional, JsonObject **out,
-                            GError **error)
+gboolean policy_json_object(JsonObject *object, const char *where, const char *name, gboolean optional,
+                            JsonObject **out, GError **error)
 {
     gboolean ok = FALSE;
     JsonNode *node = member(object, where, name, optional, &ok, error);

@@ -39,20 +39,22 @@ gboolean policy_json_uint(JsonObject *object, const char *where, const char *nam
 gboolean policy_json_boolean(JsonObject *object, const char *where, const char *name, gboolean optional, gboolean *out,
                              GError **error);
 /* A number written as "0x…", lower case, without leading zeros. */
-gboolean policy_json_hex_number(JsonObject *object, const char *where, const char *name, gboolean optional, guint64 *out,
-                                GError **error);
+gboolean policy_json_hex_number(JsonObject *object, const char *where, const char *name, gboolean optional,
+                                guint64 *out, GError **error);
 /* Exactly @size bytes as lower-case hexadecimal digits. */
-gboolean policy_json_hex_bytes(JsonObject *object, const char *where, const char *name, gsize size, guint8 *out, GError **error);
+gboolean policy_json_hex_bytes(JsonObject *object, const char *where, const char *name, gsize size, guint8 *out,
+                               GError **error);
 /* Borrowed from @object; an @optional member that is missing gives %NULL. */
-gboolean policy_json_object(JsonObject *object, const char *where, const char *name, gboolean optional, JsonObject **out,
-                            GError **error);
+gboolean policy_json_object(JsonObject *object, const char *where, const char *name, gboolean optional,
+                            JsonObject **out, GError **error);
 gboolean policy_json_array(JsonObject *object, const char *where, const char *name, gboolean optional, JsonArray **out,
                            GError **error);
 /* Element @index of @array, which must be an object; @where gets its position, free it. */
 JsonObject *policy_json_element(JsonArray *array, guint index, const char *where, const char *name, gchar **position,
                                 GError **error);
 /* Sets "WHERE.NAME: …" as ATTEST_ERROR_UNREADABLE and returns FALSE. */
-gboolean policy_json_error(GError **error, const char *where, const char *name, const char *format, ...) G_GNUC_PRINTF(4, 5);
+gboolean policy_json_error(GError **error, const char *where, const char *name, const char *format, ...)
+    G_GNUC_PRINTF(4, 5);
 
 /* Adders for what JSON has no form for. A NULL string adds nothing. */
 void policy_json_add_string(JsonObject *object, const char *name, const char *value);

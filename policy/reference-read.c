@@ -59,8 +59,8 @@ static gboolean read_file_input(JsonObject *object, const char *where, PolicyRef
     return TRUE;
 }
 
-static gboolean read_cmdline_input(JsonObject *object, const char *where, gboolean text_optional, PolicyReferenceInput *input,
-                                   GError **error)
+static gboolean read_cmdline_input(JsonObject *object, const char *where, gboolean text_optional,
+                                   PolicyReferenceInput *input, GError **error)
 {
     static const char *const known[] = {"text", "size", "sha256", NULL};
     guint8 digest[MEASURE_SHA256_SIZE];
@@ -169,8 +169,8 @@ static gboolean read_measurement(JsonObject *object, const char *where, PolicyRe
     measurement->vcpus = (guint)vcpus;
     if (reference->platform == MEASURE_PLATFORM_SEV_ES) {
         measurement->has_fpu = TRUE;
-        measurement->fpu = !strcmp(reference->vmm_fpu, measure_fpu_name(MEASURE_FPU_INIT2)) ? MEASURE_FPU_INIT2
-                                                                                            : MEASURE_FPU_LEGACY;
+        measurement->fpu =
+            !strcmp(reference->vmm_fpu, measure_fpu_name(MEASURE_FPU_INIT2)) ? MEASURE_FPU_INIT2 : MEASURE_FPU_LEGACY;
     }
     return TRUE;
 }
@@ -242,8 +242,8 @@ static gboolean read_pin(JsonObject *root, PolicyReference *reference, GError **
     if (!policy_json_string(root, "", "format", FALSE, &format, error))
         return FALSE;
     if (strcmp(format, POLICY_REFERENCE_FORMAT))
-        return policy_json_error(error, "", "format", "'%s' is not " POLICY_REFERENCE_FORMAT ": use the virt-attest that wrote it",
-                                 format);
+        return policy_json_error(error, "", "format",
+                                 "'%s' is not " POLICY_REFERENCE_FORMAT ": use the virt-attest that wrote it", format);
     if (!policy_json_object(root, "", "domain", FALSE, &domain, error) ||
         !policy_json_members(domain, "domain", known, error) ||
         !policy_json_string(domain, "domain", "name", FALSE, &reference->name, error) ||
@@ -264,13 +264,13 @@ static gboolean read_pin(JsonObject *root, PolicyReference *reference, GError **
 
 PolicyReference *policy_reference_parse(const char *text, gssize size, GError **error)
 {
-    static const char *const shared[] = {"platform", "level",           "findings",      "measurements", "inputs",
-                                         "policy",   "kernelHashes",    "fpu",           "verifier",     "firmwareVersion",
-                                         "idBlockSha256", "idAuthSha256", "hostData", NULL};
-    static const char *const all[] = {"format",   "domain",          "onMismatch",    "platform",     "level",
-                                      "findings", "measurements",    "inputs",        "policy",       "kernelHashes",
-                                      "fpu",      "verifier",        "firmwareVersion", "idBlockSha256", "idAuthSha256",
-                                      "hostData", "created",         "tool",          NULL};
+    static const char *const shared[] = {
+        "platform", "level",    "findings",        "measurements",  "inputs",       "policy",   "kernelHashes",
+        "fpu",      "verifier", "firmwareVersion", "idBlockSha256", "idAuthSha256", "hostData", NULL};
+    static const char *const all[] = {
+        "format",       "domain",   "onMismatch",   "platform", "level",    "findings",        "measurements",
+        "inputs",       "policy",   "kernelHashes", "fpu",      "verifier", "firmwareVersion", "idBlockSha256",
+        "idAuthSha256", "hostData", "created",      "tool",     NULL};
     g_autoptr(PolicyReference) reference = policy_reference_alloc();
     g_autoptr(JsonNode) node = policy_json_parse(text, size, POLICY_REFERENCE_MAX_SIZE, "the reference", error);
     g_autofree gchar *platform = NULL;

@@ -99,7 +99,8 @@ void policy_collect_inputs(const PolicyEvaluation *evaluation, GPtrArray *inputs
         g_ptr_array_add(inputs, policy_reference_input_new("initrd", opened->initrd->path, NULL, opened->initrd->size,
                                                            opened->initrd->sha256));
     const char *cmdline = launch->cmdline ? launch->cmdline : "";
-    g_ptr_array_add(inputs, policy_reference_input_new("cmdline", NULL, cmdline, strlen(cmdline), opened->cmdline_sha256));
+    g_ptr_array_add(inputs,
+                    policy_reference_input_new("cmdline", NULL, cmdline, strlen(cmdline), opened->cmdline_sha256));
 }
 
 static gchar *blob_sha256(GBytes *blob)
@@ -115,8 +116,8 @@ static gchar *blob_sha256(GBytes *blob)
     return measure_hex_encode(digest, sizeof(digest));
 }
 
-PolicyReference *policy_reference_new(const XmlDomain *domain, const PolicyEvaluation *evaluation, XmlOnMismatch on_mismatch,
-                                      GError **error)
+PolicyReference *policy_reference_new(const XmlDomain *domain, const PolicyEvaluation *evaluation,
+                                      XmlOnMismatch on_mismatch, GError **error)
 {
     g_autoptr(PolicyReference) reference = NULL;
     g_autoptr(GDateTime) now = g_date_time_new_now_utc();
@@ -146,7 +147,8 @@ PolicyReference *policy_reference_new(const XmlDomain *domain, const PolicyEvalu
     reference->id_block_sha256 = blob_sha256(domain->id_block);
     reference->id_auth_sha256 = blob_sha256(domain->id_auth);
     if (domain->host_data)
-        reference->host_data = measure_hex_encode(g_bytes_get_data(domain->host_data, NULL), g_bytes_get_size(domain->host_data));
+        reference->host_data =
+            measure_hex_encode(g_bytes_get_data(domain->host_data, NULL), g_bytes_get_size(domain->host_data));
     for (guint i = 0; i < evaluation->findings->len; i++) {
         const PolicyFinding *finding = g_ptr_array_index(evaluation->findings, i);
 
@@ -154,7 +156,8 @@ PolicyReference *policy_reference_new(const XmlDomain *domain, const PolicyEvalu
                         policy_finding_new(finding->rule, finding->level, finding->outcome, g_strdup(finding->text)));
     }
     for (guint i = 0; i < evaluation->measurements->len; i++)
-        g_ptr_array_add(reference->measurements, policy_measurement_copy(g_ptr_array_index(evaluation->measurements, i)));
+        g_ptr_array_add(reference->measurements,
+                        policy_measurement_copy(g_ptr_array_index(evaluation->measurements, i)));
     policy_collect_inputs(evaluation, reference->inputs);
     reference->created = g_date_time_format(now, "%Y-%m-%dT%H:%M:%SZ");
     reference->tool = g_strdup("virt-attest " VERSION);
@@ -212,7 +215,8 @@ gchar *policy_reference_format(const PolicyReference *reference, gboolean pinned
         policy_json_add_string(domain, "name", reference->name);
         policy_json_add_string(domain, "uuid", reference->uuid);
         json_object_set_object_member(root, "domain", domain);
-        policy_json_add_string(root, "onMismatch", reference->on_mismatch == XML_ON_MISMATCH_OBSERVE ? "observe" : "refuse");
+        policy_json_add_string(root, "onMismatch",
+                               reference->on_mismatch == XML_ON_MISMATCH_OBSERVE ? "observe" : "refuse");
     }
     policy_json_add_string(root, "platform", measure_platform_name(reference->platform));
     json_object_set_int_member(root, "level", reference->level);
@@ -253,7 +257,8 @@ XmlAttestation *policy_reference_to_attestation(const PolicyReference *reference
     attestation->level = reference->level;
     attestation->on_mismatch = reference->on_mismatch;
     for (guint i = 0; i < reference->measurements->len; i++)
-        g_ptr_array_add(attestation->measurements, policy_measurement_copy(g_ptr_array_index(reference->measurements, i)));
+        g_ptr_array_add(attestation->measurements,
+                        policy_measurement_copy(g_ptr_array_index(reference->measurements, i)));
     for (guint i = 0; i < reference->inputs->len; i++) {
         const PolicyReferenceInput *input = g_ptr_array_index(reference->inputs, i);
 

@@ -23,7 +23,8 @@ typedef struct {
  * PolicyReference:
  *
  * Same JSON shape as `measure --format json`, so one reader serves both; the pinned document adds "format"
- * ("virt-attest-reference-1"), "domain" {"name","uuid"}, "onMismatch", "created", "tool". Schema: policy/reference.schema.json.
+ * ("virt-attest-reference-1"), "domain" {"name","uuid"}, "onMismatch", "created", "tool". Schema:
+ * policy/reference.schema.json.
  * @id_block_sha256, @id_auth_sha256, @host_data: (nullable): hexadecimal; what `define` found in the XML
  * @verifier: (nullable): measure_verifier_name() of the firmware, and @firmware_version
  */
@@ -45,14 +46,15 @@ typedef struct {
 } PolicyReference;
 
 /* NULL with @error when @evaluation has no measurement. @created is now. */
-PolicyReference *policy_reference_new(const XmlDomain *domain, const PolicyEvaluation *evaluation, XmlOnMismatch on_mismatch,
-                                      GError **error);
+PolicyReference *policy_reference_new(const XmlDomain *domain, const PolicyEvaluation *evaluation,
+                                      XmlOnMismatch on_mismatch, GError **error);
 void policy_reference_free(PolicyReference *reference);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PolicyReference, policy_reference_free)
 
 /* Canonical text: same facts, same bytes. @pinned adds the members that only the pinned document has. */
 gchar *policy_reference_format(const PolicyReference *reference, gboolean pinned);
-/* Strict: unknown members, wrong types, digests of wrong length, another format version are %ATTEST_ERROR_UNREADABLE. */
+/* Strict: unknown members, wrong types, digests of wrong length, another format version are %ATTEST_ERROR_UNREADABLE.
+ */
 PolicyReference *policy_reference_parse(const char *text, gssize size, GError **error);
 /* The metadata element that carries the same facts. */
 XmlAttestation *policy_reference_to_attestation(const PolicyReference *reference);

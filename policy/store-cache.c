@@ -50,7 +50,8 @@ gchar *policy_cache_lookup(const MeasureInput *input, const char *kind, gpointer
         return NULL;
     policy_sha256(text, size - tail, digest);
     wanted = measure_hex_encode(digest, sizeof(digest));
-    if (text[size - tail] != '\n' || text[size - 1] != '\n' || memcmp(text + size - tail + 1, wanted, 2 * sizeof(digest)))
+    if (text[size - tail] != '\n' || text[size - 1] != '\n' ||
+        memcmp(text + size - tail + 1, wanted, 2 * sizeof(digest)))
         return NULL;
     return g_strndup(text + head, size - tail - head);
 }

@@ -18,7 +18,8 @@ static inline int policy_fd_steal(PolicyFd *fd)
 }
 
 /* Renames a file that cannot be used, so that it is neither lost nor in the way; @aside must not exist. */
-gboolean policy_store_keep_aside(PolicyStore *store, const char *kind, const char *name, const char *aside, GError **error);
+gboolean policy_store_keep_aside(PolicyStore *store, const char *kind, const char *name, const char *aside,
+                                 GError **error);
 
 /* The two functions of the digest cache; @store is the user data. */
 gchar *policy_cache_lookup(const MeasureInput *input, const char *kind, gpointer store);

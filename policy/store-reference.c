@@ -33,8 +33,8 @@ PolicyReference *policy_store_get_reference(PolicyStore *store, const char *uuid
     /* A copy of another domain's pin, or a document from `measure`. */
     if (!reference->uuid || strcmp(reference->uuid, uuid)) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
-                    "pinned reference '%s/references/%s': it is not the reference of this domain", policy_store_directory(store),
-                    name);
+                    "pinned reference '%s/references/%s': it is not the reference of this domain",
+                    policy_store_directory(store), name);
         return NULL;
     }
     return g_steal_pointer(&reference);

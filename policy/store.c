@@ -73,7 +73,8 @@ static gboolean open_root(PolicyStore *store, gboolean create, GError **error)
         return fail(error, ATTEST_ERROR_NOT_CONFIGURED, store, NULL, NULL, g_strerror(errno));
     store->fd = open(store->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (store->fd < 0)
-        return (errno == ENOENT && !create) || fail(error, ATTEST_ERROR_NOT_CONFIGURED, store, NULL, NULL, g_strerror(errno));
+        return (errno == ENOENT && !create) ||
+               fail(error, ATTEST_ERROR_NOT_CONFIGURED, store, NULL, NULL, g_strerror(errno));
     if (!check_folder(store, NULL, store->fd, error)) {
         policy_close(&store->fd);
         return FALSE;
@@ -106,7 +107,8 @@ static gboolean check_name(const PolicyStore *store, const char *kind, const cha
 
     if (!length || length > 128 || *name == '.' ||
         strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") != length)
-        return fail(error, ATTEST_ERROR_UNREADABLE, store, kind, NULL, "a name that cannot be a file of the state folder");
+        return fail(error, ATTEST_ERROR_UNREADABLE, store, kind, NULL,
+                    "a name that cannot be a file of the state folder");
     return TRUE;
 }
 
@@ -149,8 +151,8 @@ const MeasureCache *policy_store_cache(PolicyStore *store)
     return &store->cache;
 }
 
-gboolean policy_store_read(PolicyStore *store, const char *kind, const char *name, gsize max_size, gchar **text, gsize *size,
-                           GError **error)
+gboolean policy_store_read(PolicyStore *store, const char *kind, const char *name, gsize max_size, gchar **text,
+                           gsize *size, GError **error)
 {
     g_autoptr(GError) cause = NULL;
     g_auto(PolicyFd) folder = -1;
@@ -292,7 +294,8 @@ gboolean policy_store_remove(PolicyStore *store, const char *kind, const char *n
     return fsync(folder) == 0 || fail_errno(error, store, kind, name);
 }
 
-gboolean policy_store_keep_aside(PolicyStore *store, const char *kind, const char *name, const char *aside, GError **error)
+gboolean policy_store_keep_aside(PolicyStore *store, const char *kind, const char *name, const char *aside,
+                                 GError **error)
 {
     g_auto(PolicyFd) folder = -1;
 

@@ -28,11 +28,11 @@ const char *policy_store_directory(const PolicyStore *store);
  * @kind: subfolder: "references", "records" or "cache"
  * @name: file name; letters, digits, '-', '.' and '_' only, no leading '.'
  *
- * read: sets @text to %NULL and returns %TRUE when the file does not exist. @max_size bytes at most; not a symbolic link,
- * not somebody else's file. write: atomic and durable (durable %FALSE skips the syncs: for the cache).
+ * read: sets @text to %NULL and returns %TRUE when the file does not exist. @max_size bytes at most; not a symbolic
+ * link, not somebody else's file. write: atomic and durable (durable %FALSE skips the syncs: for the cache).
  */
-gboolean policy_store_read(PolicyStore *store, const char *kind, const char *name, gsize max_size, gchar **text, gsize *size,
-                           GError **error);
+gboolean policy_store_read(PolicyStore *store, const char *kind, const char *name, gsize max_size, gchar **text,
+                           gsize *size, GError **error);
 gboolean policy_store_write(PolicyStore *store, const char *kind, const char *name, const char *text, gsize size,
                             gboolean durable, GError **error);
 gboolean policy_store_remove(PolicyStore *store, const char *kind, const char *name, GError **error);

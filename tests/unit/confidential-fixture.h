@@ -55,7 +55,10 @@ static inline gsize fixture_entry(guint8 *file, gsize end, const char *guid, con
 static inline void fixture_put_firmware(const char *path, FixtureFirmware flaws)
 {
     static const guint32 sections[][3] = {
-        {0x800000, 0x9000, 1}, {0x80d000, 0x1000, 2}, {0x80e000, 0x1000, 3}, {0x810000, 0x1000, 0x10},
+        {0x800000, 0x9000, 1},
+        {0x80d000, 0x1000, 2},
+        {0x80e000, 0x1000, 3},
+        {0x810000, 0x1000, 0x10},
     };
     g_autofree guint8 *file = g_malloc0(FIXTURE_FIRMWARE_SIZE);
     guint n = G_N_ELEMENTS(sections) - ((flaws & FIXTURE_NO_HASH_SECTION) ? 1 : 0);
@@ -175,9 +178,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Fixture, fixture_free)
 /* @os: inside <os> after the loader; %NULL for the kernel, initrd and command line of the fixture. */
 static inline gchar *fixture_xml(const Fixture *fixture, const char *os, const char *rest)
 {
-    g_autofree gchar *boot = os ? g_strdup(os)
-                                : g_strdup_printf("<kernel>%s</kernel><initrd>%s</initrd><cmdline>console=ttyS0</cmdline>",
-                                                  fixture->kernel, fixture->initrd);
+    g_autofree gchar *boot =
+        os ? g_strdup(os)
+           : g_strdup_printf("<kernel>%s</kernel><initrd>%s</initrd><cmdline>console=ttyS0</cmdline>", fixture->kernel,
+                             fixture->initrd);
 
     return g_strdup_printf("<domain type='kvm'><name>guest1</name><uuid>" FIXTURE_UUID "</uuid>"
                            "<vcpu>2</vcpu><os><type arch='x86_64' machine='pc-q35-10.0'>hvm</type>"
@@ -195,7 +199,8 @@ static inline XmlDomain *fixture_domain(const Fixture *fixture, const char *os, 
     return domain;
 }
 
-static inline PolicyEvaluation *fixture_evaluate(const Fixture *fixture, const XmlDomain *domain, PolicyReferenceState state)
+static inline PolicyEvaluation *fixture_evaluate(const Fixture *fixture, const XmlDomain *domain,
+                                                 PolicyReferenceState state)
 {
     PolicyEvaluateOptions options = {.config = fixture->config, .reference = state};
 

@@ -135,7 +135,8 @@ static void test_refused(void)
     refused("[measure]\nguest-features = 0x10000000000000000\n", "is not a number");
     refused("[measure]\nsev-es-fpu = new\n", "'legacy' or 'init2'");
     refused("[firmware]\ntrusted = abc\n", "'abc' is not a SHA-256");
-    refused("[firmware]\ntrusted = zbcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789\n", "is not a SHA-256");
+    refused("[firmware]\ntrusted = zbcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789\n",
+            "is not a SHA-256");
     refused("[paths]\nstate-directory = var/lib\n", "absolute");
     refused("[paths]\nstate-directory = /a\\qb\n", "state-directory");
     refused("nonsense\n", "nonsense");

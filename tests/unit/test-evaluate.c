@@ -53,8 +53,10 @@ static void test_level_three(void)
     g_autoptr(XmlDomain) domain = fixture_domain(fixture, NULL, FIXTURE_MILAN FIXTURE_SNP);
     g_autoptr(PolicyEvaluation) evaluation = fixture_evaluate(fixture, domain, POLICY_REFERENCE_EXISTS);
     static const char *const rules[] = {
-        "launch-security", "host-arguments", "debug-policy",  "policy-bits", "firmware-file", "firmware-metadata", "cpu",
-        "reference",       "kernel",         "kernel-hashes", "hash-area",   "hash-verifier", "root-file-system",
+        "launch-security",  "host-arguments",    "debug-policy", "policy-bits",
+        "firmware-file",    "firmware-metadata", "cpu",          "reference",
+        "kernel",           "kernel-hashes",     "hash-area",    "hash-verifier",
+        "root-file-system",
     };
 
     g_assert_true(evaluation->confidential);
@@ -76,19 +78,24 @@ static void test_level_one(void)
 
     expect(fixture, "", "", 0, "launch-security", 1, POLICY_FAIL, "no <launchSecurity>");
     expect(fixture, "", "<launchSecurity type='s390-pv'/>", 0, "launch-security", 1, POLICY_FAIL, "s390-pv");
-    expect(fixture, NULL, FIXTURE_MILAN "<launchSecurity type='sev-snp' kernelHashes='yes'><policy>0xb0000</policy></launchSecurity>",
+    expect(fixture, NULL,
+           FIXTURE_MILAN "<launchSecurity type='sev-snp' "
+                         "kernelHashes='yes'><policy>0xb0000</policy></launchSecurity>",
            0, "debug-policy", 1, POLICY_FAIL, "clear bit 19");
-    expect(fixture, NULL, FIXTURE_MILAN "<launchSecurity type='sev'><policy>0x2</policy></launchSecurity>", 0, "debug-policy", 1,
-           POLICY_FAIL, "set bit 0");
+    expect(fixture, NULL, FIXTURE_MILAN "<launchSecurity type='sev'><policy>0x2</policy></launchSecurity>", 0,
+           "debug-policy", 1, POLICY_FAIL, "set bit 0");
     expect(fixture, NULL, FIXTURE_MILAN "<launchSecurity type='sev-snp'><policy>0x10000</policy></launchSecurity>", 0,
            "policy-bits", 1, POLICY_FAIL, "bit 17");
-    expect(fixture, NULL, FIXTURE_MILAN "<launchSecurity type='sev-snp'/>", 0, "policy-bits", 1, POLICY_FAIL, "<policy>");
+    expect(fixture, NULL, FIXTURE_MILAN "<launchSecurity type='sev-snp'/>", 0, "policy-bits", 1, POLICY_FAIL,
+           "<policy>");
     expect(fixture, NULL,
-           FIXTURE_MILAN FIXTURE_SNP "<qemu:commandline xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><qemu:arg "
+           FIXTURE_MILAN FIXTURE_SNP "<qemu:commandline "
+                                     "xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><qemu:arg "
                                      "value='-S'/></qemu:commandline>",
            0, "host-arguments", 1, POLICY_FAIL, "<qemu:commandline>");
     expect(fixture, NULL,
-           FIXTURE_MILAN FIXTURE_SNP "<qemu:override xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><qemu:device "
+           FIXTURE_MILAN FIXTURE_SNP "<qemu:override "
+                                     "xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><qemu:device "
                                      "alias='x'/></qemu:override>",
            0, "host-arguments", 1, POLICY_FAIL, "<qemu:override>");
 }
@@ -105,14 +112,20 @@ static void test_level_two(void)
 
     expect(fixture, NULL, "<cpu mode='custom'><model>EPYC-Rome</model></cpu>" FIXTURE_SNP, 1, "cpu", 2, POLICY_FAIL,
            "'allowed-cpus'");
-    expect(fixture, NULL, "<cpu mode='custom'><model>Skylake-Server</model></cpu>" FIXTURE_SNP, 1, "cpu", 2, POLICY_FAIL,
-           "Skylake-Server");
+    expect(fixture, NULL, "<cpu mode='custom'><model>Skylake-Server</model></cpu>" FIXTURE_SNP, 1, "cpu", 2,
+           POLICY_FAIL, "Skylake-Server");
     expect(fixture, NULL, FIXTURE_SNP, 1, "cpu", 2, POLICY_FAIL, "qemu64");
     /* Rome is fine for SEV-ES; the kernel is not measured without kernelHashes. */
-    expect(fixture, NULL, "<cpu mode='custom'><model>EPYC-Rome</model></cpu><launchSecurity type='sev'><policy>0x5</policy>"
-                          "</launchSecurity>", 2, "kernel-hashes", 3, POLICY_FAIL, "kernelHashes='yes'");
-    expect(fixture, NULL, FIXTURE_MILAN "<launchSecurity type='sev-snp' kernelHashes='yes'><policy>0x30000</policy><novelty/>"
-                                        "</launchSecurity>", 1, "launch-security", 2, POLICY_FAIL, "novelty");
+    expect(fixture, NULL,
+           "<cpu mode='custom'><model>EPYC-Rome</model></cpu><launchSecurity "
+           "type='sev'><policy>0x5</policy>"
+           "</launchSecurity>",
+           2, "kernel-hashes", 3, POLICY_FAIL, "kernelHashes='yes'");
+    expect(fixture, NULL,
+           FIXTURE_MILAN "<launchSecurity type='sev-snp' "
+                         "kernelHashes='yes'><policy>0x30000</policy><novelty/>"
+                         "</launchSecurity>",
+           1, "launch-security", 2, POLICY_FAIL, "novelty");
     expect(fixture, "<shim>/s</shim>", FIXTURE_MILAN FIXTURE_SNP, 1, "launch-security", 2, POLICY_FAIL, "shim");
     /* kernelHashes without a kernel: QEMU would not start. */
     expect(fixture, "", FIXTURE_MILAN FIXTURE_SNP, 1, "launch-security", 2, POLICY_FAIL, "kernelHashes");
@@ -138,10 +151,12 @@ static void test_loaders(void)
     } rows[] = {
         {"<loader type='pflash'>%s</loader>", "type='sev-snp'><policy>0x30000</policy>", 1, POLICY_FAIL, "pflash"},
         {"<loader type='pflash'>%s</loader>", "type='sev'><policy>0x5</policy>", 2, POLICY_PASS, "pflash"},
-        {"<loader type='pflash' stateless='yes'>%s</loader>", "type='sev'><policy>0x1</policy>", 2, POLICY_PASS, "pflash"},
+        {"<loader type='pflash' stateless='yes'>%s</loader>", "type='sev'><policy>0x1</policy>", 2, POLICY_PASS,
+         "pflash"},
         {"<loader type='pflash'>%s</loader><nvram>/vars.fd</nvram>", "type='sev'><policy>0x5</policy>", 1, POLICY_FAIL,
          "'/vars.fd'"},
-        {"<loader type='pflash' format='qcow2'>%s</loader>", "type='sev'><policy>0x5</policy>", 1, POLICY_FAIL, "qcow2"},
+        {"<loader type='pflash' format='qcow2'>%s</loader>", "type='sev'><policy>0x5</policy>", 1, POLICY_FAIL,
+         "qcow2"},
         {"", "type='sev-snp'><policy>0x30000</policy>", 1, POLICY_FAIL, "names no firmware"},
     };
     g_autoptr(Fixture) fixture = fixture_new();
@@ -149,9 +164,11 @@ static void test_loaders(void)
     for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_auto(GStrv) parts = g_strsplit(rows[i].os, "%s", 2);
         g_autofree gchar *os = g_strjoinv(fixture->firmware, parts);
-        g_autofree gchar *xml = g_strdup_printf("<domain type='kvm'><name>g</name><uuid>" FIXTURE_UUID "</uuid><vcpu>1</vcpu>"
+        g_autofree gchar *xml = g_strdup_printf("<domain "
+                                                "type='kvm'><name>g</name><uuid>" FIXTURE_UUID "</uuid><vcpu>1</vcpu>"
                                                 "<os><type arch='x86_64' machine='q35'>hvm</type>%s</os>" FIXTURE_MILAN
-                                                "<launchSecurity %s</launchSecurity></domain>", os, rows[i].launch);
+                                                "<launchSecurity %s</launchSecurity></domain>",
+                                                os, rows[i].launch);
         g_autoptr(GError) error = NULL;
         g_autoptr(XmlDomain) domain = xml_domain_parse(xml, -1, &error);
         g_autoptr(PolicyEvaluation) evaluation = NULL;
@@ -246,13 +263,14 @@ typedef struct {
 static void test_known_answers(void)
 {
     static const KnownAnswer rows[] = {
-        {"EPYC-v4", "type='sev-snp' kernelHashes='yes'><policy>0x30000</policy>", NULL, NULL, "console=ttyS0 loglevel=7", 1,
+        {"EPYC-v4", "type='sev-snp' kernelHashes='yes'><policy>0x30000</policy>", NULL, NULL,
+         "console=ttyS0 loglevel=7", 1,
          "6d287813eb5222d770f75005c664e34c204f385ce832cc2ce7d0d6f354454362f390ef83a92046c042e706363b4b08fa"},
         {"EPYC-Milan", "type='sev-snp' kernelHashes='yes'><policy>0x30000</policy>", "vmlinuz-fake", "initrd-fake",
          "console=ttyS0", 2,
          "9a26ebce9d086575e9f6ee59bad541d1f4310ab9f1e2e159113226b6508d0ae09cc6de9d3c5fce0601672df6959cb732"},
-        {"EPYC-Milan", "type='sev' kernelHashes='yes'><policy>0x5</policy>", "vmlinuz-fake", "initrd-fake", "console=ttyS0", 1,
-         "05432803867a4af6dc028a5bd0aa26563f625fc74d1171101bb6027aece0b54c"},
+        {"EPYC-Milan", "type='sev' kernelHashes='yes'><policy>0x5</policy>", "vmlinuz-fake", "initrd-fake",
+         "console=ttyS0", 1, "05432803867a4af6dc028a5bd0aa26563f625fc74d1171101bb6027aece0b54c"},
     };
     const char *vectors = g_getenv("VIRT_ATTEST_VECTORS");
     g_autoptr(Fixture) fixture = NULL;
@@ -265,13 +283,14 @@ static void test_known_answers(void)
     g_free(fixture->firmware);
     fixture->firmware = g_build_filename(vectors, "measurement", "ovmf_AmdSev_suffix.bin", NULL);
     for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
-        g_autofree gchar *kernel = rows[i].kernel ? g_build_filename(vectors, "measurement", rows[i].kernel, NULL)
-                                                  : g_strdup("/dev/null");
-        g_autofree gchar *initrd = rows[i].initrd ? g_build_filename(vectors, "measurement", rows[i].initrd, NULL)
-                                                  : g_strdup("/dev/null");
+        g_autofree gchar *kernel =
+            rows[i].kernel ? g_build_filename(vectors, "measurement", rows[i].kernel, NULL) : g_strdup("/dev/null");
+        g_autofree gchar *initrd =
+            rows[i].initrd ? g_build_filename(vectors, "measurement", rows[i].initrd, NULL) : g_strdup("/dev/null");
         g_autofree gchar *xml = g_strdup_printf(
             "<domain type='kvm'><name>g</name><uuid>" FIXTURE_UUID "</uuid><vcpu>%u</vcpu><os><type arch='x86_64' "
-            "machine='q35'>hvm</type><loader type='rom'>%s</loader><kernel>%s</kernel><initrd>%s</initrd><cmdline>%s</cmdline>"
+            "machine='q35'>hvm</type><loader "
+            "type='rom'>%s</loader><kernel>%s</kernel><initrd>%s</initrd><cmdline>%s</cmdline>"
             "</os><cpu mode='custom'><model>%s</model></cpu><launchSecurity %s</launchSecurity></domain>",
             rows[i].vcpus, fixture->firmware, kernel, initrd, rows[i].cmdline, rows[i].cpu, rows[i].launch);
         g_autoptr(GError) error = NULL;

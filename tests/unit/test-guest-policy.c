@@ -67,8 +67,9 @@ static void test_describe(void)
     assert_described(SNP, 0x3001f, "0x3001f (smt, ABI >= 0.31)");
     assert_described(SNP, 0x20133, "0x20133 (ABI >= 1.51)");
     assert_described(SNP, 0xb0000, "0xb0000 (smt, debug)");
-    assert_described(SNP, 0x3fe0000, "0x3fe0000 (migrate-ma, debug, single-socket, cxl, mem-aes-256-xts, rapl-dis, "
-                                     "ciphertext-hiding, page-swap-disable)");
+    assert_described(SNP, 0x3fe0000,
+                     "0x3fe0000 (migrate-ma, debug, single-socket, cxl, mem-aes-256-xts, rapl-dis, "
+                     "ciphertext-hiding, page-swap-disable)");
     assert_described(SEV, 0x3f, "0x3f (nodbg, noks, es, nosend, domain, sev)");
     assert_described(SEV, 0x0, "0x0");
     /* Major in 23:16, minor in 31:24. */
