@@ -167,6 +167,13 @@ gboolean measure_launch_digest(const MeasureLaunch *launch, const MeasureInputs 
     if (snp && !inputs->footer->has_metadata)
         return refuse(inputs, error,
                       "has no SEV metadata, so that SEV-SNP cannot start it: use a build of OVMF with SEV-SNP support");
+    for (guint i = 0; snp && i < inputs->footer->n_sections; i++) {
+        if (inputs->footer->sections[i].size == 0)
+            return refuse(inputs, error,
+                          "has an empty SEV metadata section (%s), which QEMU refuses: use a build of OVMF with "
+                          "SEV-SNP support",
+                          measure_section_type_name(inputs->footer->sections[i].type));
+    }
     if (hashes && !check_hash_area(launch, inputs, error))
         return FALSE;
     if (with_vmsa && vcpus > 1 && !inputs->footer->has_reset_block)

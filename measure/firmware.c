@@ -107,14 +107,19 @@ static gboolean walk_table(MeasureBytes table, MeasureBytes entries[N_ENTRIES], 
 }
 
 /* Addresses and sizes that every section must have, and its place among the ones before it. */
-static gboolean check_section(const MeasureFirmware *firmware, guint index, GError **error)
+static gboolean check_section(MeasureFirmware *firmware, guint index, GError **error)
 {
     const MeasureSection *section = &firmware->sections[index];
     guint64 end = (guint64)section->gpa + section->size;
     guint64 rom = (G_GUINT64_CONSTANT(1) << 32) - MIN(firmware->size, G_GUINT64_CONSTANT(1) << 32);
 
-    if (section->size == 0)
-        return fail(error, "metadata section %u is empty", index);
+    /* TDX builds leave such entries behind. Only SEV-SNP reads this table, and its launch refuses them. */
+    if (section->size == 0) {
+        g_ptr_array_add(firmware->warnings,
+                        g_strdup_printf("metadata section %u (%s) is empty: QEMU cannot start SEV-SNP with it", index,
+                                        measure_section_type_name(section->type)));
+        return TRUE;
+    }
     if (section->gpa % PAGE_SIZE || section->size % PAGE_SIZE)
         return fail(error, "metadata section %u (0x%x, 0x%x bytes) is not page aligned", index, section->gpa,
                     section->size);

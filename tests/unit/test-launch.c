@@ -659,6 +659,8 @@ static void test_incapable(Fixture *fixture, gconstpointer data)
 {
     put_firmware(fixture, "ok-no-metadata");
     assert_undigestible(fixture->launch, 1, ATTEST_ERROR_UNREADABLE, "no SEV metadata");
+    put_firmware(fixture, "ok-section-empty");
+    assert_undigestible(fixture->launch, 1, ATTEST_ERROR_UNREADABLE, "empty SEV metadata section");
     fixture->launch->platform = MEASURE_PLATFORM_SEV_ES;
     g_autofree gchar *es = measure_once(fixture->launch);
     g_assert_cmpuint(strlen(es), ==, 64);
