@@ -156,6 +156,11 @@ static void print_table(const Checked *checked, GPtrArray *findings) {
     cmd_report_findings(findings, FALSE, FALSE);
 }
 
+static void json_address(JsonBuilder *builder, const char *name, guint32 address) {
+    g_autofree gchar *text = g_strdup_printf("0x%x", address);
+    cmd_json_string(builder, name, text);
+}
+
 static void json_area(JsonBuilder *builder, const char *name, gboolean present, guint32 base, guint32 size) {
     json_builder_set_member_name(builder, name);
     if (!present) {
@@ -163,7 +168,7 @@ static void json_area(JsonBuilder *builder, const char *name, gboolean present, 
         return;
     }
     json_builder_begin_object(builder);
-    cmd_json_integer(builder, "address", base);
+    json_address(builder, "address", base);
     cmd_json_integer(builder, "size", size);
     json_builder_end_object(builder);
 }
@@ -204,12 +209,8 @@ static void print_json(const Checked *checked, GPtrArray *findings) {
     cmd_json_string(builder, "verifierReason", inputs->build->reason);
     cmd_json_boolean(builder, "footerTable", footer->has_table);
     cmd_json_boolean(builder, "sevMetadata", footer->has_metadata);
-    json_builder_set_member_name(builder, "resetAddress");
-    if (footer->has_reset_block) {
-        json_builder_add_int_value(builder, footer->ap_reset_address);
-    } else {
-        json_builder_add_null_value(builder);
-    }
+    g_autofree gchar *reset = footer->has_reset_block ? g_strdup_printf("0x%x", footer->ap_reset_address) : NULL;
+    cmd_json_string(builder, "resetAddress", reset);
     json_area(builder, "hashTable", footer->has_hash_table_area, footer->hash_table_base, footer->hash_table_size);
     json_area(builder, "secretArea", footer->has_secret_area, footer->secret_base, footer->secret_size);
     json_builder_set_member_name(builder, "sections");
@@ -217,7 +218,7 @@ static void print_json(const Checked *checked, GPtrArray *findings) {
     for (guint i = 0; i < footer->n_sections; i++) {
         json_builder_begin_object(builder);
         cmd_json_string(builder, "type", measure_section_type_name(footer->sections[i].type));
-        cmd_json_integer(builder, "address", footer->sections[i].gpa);
+        json_address(builder, "address", footer->sections[i].gpa);
         cmd_json_integer(builder, "size", footer->sections[i].size);
         json_builder_end_object(builder);
     }

@@ -73,7 +73,7 @@ static const CmdOption define_options[] = {
     END,
 };
 
-G_GNUC_UNUSED static const CmdOption start_options[] = {
+static const CmdOption start_options[] = {
     DOMAIN_OPTION,
     {"paused", 0, CMD_FLAG, NULL, "leave the domain paused after its start"},
     {"console", 0, CMD_FLAG, NULL, "attach to the console after the start"},
@@ -81,7 +81,7 @@ G_GNUC_UNUSED static const CmdOption start_options[] = {
     END,
 };
 
-G_GNUC_UNUSED static const CmdOption console_options[] = {
+static const CmdOption console_options[] = {
     DOMAIN_OPTION,
     {"devname", 0, CMD_VALUE, "NAME", "character device to attach to (default: the first console)"},
     {"force", 0, CMD_FLAG, NULL, "disconnect whoever is attached"},
@@ -109,14 +109,14 @@ static const CmdOption undefine_options[] = {
     END,
 };
 
-G_GNUC_UNUSED static const CmdOption list_options[] = {
+static const CmdOption list_options[] = {
     {"all", 0, CMD_FLAG, NULL, "domains that run and domains that do not"},
     {"inactive", 0, CMD_FLAG, NULL, "only domains that do not run"},
     FORMAT_OPTION,
     END,
 };
 
-G_GNUC_UNUSED static const CmdOption show_options[] = {
+static const CmdOption show_options[] = {
     DOMAIN_OPTION,
     {"launches", 0, CMD_VALUE, "N", "how many of the last launches to show (default: 5)"},
     FORMAT_OPTION,
@@ -157,31 +157,23 @@ const CmdCommand cmd_commands[] = {
      "Defines a domain from a domain XML or from options, or takes one that exists, measures it, writes the expected measurement into "
      "its metadata and pins it for the hook.",
      define_options, cmd_define},
-#ifndef INTERIM
     {"start", "[OPTION…] DOMAIN", 1, 1, "start a domain and show the verdict",
      "Starts a domain as virsh does, showing the expected measurement before and the hook's verdict after.",
      start_options, cmd_start},
-#endif
-#ifndef INTERIM
     {"console", "[OPTION…] DOMAIN", 1, 1, "show the verdict, then attach to the console",
      "Shows the level and the verdict of the running domain, then becomes 'virsh console'.",
      console_options, cmd_console},
-#endif
     {"destroy", "[OPTION…] DOMAIN", 1, 1, "stop a domain at once", "Stops a domain at once, as virsh does. Its definition stays.",
      destroy_options, cmd_destroy},
     {"undefine", "[OPTION…] DOMAIN", 1, 1, "remove a domain with its pinned reference",
      "Removes the definition of a domain, its pinned reference and the records of its launches, and its volumes if asked to.",
      undefine_options, cmd_undefine},
-#ifndef INTERIM
     {"list", "[OPTION…]", 0, 0, "domains with their levels and verdicts",
      "Lists the running domains with the attestation level that is pinned and the verdict about the last start.",
      list_options, cmd_list},
-#endif
-#ifndef INTERIM
     {"show", "[OPTION…] DOMAIN", 1, 1, "pinned reference and launches of a domain",
      "Shows what is pinned for a domain, whether its metadata agrees, and its last launches with their verdicts.",
      show_options, cmd_show},
-#endif
     {"check", "[OPTION…] DOMAIN", 1, 1, "measure a domain again and name what changed",
      "Measures a domain as it is now and names everything that differs from its pinned reference, old and new value.",
      check_options, cmd_check},

@@ -61,7 +61,7 @@ static void append_usage(GString *out, const CmdCommand *command) {
 
 gchar *cmd_help_overview(void) {
     GString *out = g_string_new("Usage: virt-attest [OPTION…] COMMAND [ARGUMENT…]\n\n"
-                                "Attestation of confidential libvirt domains: what to expect, and whether it came.\n\n"
+                                "Attestation of confidential libvirt domains: what to expect, and what came.\n\n"
                                 "Commands:\n");
     for (const CmdCommand *command = cmd_commands; command->name; command++) {
         g_string_append_printf(out, "  %-*s", INDENT - 10, command->name);

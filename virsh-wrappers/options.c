@@ -85,7 +85,7 @@ static guint edit_distance(const char *a, const char *b) {
 
 const char *cmd_nearest(const char *word, const char *const *candidates) {
     const char *found = NULL;
-    guint best = (guint)MAX(1, strlen(word) / 3) + 1;
+    guint best = (guint)CLAMP(strlen(word) / 3, 1, 4) + 1;
     for (; *candidates; candidates++) {
         gboolean abbreviated = strlen(word) >= 2 && g_str_has_prefix(*candidates, word);
         guint distance = abbreviated ? 1 : edit_distance(word, *candidates);

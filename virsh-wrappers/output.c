@@ -80,7 +80,7 @@ gchar *cmd_table_format(const CmdTable *table, gboolean bare) {
                 total += widths[column] + 3;
             }
             /* Long sentences in the last column would draw a line over half the screen and wrap. */
-            for (gsize dash = 0; dash < MIN(total - 1, 110); dash++) {
+            for (gsize dash = 0; dash < MIN(total, 110); dash++) {
                 g_string_append_c(out, '-');
             }
             g_string_append_c(out, '\n');

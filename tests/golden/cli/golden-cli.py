@@ -1,0 +1,208 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Runs virt-attest's offline commands and compares what they print with files.
+
+cases/NAME.cmd has one shell command a line, run one after another in a fresh folder with the fixtures that this script
+makes. cases/NAME.expected is the transcript: "$ command", standard output, standard error behind "! ", "= exit code".
+
+No digest in a transcript comes from the program: this script computes every digest of the fixtures on its own
+(predict.py, hashlib) and puts its name in place of the value; a wrong value keeps its digits and fails.
+
+VIRT_ATTEST_REGENERATE=1 writes the expected files anew.
+"""
+import base64
+import difflib
+import hashlib
+import importlib.util
+import os
+import pathlib
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+import uuid
+
+HERE = pathlib.Path(__file__).resolve().parent
+KERNEL, INITRD, CMDLINE = b'a kernel', b'an initrd', 'root=/dev/vda ro "quoted" <tag> & ü '
+DOMAIN_UUID = '6f1d1c5e-0b1a-4c38-9e0e-2f7f6d3a5b01'
+
+
+def load_predict():
+    spec = importlib.util.spec_from_file_location('predict', HERE.parent.parent / 'platform' / 'predict.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def guid(text):
+    return uuid.UUID(text).bytes_le
+
+
+def firmware(hashes):
+    """Two pages with a footer: metadata, reset block, and a hash table area or none."""
+    sections = [(0x800000, 0x2000, 1), (0x80d000, 0x1000, 2), (0x80e000, 0x1000, 3)]
+    if hashes:
+        sections.append((0x810000, 0x1000, 0x10))
+    metadata = struct.pack('<4sIII', b'ASEV', 16 + 12 * len(sections), 1, len(sections))
+    metadata += b''.join(struct.pack('<III', *section) for section in sections)
+    size, metadata_at = 8192, 6144
+    entries = b''
+    for name, data in (('dc886566-984a-4798-a75e-5585a7bf67cc', struct.pack('<I', size - metadata_at)),
+                       ('7255371f-3a3b-4b04-927b-1da6efa8d454', struct.pack('<II', 0x810c00 if hashes else 0, 0x400)),
+                       ('00f771de-1a7e-4fcb-890e-68c77e2fb44e', struct.pack('<I', 0x80b004))):
+        entries += data + struct.pack('<H', len(data) + 18) + guid(name)
+    table = entries + struct.pack('<H', len(entries) + 18) + guid('96b582de-1fb2-45f7-baea-a366c55a082d')
+    image = bytearray(b'\xf4' * size)
+    image[metadata_at:metadata_at + len(metadata)] = metadata
+    image[size - 32 - len(table):size - 32] = table
+    return bytes(image)
+
+
+def escape(text):
+    return text.replace('&', '&amp;').replace('<', '&lt;').replace('>', '&gt;')
+
+
+def domain(folder, name, security="type='sev-snp' kernelHashes='yes'", policy='0x30000', cpu="mode='custom'><model>EPYC-Milan</model></cpu",
+           image='hashes.fd', loader="type='rom'", kernel=True, metadata='', vcpus='<vcpu>2</vcpu>'):
+    boot = (f'<kernel>{folder}/kernel</kernel><initrd>{folder}/initrd</initrd><cmdline>{escape(CMDLINE)}</cmdline>' if kernel else '')
+    tee = f'<launchSecurity {security}><policy>{policy}</policy></launchSecurity>' if security else ''
+    (folder / f'{name}.xml').write_text(
+        f"<domain type='kvm'>\n  <name>{name}</name>\n  <uuid>{DOMAIN_UUID}</uuid>\n{metadata}  <memory unit='MiB'>512</memory>\n  {vcpus}\n"
+        f"  <os><type arch='x86_64' machine='q35'>hvm</type><loader {loader}>{folder}/{image}</loader>{boot}</os>\n"
+        f"  <cpu {cpu}>\n  {tee}\n</domain>\n", encoding='utf-8')
+
+
+def make_fixtures(folder, predict):
+    """Writes the files and returns {value: name} for every digest that may be printed."""
+    images = {'hashes': firmware(True), 'generic': firmware(False), 'plain': b'\xf4' * 4096}
+    files = {'kernel': KERNEL, 'initrd': INITRD, **{f'{name}.fd': image for name, image in images.items()}}
+    for name, contents in files.items():
+        (folder / name).write_bytes(contents)
+    (folder / 'broken.fd').write_bytes(images['hashes'][:-50] + b'\xff\xff' + images['hashes'][-48:])
+    (folder / 'garbage').write_bytes(bytes(range(256)))
+    trusted = hashlib.sha256(images['hashes']).hexdigest()
+    paths = f'[paths]\nstate-directory = {folder}/state\n'
+    (folder / 'virt-attest.conf').write_text(paths)
+    (folder / 'trusted.conf').write_text(f'[firmware]\ntrusted = {trusted}\n{paths}')
+    (folder / 'unknown-key.conf').write_text('[gate]\nunpined = refuse\n')
+    domain(folder, 'snp')
+    domain(folder, 'no-kernel', security="type='sev-snp'", kernel=False)
+    domain(folder, 'generic', image='generic.fd')
+    domain(folder, 'plain-guest', security='')
+    domain(folder, 'debug', policy='0xb0000')
+    domain(folder, 'sev', security="type='sev' kernelHashes='yes'", policy='0x1')
+    domain(folder, 'sev-es', security="type='sev' kernelHashes='yes'", policy='0x5')
+    domain(folder, 'host-model', cpu="mode='host-model'/")
+    domain(folder, 'passthrough', cpu="mode='host-passthrough'/")
+    domain(folder, 'pflash', loader="type='pflash' readonly='yes'")
+    domain(folder, 'decimal-policy', policy='30000')
+    domain(folder, 'hotplug', vcpus="<vcpu current='3'>8</vcpu>")
+    domain(folder, 'other-metadata', metadata="  <metadata><other:thing xmlns:other='urn:example:other'>kept</other:thing></metadata>\n")
+    (folder / 'doctype.xml').write_text('<!DOCTYPE domain [<!ENTITY x SYSTEM "/etc/passwd">]><domain><name>&x;</name></domain>')
+
+    names = {}
+
+    def add(name, value):
+        names[value] = f'@{name}@'
+        names[base64.b64encode(bytes.fromhex(value)).decode()] = f'@base64:{name}@'
+
+    for name, contents in {**files, 'cmdline': CMDLINE.encode() + b'\0', 'other-cmdline': b'quiet\0'}.items():
+        add(f'sha256:{name}', hashlib.sha256(contents).hexdigest())
+    parts = dict(kernel=KERNEL, initrd=INITRD, cmdline=CMDLINE.encode())
+    cpus = ('EPYC-Milan', 'EPYC-Genoa', 'EPYC-Turin', '0xa00f12', '0xa10f11', '0xa10f12', '0xaa0f02', '0xb00f21')
+    for cpu in cpus:
+        for vcpus in (1, 2, 3):
+            add(f'snp:{cpu}:{vcpus}', predict.predict_snp(images['hashes'], vcpus, cpu, **parts))
+        add(f'snp-no-kernel:{cpu}', predict.predict_snp(images['hashes'], 2, cpu))
+    add('snp-generic', predict.predict_snp(images['generic'], 2, 'EPYC-Milan'))
+    add('snp-features-0x21', predict.predict_snp(images['hashes'], 2, 'EPYC-Milan', features=0x21, **parts))
+    add('snp-quiet', predict.predict_snp(images['hashes'], 2, 'EPYC-Milan', KERNEL, INITRD, b'quiet'))
+    add('firmware-pages', predict.firmware_digest(images['hashes']).value.hex())
+    add('sev', predict.predict_sev(images['hashes'], **parts))
+    for fpu in (False, True):
+        add(f'sev-es:{"init2" if fpu else "legacy"}',
+            predict.predict_sev(images['hashes'], es=True, vcpus=2, cpu='EPYC-Milan', fpu=fpu, **parts))
+    return names
+
+
+def run_line(line, folder, environment):
+    done = subprocess.run(['sh', '-c', line], cwd=folder, env=environment, capture_output=True, timeout=120, check=False)
+    stdout, stderr = (text.decode('utf-8', 'backslashreplace') for text in (done.stdout, done.stderr))
+    lines = [f'$ {line}', *stdout.splitlines(), *(f'! {each}' for each in stderr.splitlines()), f'= {done.returncode}', '']
+    return '\n'.join(lines) + '\n'
+
+
+def normalise(text, folder, names):
+    text = text.replace(str(folder), '@TMP@')
+    text = re.sub(r'[0-9a-f]{64,96}|[A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{64}', lambda m: names.get(m.group(), m.group()), text)
+    # Abbreviated digests: what is left of one is as good as its beginning.
+    for value, name in names.items():
+        text = text.replace(f'{value[:16]}…', f'{name}…')
+    # The width of a table's line depends on where the temporary folder lies.
+    return re.sub(r'^-{8,}$', '--------', text, flags=re.M)
+
+
+def run_case(path, predict, program):
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = pathlib.Path(temporary).resolve()
+        (folder / 'bin').mkdir()
+        (folder / 'bin' / 'virt-attest').symlink_to(program)
+        names = make_fixtures(folder, predict)
+        environment = {
+            'PATH': f'{folder}/bin:{os.environ.get("PATH", "/usr/bin:/bin")}', 'HOME': str(folder), 'LC_ALL': 'C.UTF-8',
+            'VIRT_ATTEST_CONFIG': f'{folder}/virt-attest.conf', 'XDG_STATE_HOME': f'{folder}/xdg', 'XDG_CACHE_HOME': f'{folder}/xdg',
+            'LIBVIRT_DEFAULT_URI': 'test:///default', 'G_DEBUG': 'fatal-criticals',
+            **{name: os.environ[name] for name in ('ASAN_OPTIONS', 'UBSAN_OPTIONS') if name in os.environ},
+        }
+        lines = [line for line in path.read_text(encoding='utf-8').splitlines() if line and not line.startswith('#')]
+        return normalise(''.join(run_line(line, folder, environment) for line in lines), folder, names)
+
+
+def check_help(program):
+    """--help of every command: at most 80 columns, on standard output, exit 0."""
+    overview = subprocess.run([program, '--help'], capture_output=True, text=True, check=True).stdout
+    commands = re.findall(r'^  ([a-z][a-z-]+) ', overview[overview.index('Commands:'):overview.index('Options of')], flags=re.M)
+    texts = {'': overview}
+    for command in commands:
+        done = subprocess.run([program, command, '--help'], capture_output=True, text=True, check=False)
+        if done.returncode != 0 or done.stderr:
+            return [f'{command} --help: exit {done.returncode}, standard error {done.stderr!r}']
+        texts[command] = done.stdout
+    problems = [f'{command} --help: {len(line)} columns: {line}' for command, text in texts.items() for line in text.splitlines()
+                if len(line) > 80]
+    return problems if len(commands) >= 12 else [*problems, f'only {len(commands)} commands: {commands}']
+
+
+def main():
+    program = pathlib.Path(sys.argv[1]).resolve()
+    regenerate = os.environ.get('VIRT_ATTEST_REGENERATE') == '1'
+    predict = load_predict()
+    cases = sorted(HERE.glob('cases/*.cmd'))
+    only = sys.argv[2:]
+    print(f'1..{len(cases) + 1}')
+    failed = 0
+    problems = check_help(program)
+    print(f'{"not ok" if problems else "ok"} 1 help')
+    for problem in problems:
+        print(f'# {problem}')
+        failed += 1
+    for number, path in enumerate(cases, 2):
+        if only and path.stem not in only:
+            print(f'ok {number} {path.stem} # SKIP not asked for')
+            continue
+        found = run_case(path, predict, program)
+        expected_path = path.with_suffix('.expected')
+        if regenerate:
+            expected_path.write_text(found, encoding='utf-8')
+        expected = expected_path.read_text(encoding='utf-8') if expected_path.exists() else ''
+        print(f'{"ok" if found == expected else "not ok"} {number} {path.stem}')
+        if found != expected:
+            failed += 1
+            for line in difflib.unified_diff(expected.splitlines(), found.splitlines(), 'expected', 'found', lineterm=''):
+                print(f'# {line}')
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
