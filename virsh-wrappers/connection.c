@@ -6,11 +6,8 @@
 
 #include "measure/error.h"
 
+/* libvirt would print its errors itself; every one reaches the user through ours. */
 static void ignore_error(void *user_data, virErrorPtr error) {
-}
-
-void cmd_libvirt_silence(void) {
-    virSetErrorFunc(NULL, ignore_error);
 }
 
 gboolean cmd_libvirt_error(GError **error, const char *what, ...) {
@@ -51,13 +48,16 @@ static const char *connection_hint(void) {
 }
 
 VirConnection *cmd_connect(const CmdContext *context, GError **error) {
-    cmd_libvirt_silence();
+    if (!cmd_libvirt_load(error)) {
+        return NULL;
+    }
+    virSetErrorFunc(NULL, ignore_error);
     const char *uri = cmd_context_get(context, "connect");
     if (!uri) {
         uri = environment_uri();
     }
     unsigned int flags = cmd_context_has(context, "readonly") ? VIR_CONNECT_RO : 0;
-    VirConnection *connection = virConnectOpenAuth(uri, virConnectAuthPtrDefault, flags);
+    VirConnection *connection = virConnectOpenAuth(uri, cmd_libvirt_auth(), flags);
     if (!connection) {
         const char *hint = connection_hint();
         cmd_libvirt_error(error, "cannot connect to %s", uri ? uri : "libvirt");

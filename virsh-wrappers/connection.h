@@ -37,8 +37,10 @@ gboolean cmd_libvirt_error(GError **error, const char *what, ...) G_GNUC_PRINTF(
 
 /* Opens what --connect, LIBVIRT_DEFAULT_URI or VIRSH_DEFAULT_CONNECT_URI name; libvirt's default otherwise. */
 VirConnection *cmd_connect(const CmdContext *context, GError **error);
-/* Silences libvirt's own output on standard error; every error reaches the user through ours. */
-void cmd_libvirt_silence(void);
+/* Loads the library, once; no function of libvirt may be called before. */
+gboolean cmd_libvirt_load(GError **error);
+/* virConnectAuthPtrDefault: asks on the terminal for what libvirt wants to know. */
+virConnectAuthPtr cmd_libvirt_auth(void);
 
 /**
  * cmd_require_local:
