@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The record of a domain is one JSON document, laid out in lines so that a
+ * launch can be appended without parsing a hundred old ones while libvirt waits:
+ *
+ *   {"format":"virt-attest-record-1","uuid":"…","name":"…","launches":[
+ *   {launch},
+ *   {launch}
+ *   ],"sha256":"of every byte above this line"}
+ *
+ * The checksum tells a file that was written here, whole, from everything else.
+ */
+#include "hooks/record.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "measure/error.h"
+#include "policy/json.h"
+#include "policy/reference-private.h"
+#include "policy/store-private.h"
+#include "policy/text.h"
+
+#define RECORD_FORMAT "virt-attest-record-1"
+#define RECORD_MAX_SIZE (16u * 1024 * 1024)
+/* Launches beyond this many bytes are forgotten, oldest first, however long the history may be. */
+#define RECORD_KEEP_SIZE (8u * 1024 * 1024)
+#define MAX_COMMAND_LINE 65536u
+#define MAX_CHANGE 16384u
+#define LOCK_TIMEOUT_MS 3000
+
+void hook_launch_free(HookLaunch *launch)
+{
+    if (!launch)
+        return;
+    g_free(launch->id);
+    g_free(launch->time);
+    g_free(launch->state);
+    g_free(launch->verdict);
+    g_free(launch->summary);
+    g_free(launch->digest);
+    g_free(launch->cpu);
+    g_free(launch->platform);
+    g_free(launch->ended);
+    g_free(launch->end_reason);
+    g_clear_pointer(&launch->changes, g_ptr_array_unref);
+    g_clear_pointer(&launch->inputs, g_ptr_array_unref);
+    g_free(launch);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(HookLaunch, hook_launch_free)
+
+static HookLaunch *launch_new(void)
+{
+    HookLaunch *launch = g_new0(HookLaunch, 1);
+
+    launch->changes = g_ptr_array_new_with_free_func((GDestroyNotify)policy_change_free);
+    launch->inputs = g_ptr_array_new_with_free_func((GDestroyNotify)policy_reference_input_free);
+    return launch;
+}
+
+void hook_record_free(HookRecord *record)
+{
+    if (!record)
+        return;
+    g_free(record->uuid);
+    g_free(record->name);
+    g_clear_pointer(&record->launches, g_ptr_array_unref);
+    g_free(record);
+}
+
+static gchar *now_text(void)
+{
+    g_autoptr(GDateTime) now = g_date_time_new_now_utc();
+
+    return g_date_time_format(now, "%Y-%m-%dT%H:%M:%SZ");
+}
+
+/* ---- One launch as JSON ---- */
+
+static gchar *launch_format(const HookLaunch *launch)
+{
+    JsonObject *object = json_object_new();
+    JsonArray *changes = json_array_new();
+
+    policy_json_add_string(object, "id", launch->id);
+    policy_json_add_string(object, "time", launch->time);
+    policy_json_add_string(object, "state", launch->state);
+    policy_json_add_string(object, "verdict", launch->verdict);
+    policy_json_add_string(object, "summary", launch->summary);
+    json_object_set_int_member(object, "level", launch->level);
+    if (launch->platform) {
+        policy_json_add_string(object, "platform", launch->platform);
+        policy_json_add_hex_number(object, "policy", launch->policy);
+    }
+    if (launch->cpu) {
+        policy_json_add_string(object, "cpu", launch->cpu);
+        policy_json_add_hex_number(object, "signature", launch->signature);
+        policy_json_add_hex_number(object, "features", launch->features);
+        json_object_set_int_member(object, "vcpus", launch->vcpus);
+    }
+    policy_json_add_string(object, "digest", launch->digest);
+    for (guint i = 0; i < launch->changes->len; i++) {
+        const PolicyChange *change = g_ptr_array_index(launch->changes, i);
+        JsonObject *each = json_object_new();
+
+        policy_json_add_string(each, "what", change->what);
+        policy_json_add_string(each, "pinned", change->pinned);
+        policy_json_add_string(each, "found", change->found);
+        policy_json_add_string(each, "text", change->text);
+        json_array_add_object_element(changes, each);
+    }
+    json_object_set_array_member(object, "changes", changes);
+    json_object_set_object_member(object, "inputs", policy_inputs_to_json(launch->inputs));
+    policy_json_add_string(object, "ended", launch->ended);
+    policy_json_add_string(object, "endReason", launch->end_reason);
+    return policy_json_format(object, FALSE);
+}
+
+static gboolean read_changes(JsonObject *object, const char *where, HookLaunch *launch, GError **error)
+{
+    static const char *const known[] = {"what", "pinned", "found", "text", NULL};
+    JsonArray *array = NULL;
+
+    if (!policy_json_array(object, where, "changes", FALSE, &array, error))
+        return FALSE;
+    for (guint i = 0; i < json_array_get_length(array); i++) {
+        g_autofree gchar *position = NULL;
+        JsonObject *each = policy_json_element(array, i, where, "changes", &position, error);
+        PolicyChange *change = g_new0(PolicyChange, 1);
+
+        g_ptr_array_add(launch->changes, change);
+        if (!each || !policy_json_members(each, position, known, error) ||
+            !policy_json_string(each, position, "what", FALSE, &change->what, error) ||
+            !policy_json_string(each, position, "pinned", FALSE, &change->pinned, error) ||
+            !policy_json_string(each, position, "found", FALSE, &change->found, error) ||
+            !policy_json_string(each, position, "text", FALSE, &change->text, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean check_word(const char *where, const char *name, const char *word, const char *const *known,
+                           GError **error)
+{
+    return g_strv_contains(known, word) || policy_json_error(error, where, name, "'%s' is not known here", word);
+}
+
+static gboolean read_measured(JsonObject *object, const char *where, HookLaunch *launch, GError **error)
+{
+    MeasurePlatform platform;
+    guint64 signature = 0, vcpus = 0;
+    gboolean cpu = json_object_has_member(object, "cpu");
+
+    if (!policy_json_string(object, where, "platform", TRUE, &launch->platform, error) ||
+        !policy_json_hex_number(object, where, "policy", !launch->platform, &launch->policy, error) ||
+        !policy_json_string(object, where, "cpu", TRUE, &launch->cpu, error) ||
+        !policy_json_hex_number(object, where, "signature", !cpu, &signature, error) ||
+        !policy_json_hex_number(object, where, "features", !cpu, &launch->features, error) ||
+        !policy_json_uint(object, where, "vcpus", !cpu, MEASURE_MAX_VCPUS, &vcpus, error))
+        return FALSE;
+    if (launch->platform && !measure_platform_from_name(launch->platform, &platform))
+        return policy_json_error(error, where, "platform", "this is not 'sev', 'sev-es' or 'sev-snp'");
+    if (signature > G_MAXUINT32)
+        return policy_json_error(error, where, "signature", "this is not a 32-bit number");
+    launch->signature = (guint32)signature;
+    launch->vcpus = (guint)vcpus;
+    if (json_object_has_member(object, "digest")) {
+        guint8 digest[MEASURE_DIGEST_MAX];
+        gsize size = launch->platform && platform == MEASURE_PLATFORM_SNP ? MEASURE_SHA384_SIZE : MEASURE_SHA256_SIZE;
+
+        return policy_json_hex_bytes(object, where, "digest", size, digest, error) &&
+               policy_json_string(object, where, "digest", FALSE, &launch->digest, error);
+    }
+    return TRUE;
+}
+
+static HookLaunch *launch_parse(JsonObject *object, const char *where, GError **error)
+{
+    static const char *const known[] = {"id",       "time",    "state",  "verdict", "summary",   "level",
+                                        "platform", "policy",  "cpu",    "vcpus",   "digest",    "signature",
+                                        "features", "changes", "inputs", "ended",   "endReason", NULL};
+    static const char *const states[] = {"decided", "running", "stopped", NULL};
+    static const char *const verdicts[] = {"match", "unpinned", "observed", "refused", NULL};
+    g_autoptr(HookLaunch) launch = launch_new();
+    JsonObject *inputs = NULL;
+    guint64 level = 0;
+
+    if (!policy_json_members(object, where, known, error) ||
+        !policy_json_string(object, where, "id", FALSE, &launch->id, error) ||
+        !policy_json_string(object, where, "time", FALSE, &launch->time, error) ||
+        !policy_json_string(object, where, "state", FALSE, &launch->state, error) ||
+        !policy_json_string(object, where, "verdict", FALSE, &launch->verdict, error) ||
+        !policy_json_string(object, where, "summary", FALSE, &launch->summary, error) ||
+        !policy_json_uint(object, where, "level", FALSE, 4, &level, error) ||
+        !read_measured(object, where, launch, error) || !read_changes(object, where, launch, error) ||
+        !policy_json_object(object, where, "inputs", FALSE, &inputs, error) ||
+        !policy_inputs_from_json(inputs, "inputs", TRUE, launch->inputs, error) ||
+        !policy_json_string(object, where, "ended", TRUE, &launch->ended, error) ||
+        !policy_json_string(object, where, "endReason", TRUE, &launch->end_reason, error) ||
+        !check_word(where, "state", launch->state, states, error) ||
+        !check_word(where, "verdict", launch->verdict, verdicts, error))
+        return NULL;
+    if (!policy_time_valid(launch->time) || (launch->ended && !policy_time_valid(launch->ended))) {
+        policy_json_error(error, where, "time", "this is not a time such as 2026-01-31T12:00:00Z");
+        return NULL;
+    }
+    launch->level = (guint)level;
+    return g_steal_pointer(&launch);
+}
+
+/* ---- The file as lines ---- */
+
+/* The launches of a record, each as the text of its line. */
+typedef struct {
+    gchar *name;
+    GPtrArray *lines;
+} RecordLines;
+
+static void record_lines_free(RecordLines *lines)
+{
+    g_free(lines->name);
+    g_ptr_array_unref(lines->lines);
+    g_free(lines);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(RecordLines, record_lines_free)
+
+static RecordLines *record_lines_new(const char *name)
+{
+    RecordLines *lines = g_new0(RecordLines, 1);
+
+    lines->name = g_strdup(name ? name : "");
+    lines->lines = g_ptr_array_new_with_free_func(g_free);
+    return lines;
+}
+
+static gchar *record_head(const char *uuid, const char *name)
+{
+    JsonObject *object = json_object_new();
+    g_autofree gchar *text = NULL;
+
+    policy_json_add_string(object, "format", RECORD_FORMAT);
+    policy_json_add_string(object, "uuid", uuid);
+    policy_json_add_string(object, "name", name);
+    text = policy_json_format(object, FALSE);
+    /* The closing brace makes room for the launches. */
+    text[strlen(text) - 1] = '\0';
+    return g_strconcat(text, ",\"launches\":[\n", NULL);
+}
+
+static gchar *record_tail(const char *text, gsize size)
+{
+    guint8 digest[MEASURE_SHA256_SIZE];
+    g_autofree gchar *hex = NULL;
+
+    policy_sha256(text, size, digest);
+    hex = measure_hex_encode(digest, sizeof(digest));
+    return g_strconcat("],\"sha256\":\"", hex, "\"}\n", NULL);
+}
+
+static gboolean corrupt(GError **error, const char *uuid, const char *what)
+{
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "record '%s.json' is damaged: %s", uuid, what);
+    return FALSE;
+}
+
+/* Whether the text is what record_write() wrote: then the rest can be taken at its word. */
+static gboolean check_whole(const char *text, gsize size, const char *uuid, GError **error)
+{
+    g_autofree gchar *expected = record_tail("", 0);
+    gsize tail = strlen(expected);
+    g_autofree gchar *head = g_strdup_printf("{\"format\":\"" RECORD_FORMAT "\",\"uuid\":\"%s\",", uuid);
+
+    if (memchr(text, '\0', size) || size < tail)
+        return corrupt(error, uuid, "it is torn");
+    g_free(expected);
+    expected = record_tail(text, size - tail);
+    if (strcmp(text + size - tail, expected))
+        return corrupt(error, uuid, "its checksum does not match");
+    return g_str_has_prefix(text, head) || corrupt(error, uuid, "it is the record of another domain or version");
+}
+
+static RecordLines *split_lines(const char *text, const char *uuid, GError **error)
+{
+    g_auto(GStrv) all = g_strsplit(text, "\n", -1);
+    guint n = g_strv_length(all);
+    g_autofree gchar *head = NULL;
+    g_autoptr(RecordLines) lines = NULL;
+    g_autoptr(JsonNode) node = NULL;
+    g_autofree gchar *name = NULL;
+
+    /* Head, launches, tail, and nothing after the last newline. */
+    if (n < 3 || !g_str_has_suffix(all[0], ",\"launches\":[")) {
+        corrupt(error, uuid, "it has no launches");
+        return NULL;
+    }
+    head = g_strndup(all[0], strlen(all[0]) - strlen(",\"launches\":["));
+    g_free(all[0]);
+    all[0] = g_strconcat(head, "}", NULL);
+    node = policy_json_parse(all[0], -1, RECORD_MAX_SIZE, "its first line", error);
+    if (!node || !policy_json_string(json_node_get_object(node), "", "name", FALSE, &name, error))
+        return NULL;
+    lines = record_lines_new(name);
+    for (guint i = 1; i + 2 < n; i++) {
+        if (g_str_has_suffix(all[i], ","))
+            all[i][strlen(all[i]) - 1] = '\0';
+        g_ptr_array_add(lines->lines, g_strdup(all[i]));
+    }
+    return g_steal_pointer(&lines);
+}
+
+static gchar *record_file(const char *uuid)
+{
+    return g_strconcat(uuid, ".json", NULL);
+}
+
+/* Sets @out to %NULL when there is no record. */
+static gboolean record_load(PolicyStore *store, const char *uuid, gchar **text, gsize *size, GError **error)
+{
+    g_autofree gchar *file = record_file(uuid);
+
+    if (!policy_store_read(store, "records", file, RECORD_MAX_SIZE, text, size, error))
+        return FALSE;
+    if (*text && !check_whole(*text, *size, uuid, error)) {
+        g_clear_pointer(text, g_free);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean record_write(PolicyStore *store, const char *uuid, const RecordLines *lines, guint history,
+                             GError **error)
+{
+    g_autofree gchar *file = record_file(uuid);
+    g_autofree gchar *head = record_head(uuid, lines->name);
+    g_autofree gchar *tail = NULL;
+    g_autoptr(GString) text = g_string_new(head);
+    guint first = lines->lines->len > history ? lines->lines->len - history : 0;
+    gsize total = 0;
+
+    /* From the newest backwards, and at least that one. */
+    for (guint i = lines->lines->len; i > first; i--) {
+        total += strlen(g_ptr_array_index(lines->lines, i - 1)) + 2;
+        if (total > RECORD_KEEP_SIZE && i < lines->lines->len)
+            first = i;
+    }
+    for (guint i = first; i < lines->lines->len; i++) {
+        g_string_append(text, g_ptr_array_index(lines->lines, i));
+        g_string_append(text, i + 1 < lines->lines->len ? ",\n" : "\n");
+    }
+    tail = record_tail(text->str, text->len);
+    g_string_append(text, tail);
+    return policy_store_write(store, "records", file, text->str, text->len, TRUE, error);
+}
+
+HookRecord *hook_record_read(PolicyStore *store, const char *uuid, GError **error)
+{
+    static const char *const known[] = {"format", "uuid", "name", "launches", "sha256", NULL};
+    g_autoptr(HookRecord) record = g_new0(HookRecord, 1);
+    g_autoptr(JsonNode) node = NULL;
+    g_autofree gchar *text = NULL;
+    JsonArray *launches = NULL;
+    JsonObject *root = NULL;
+    gsize size = 0;
+
+    if (!policy_uuid_valid(uuid)) {
+        corrupt(error, uuid, "this is not a UUID");
+        return NULL;
+    }
+    if (!record_load(store, uuid, &text, &size, error) || !text)
+        return NULL;
+    node = policy_json_parse(text, (gssize)size, RECORD_MAX_SIZE, "the record", error);
+    if (!node)
+        return NULL;
+    root = json_node_get_object(node);
+    record->launches = g_ptr_array_new_with_free_func((GDestroyNotify)hook_launch_free);
+    if (!policy_json_members(root, "", known, error) ||
+        !policy_json_string(root, "", "uuid", FALSE, &record->uuid, error) ||
+        !policy_json_string(root, "", "name", FALSE, &record->name, error) ||
+        !policy_json_array(root, "", "launches", FALSE, &launches, error))
+        return NULL;
+    for (guint i = 0; i < json_array_get_length(launches); i++) {
+        g_autofree gchar *where = NULL;
+        JsonObject *object = policy_json_element(launches, i, "", "launches", &where, error);
+        HookLaunch *launch = object ? launch_parse(object, where, error) : NULL;
+
+        if (!launch)
+            return NULL;
+        g_ptr_array_add(record->launches, launch);
+    }
+    return g_steal_pointer(&record);
+}
+
+/* ---- What happens to a domain ---- */
+
+static HookLaunch *launch_from_decision(const PolicyDecision *decision)
+{
+    HookLaunch *launch = launch_new();
+    const PolicyEvaluation *evaluation = decision->evaluation;
+
+    launch->id = g_strdup_printf("%" G_GINT64_FORMAT "-%d", g_get_real_time(), (int)getpid());
+    launch->time = now_text();
+    launch->state = g_strdup("decided");
+    launch->verdict = g_strdup(policy_verdict_name(decision->verdict));
+    launch->summary = g_strdup(decision->summary);
+    for (guint i = 0; i < decision->changes->len; i++) {
+        const PolicyChange *change = g_ptr_array_index(decision->changes, i);
+        PolicyChange *copy = g_new0(PolicyChange, 1);
+
+        copy->what = g_strdup(change->what);
+        copy->pinned = strlen(change->pinned) > MAX_CHANGE ? policy_one_line(change->pinned, MAX_CHANGE)
+                                                           : g_strdup(change->pinned);
+        copy->found =
+            strlen(change->found) > MAX_CHANGE ? policy_one_line(change->found, MAX_CHANGE) : g_strdup(change->found);
+        copy->text = g_strdup(change->text);
+        g_ptr_array_add(launch->changes, copy);
+    }
+    if (!evaluation || !evaluation->confidential)
+        return launch;
+    launch->level = evaluation->level;
+    launch->platform = g_strdup(measure_platform_name(evaluation->platform));
+    launch->policy = evaluation->policy;
+    policy_collect_inputs(evaluation, launch->inputs);
+    for (guint i = 0; i < launch->inputs->len; i++) {
+        PolicyReferenceInput *input = g_ptr_array_index(launch->inputs, i);
+
+        if (input->text && strlen(input->text) > MAX_COMMAND_LINE)
+            g_clear_pointer(&input->text, g_free);
+    }
+    if (evaluation->measurements->len == 1) {
+        const XmlMeasurement *measurement = g_ptr_array_index(evaluation->measurements, 0);
+
+        launch->digest = measure_digest_hex(&measurement->digest);
+        launch->cpu = g_strdup(measurement->cpu);
+        launch->signature = measurement->signature;
+        launch->features = measurement->features;
+        launch->vcpus = measurement->vcpus;
+    }
+    return launch;
+}
+
+/*
+ * Loads the lines of a record that may be missing or damaged. A damaged one is
+ * moved aside, so that it is neither lost nor in the way, and @aside says where.
+ */
+static RecordLines *load_or_replace(PolicyStore *store, const PolicyDecision *decision, gchar **aside, GError **error)
+{
+    g_autoptr(GError) damage = NULL;
+    g_autofree gchar *text = NULL;
+    g_autofree gchar *file = record_file(decision->uuid);
+    RecordLines *lines = NULL;
+    gsize size = 0;
+
+    if (record_load(store, decision->uuid, &text, &size, &damage)) {
+        if (!text)
+            return record_lines_new(decision->name);
+        lines = split_lines(text, decision->uuid, &damage);
+        if (lines) {
+            g_free(lines->name);
+            lines->name = g_strdup(decision->name ? decision->name : "");
+            return lines;
+        }
+    }
+    *aside = g_strdup_printf("%s.corrupt-%" G_GINT64_FORMAT, file, g_get_real_time());
+    if (!policy_store_keep_aside(store, "records", file, *aside, NULL)) {
+        g_propagate_error(error, g_steal_pointer(&damage));
+        return NULL;
+    }
+    return record_lines_new(decision->name);
+}
+
+gboolean hook_record_decision(PolicyStore *store, const PolicyDecision *decision, guint history, GError **error)
+{
+    g_autoptr(HookLaunch) launch = NULL;
+    g_autoptr(RecordLines) lines = NULL;
+    g_auto(PolicyFd) lock = -1;
+    g_autofree gchar *file = NULL;
+    g_autofree gchar *aside = NULL;
+
+    /* An XML that could not be read names nobody. */
+    if (!decision->uuid)
+        return TRUE;
+    file = record_file(decision->uuid);
+    lock = policy_store_lock(store, "records", file, LOCK_TIMEOUT_MS, error);
+    if (lock < 0)
+        return FALSE;
+    lines = load_or_replace(store, decision, &aside, error);
+    if (!lines)
+        return FALSE;
+    launch = launch_from_decision(decision);
+    if (aside) {
+        g_autofree gchar *summary = g_steal_pointer(&launch->summary);
+
+        launch->summary =
+            g_strdup_printf("%s (the record before this one was damaged and is kept as %s)", summary, aside);
+    }
+    g_ptr_array_add(lines->lines, launch_format(launch));
+    return record_write(store, decision->uuid, lines, history, error);
+}
+
+/* Calls @change for the newest launch; writes the record when that returns TRUE. */
+static gboolean update_newest(PolicyStore *store, const char *uuid, gboolean (*change)(HookLaunch *, const char *),
+                              const char *reason, GError **error)
+{
+    g_autofree gchar *file = NULL;
+    g_autofree gchar *text = NULL;
+    g_auto(PolicyFd) lock = -1;
+    g_autoptr(RecordLines) lines = NULL;
+    g_autoptr(JsonNode) node = NULL;
+    g_autoptr(HookLaunch) launch = NULL;
+    gchar **newest = NULL;
+    gsize size = 0;
+
+    if (!uuid || !policy_uuid_valid(uuid))
+        return TRUE;
+    file = record_file(uuid);
+    /* Looked for first without the lock, whose file would be a trace of a domain that is none of our business. */
+    if (!record_load(store, uuid, &text, &size, error))
+        return FALSE;
+    if (!text)
+        return TRUE;
+    g_clear_pointer(&text, g_free);
+    lock = policy_store_lock(store, "records", file, LOCK_TIMEOUT_MS, error);
+    if (lock < 0 || !record_load(store, uuid, &text, &size, error))
+        return FALSE;
+    if (!text)
+        return TRUE;
+    lines = split_lines(text, uuid, error);
+    if (!lines)
+        return FALSE;
+    if (!lines->lines->len)
+        return TRUE;
+    newest = (gchar **)&lines->lines->pdata[lines->lines->len - 1];
+    node = policy_json_parse(*newest, -1, RECORD_MAX_SIZE, "the newest launch", error);
+    launch = node ? launch_parse(json_node_get_object(node), "", error) : NULL;
+    if (!launch)
+        return FALSE;
+    if (!change(launch, reason))
+        return TRUE;
+    g_free(*newest);
+    *newest = launch_format(launch);
+    return record_write(store, uuid, lines, lines->lines->len, error);
+}
+
+static gboolean set_running(HookLaunch *launch, const char *reason)
+{
+    if (strcmp(launch->state, "decided"))
+        return FALSE;
+    g_free(launch->state);
+    launch->state = g_strdup("running");
+    return TRUE;
+}
+
+/* libvirt says `stopped` without a reason and then `release` with one; a later veto in `prepare` has both again. */
+static gboolean set_stopped(HookLaunch *launch, const char *reason)
+{
+    gboolean known = reason && *reason && strcmp(reason, "-");
+
+    if (!strcmp(launch->state, "stopped") && (!known || launch->end_reason))
+        return FALSE;
+    if (!launch->ended)
+        launch->ended = now_text();
+    g_free(launch->state);
+    launch->state = g_strdup("stopped");
+    if (known && !launch->end_reason)
+        launch->end_reason = policy_one_line(reason, 64);
+    return TRUE;
+}
+
+gboolean hook_record_running(PolicyStore *store, const char *uuid, GError **error)
+{
+    return update_newest(store, uuid, set_running, NULL, error);
+}
+
+gboolean hook_record_stopped(PolicyStore *store, const char *uuid, const char *reason, GError **error)
+{
+    return update_newest(store, uuid, set_stopped, reason, error);
+}
