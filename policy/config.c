@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "measure/error.h"
+#include "policy/text.h"
 
 #define CONFIG_MAX_SIZE (1024u * 1024)
 
@@ -24,12 +25,15 @@ static gboolean config_error(GError **error, const PolicyConfig *config, const c
 static gboolean config_error(GError **error, const PolicyConfig *config, const char *group, const char *key,
                              const char *format, ...)
 {
+    g_autofree gchar *raw = NULL;
     g_autofree gchar *text = NULL;
     va_list args;
 
     va_start(args, format);
-    text = g_strdup_vprintf(format, args);
+    raw = g_strdup_vprintf(format, args);
     va_end(args);
+    /* It may quote a line of the file. */
+    text = policy_one_line(raw, 1024);
     if (key)
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "configuration '%s', group [%s], key '%s': %s",
                     config->path, group, key, text);

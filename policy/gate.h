@@ -17,8 +17,9 @@ typedef struct {
 void policy_change_free(PolicyChange *change);
 
 /*
- * Everything in which @evaluation (of @domain) differs from @reference; empty when they agree. Digests in constant time.
- * An evaluation of several CPU types is a choice that the host has still to make: one foreseen type among them is enough.
+ * Everything in which @evaluation (of @domain) differs from @reference; empty when they agree. Digests in constant
+ * time. An evaluation of several CPU types is a choice that the host has still to make: one foreseen type among them
+ * is enough.
  */
 GPtrArray *policy_compare(const PolicyReference *reference, const XmlDomain *domain,
                           const PolicyEvaluation *evaluation);

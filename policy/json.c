@@ -87,10 +87,14 @@ static gsize escape_length(const char *at, gsize left)
 static const char *scan(const char *text, gsize size)
 {
     guint depth = 0;
+    gboolean over = FALSE;
 
     for (gsize i = 0; i < size;) {
         char c = text[i];
 
+        /* json-glib takes several documents in a row and keeps the last. */
+        if (!depth && !strchr(over ? " \t\n\r" : " \t\n\r{[]}", c))
+            return over ? "something behind its end" : "a word or number outside its brackets";
         if (c == '"') {
             for (i++; i < size && text[i] != '"';) {
                 gsize n = text[i] == '\\' ? escape_length(text + i, size - i) : 1;
@@ -111,6 +115,7 @@ static const char *scan(const char *text, gsize size)
         } else if (c == '}' || c == ']') {
             if (!depth--)
                 return "a bracket too many";
+            over = !depth;
             i++;
         } else if (c == ',' || c == ':' || c == ' ' || c == '\t' || c == '\n' || c == '\r') {
             i++;

@@ -7,6 +7,7 @@
 
 #include "measure/error.h"
 #include "policy/config.h"
+#include "tests/unit/corpus-fixture.h"
 
 static gchar *folder;
 
@@ -212,6 +213,19 @@ static void test_sample(void)
     }
 }
 
+static gboolean corpus_read(const char *text, gsize size, gpointer user_data, GError **error)
+{
+    g_autofree gchar *path = put(text, (gssize)size);
+    g_autoptr(PolicyConfig) config = policy_config_load(path, error);
+
+    return config != NULL;
+}
+
+static void test_corpus(void)
+{
+    corpus_walk("config", corpus_read, NULL);
+}
+
 int main(int argc, char **argv)
 {
     int result;
@@ -227,6 +241,7 @@ int main(int argc, char **argv)
     g_test_add_func("/config/refused", test_refused);
     g_test_add_func("/config/files", test_files);
     g_test_add_func("/config/sample", test_sample);
+    g_test_add_func("/config/corpus", test_corpus);
     result = g_test_run();
     g_unlink(path);
     g_unlink(fifo);

@@ -42,6 +42,11 @@ static PolicyReference *pin(Fixture *fixture, const char *rest, XmlOnMismatch on
     return reference;
 }
 
+static void pin_only(Fixture *fixture, const char *rest, XmlOnMismatch on_mismatch)
+{
+    policy_reference_free(pin(fixture, rest, on_mismatch));
+}
+
 /* @rest with the metadata element of @reference, edited by replacing a part of it. */
 static gchar *with_metadata(const PolicyReference *reference, const char *old_part, const char *new_part,
                             const char *rest)
@@ -165,7 +170,6 @@ static void assert_refused_for(Fixture *fixture, const char *os, const char *res
 static void test_drift_files(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
-    g_autoptr(PolicyReference) reference = pin(fixture, REST, XML_ON_MISMATCH_REFUSE);
     g_autofree gchar *other = g_build_filename(fixture->folder, "other", NULL);
     g_autofree gchar *moved = g_strdup_printf("<kernel>%s</kernel><initrd>%s</initrd><cmdline>console=ttyS0</cmdline>",
                                               other, fixture->initrd);
@@ -176,6 +180,7 @@ static void test_drift_files(void)
                                                 fixture->kernel, fixture->initrd);
     g_autofree gchar *says = g_strdup_printf("initrd '%s' changed: SHA-256 was ", fixture->initrd);
 
+    pin_only(fixture, REST, XML_ON_MISMATCH_REFUSE);
     /* A copy elsewhere is the same kernel: the measurement knows no paths. */
     fixture_put_text(other, "a kernel");
     expect(fixture, moved, REST, POLICY_VERDICT_MATCH, "matches");
@@ -238,12 +243,12 @@ static void test_drift_settings(void)
          "digest", "<qemu:commandline>"},
     };
     g_autoptr(Fixture) fixture = fixture_new();
-    g_autoptr(PolicyReference) reference = pin(fixture, REST, XML_ON_MISMATCH_REFUSE);
     g_autofree gchar *xml = fixture_xml(fixture, NULL, REST);
     g_auto(GStrv) parts = g_strsplit(xml, "<vcpu>2</vcpu>", 2);
     g_autofree gchar *three = g_strjoinv("<vcpu current='3'>8</vcpu>", parts);
     g_autofree gchar *same = g_strjoinv("<vcpu current='2'>8</vcpu>", parts);
 
+    pin_only(fixture, REST, XML_ON_MISMATCH_REFUSE);
     for (gsize i = 0; i < G_N_ELEMENTS(rows); i++)
         assert_refused_for(fixture, NULL, rows[i].rest, rows[i].what, rows[i].says);
     expect_xml(fixture, three, POLICY_VERDICT_REFUSED, "number of vCPUs at start changed: was 2, is 3");
@@ -273,8 +278,8 @@ static void test_drift_identity(void)
                                       "</policy><idBlock>%s</idBlock><idAuth>%s</idAuth></launchSecurity>",
                         id_text, auth_text);
     g_autoptr(Fixture) fixture = fixture_new();
-    g_autoptr(PolicyReference) reference = pin(fixture, rest, XML_ON_MISMATCH_REFUSE);
 
+    pin_only(fixture, rest, XML_ON_MISMATCH_REFUSE);
     expect(fixture, NULL, rest, POLICY_VERDICT_MATCH, "matches");
     assert_refused_for(fixture, NULL, REST, "id-block", "ID block changed: was ");
     assert_refused_for(fixture, NULL, REST, "id-auth", "is absent");
@@ -294,8 +299,8 @@ static void test_forged_digest(void)
 static void test_observe(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
-    g_autoptr(PolicyReference) reference = pin(fixture, REST, XML_ON_MISMATCH_OBSERVE);
 
+    pin_only(fixture, REST, XML_ON_MISMATCH_OBSERVE);
     expect(fixture, NULL, REST, POLICY_VERDICT_MATCH, "matches");
     fixture_put_text(fixture->initrd, "another initrd");
     expect(fixture, NULL, REST, POLICY_VERDICT_OBSERVED, "differs from its reference; initrd");
@@ -335,8 +340,8 @@ static void test_corrupt_pin(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
     g_autofree gchar *path = g_build_filename(fixture->state, "references", FIXTURE_UUID ".json", NULL);
-    g_autoptr(PolicyReference) reference = pin(fixture, REST, XML_ON_MISMATCH_REFUSE);
 
+    pin_only(fixture, REST, XML_ON_MISMATCH_REFUSE);
     fixture_put_text(path, "{}");
     expect(fixture, NULL, REST, POLICY_VERDICT_REFUSED, "its reference cannot be used");
     /* Its level is unknown now, so removing launchSecurity must not get around it. */

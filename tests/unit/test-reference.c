@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The reference document: canonical writing, strict reading, and the schema that describes it. */
 #include "tests/unit/confidential-fixture.h"
+#include "tests/unit/corpus-fixture.h"
 #include "tests/unit/schema-fixture.h"
 
 #define SCHEMA "policy/reference.schema.json"
@@ -209,6 +210,10 @@ static void test_refused_bytes(void)
     refuse_bytes("{", -1, "never closed");
     refuse_bytes("}", -1, "a bracket too many");
     refuse_bytes("var a = {}", -1, "a word or number");
+    refuse_bytes("{}{}", -1, "behind its end");
+    refuse_bytes("{} 1", -1, "behind its end");
+    refuse_bytes("{}}", -1, "behind its end");
+    refuse_bytes("\"a\" {}", -1, "outside");
     refuse_bytes(deep, -1, "too many brackets");
     refuse_bytes(huge, -1, "larger than");
     /* Every prefix of a good document is a torn file. */
@@ -338,6 +343,18 @@ static void test_diff(void)
     }
 }
 
+static gboolean corpus_read(const char *text, gsize size, gpointer user_data, GError **error)
+{
+    g_autoptr(PolicyReference) reference = policy_reference_parse(text, (gssize)size, error);
+
+    return reference != NULL;
+}
+
+static void test_corpus(void)
+{
+    corpus_walk("reference", corpus_read, NULL);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -348,5 +365,6 @@ int main(int argc, char **argv)
     g_test_add_func("/reference/unmeasurable", test_unmeasurable);
     g_test_add_func("/reference/schema", test_schema);
     g_test_add_func("/reference/diff", test_diff);
+    g_test_add_func("/reference/corpus", test_corpus);
     return g_test_run();
 }

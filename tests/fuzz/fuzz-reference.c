@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A reference document: what the strict reader takes, the writer gives back, to the byte from then on. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/gate.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(PolicyReference) reference = policy_reference_parse(data ? (const char *)data : "", (gssize)size, &error);
+
+    if (!reference) {
+        if (!g_utf8_validate(error->message, -1, NULL))
+            abort();
+        for (const char *at = error->message; *at; at++) {
+            if (g_ascii_iscntrl(*at))
+                abort();
+        }
+        return 0;
+    }
+    {
+        gboolean pinned = reference->uuid != NULL;
+        g_autofree gchar *text = policy_reference_format(reference, pinned);
+        g_autoptr(PolicyReference) again = policy_reference_parse(text, -1, NULL);
+        g_autofree gchar *same = again ? policy_reference_format(again, pinned) : NULL;
+        g_autoptr(XmlAttestation) attestation = policy_reference_to_attestation(reference);
+        g_autoptr(GPtrArray) changes = NULL;
+
+        /* Indentation can make a document that was just small enough too large. */
+        if (!again)
+            return strlen(text) > POLICY_REFERENCE_MAX_SIZE ? 0 : (abort(), 0);
+        if (strcmp(same, text))
+            abort();
+        changes = policy_reference_diff(reference, again);
+        if (changes->len)
+            abort();
+    }
+    return 0;
+}
