@@ -17,9 +17,10 @@ build=$top/build/quickstart
 prefix=$build/prefix
 
 step() { printf '\n== %s\n' "$*"; }
-run() { printf '$ %s\n' "$*"; "$@"; }
+show() { printf '$'; printf ' %q' "$@"; printf '\n'; }
+run() { show "$@"; "$@"; }
 # Runs a command that has to be refused, and shows the refusal.
-refused() { printf '$ %s\n' "$*"; if "$@"; then printf 'error: this should have been refused\n' >&2; exit 1; fi; }
+refused() { show "$@"; if "$@"; then printf 'error: this should have been refused\n' >&2; exit 1; fi; }
 newest() { find "$@" 2>/dev/null | sort -V | tail -n 1; }
 
 has_snp() { [ -c /dev/sev ] && [ "$(cat /sys/module/kvm_amd/parameters/sev_snp 2>/dev/null)" = Y ]; }
