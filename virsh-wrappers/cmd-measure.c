@@ -5,17 +5,22 @@
  */
 #include "virsh-wrappers/commands.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "measure/error.h"
+#include "measure/svsm.h"
 #include "measure/vmsa.h"
 #include "virsh-wrappers/report.h"
 
 /* Options that only one of the two forms of the command understands. */
-static const char *const explicit_only[] = {"vcpus",   "vcpu-type", "vcpu-sig", "vcpu-family",   "vcpu-model", "vcpu-stepping",
-                                            "vmm-type", "ovmf",      "kernel",   "initrd",        "append",     "snp-ovmf-hash",
-                                            "dump-vmsa", NULL};
+static const char *const explicit_only[] = {"vcpus",    "vcpu-type", "vcpu-sig",  "vcpu-family", "vcpu-model", "vcpu-stepping",
+                                            "vmm-type", "ovmf",      "kernel",    "initrd",      "append",     "snp-ovmf-hash",
+                                            "svsm",     "vars-size", "vars-file", "dump-vmsa",   NULL};
+static const char *const svsm_only[] = {"svsm", "vars-size", "vars-file", NULL};
+static const char *const not_svsm[] = {"kernel", "initrd", "append", "snp-ovmf-hash", "vmm-type", "guest-features", "dump-vmsa", NULL};
 static const char *const xml_only[] = {"cpu", "format", NULL};
 
 static gboolean usage(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
@@ -193,9 +198,70 @@ static gboolean dump_vmsa(const MeasureLaunch *launch, const MeasureInputs *inpu
     return TRUE;
 }
 
+/* The first of @names that was given, or NULL. */
+static const char *first_given(const CmdArguments *arguments, const char *const *names) {
+    for (; *names; names++) {
+        if (cmd_arguments_has(arguments, *names)) {
+            return *names;
+        }
+    }
+    return NULL;
+}
+
+/* How much room the variable store takes between SVSM and firmware: a number, or the size of the file that it is. */
+static gboolean read_vars_size(const CmdArguments *arguments, guint64 *out, GError **error) {
+    const char *file = cmd_arguments_get(arguments, "vars-file");
+    struct stat status;
+    if (!file == !cmd_arguments_has(arguments, "vars-size")) {
+        return usage(error, "--mode snp:svsm needs the size of the variable store: either --vars-size or --vars-file");
+    }
+    if (file && stat(file, &status) != 0) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "variable store '%s': %s", file, g_strerror(errno));
+        return FALSE;
+    }
+    *out = file ? (guint64)status.st_size : 0;
+    return cmd_arguments_number(arguments, "vars-size", 0, MEASURE_FIRMWARE_MAX_SIZE, out, error);
+}
+
+static int measure_svsm(CmdContext *context, GError **error) {
+    const CmdArguments *arguments = context->arguments;
+    const char *image = cmd_arguments_get(arguments, "svsm");
+    const char *foreign = first_given(arguments, not_svsm);
+    guint64 vars_size = 0;
+    if (foreign || !image) {
+        usage(error, foreign ? "--%s does not go with --mode snp:svsm" : "--mode snp:svsm needs the image of the SVSM: --%s FILE",
+              foreign ? foreign : "svsm");
+        return -1;
+    }
+    g_autoptr(MeasureLaunch) launch = measure_launch_new(MEASURE_PLATFORM_SNP);
+    if (!launch_set_files(launch, arguments, error) || !launch_set_vcpus(launch, arguments, error) ||
+        !read_vars_size(arguments, &vars_size, error)) {
+        return -1;
+    }
+    g_autoptr(MeasureInputs) inputs = measure_inputs_open(launch, NULL, MEASURE_OPEN_DEFAULT, NULL, error);
+    if (!inputs) {
+        return -1;
+    }
+    const MeasureCpu *cpu = g_ptr_array_index(launch->cpus, 0);
+    MeasureDigest digest;
+    if (!measure_svsm_digest(inputs, image, vars_size, cpu->signature, launch->vcpus, &digest, error)) {
+        return -1;
+    }
+    print_digest(context, digest.bytes, digest.size);
+    return 0;
+}
+
 static int measure_options(CmdContext *context, GError **error) {
     const CmdArguments *arguments = context->arguments;
     const char *mode = cmd_arguments_get(arguments, "mode");
+    if (g_str_equal(mode, "snp:svsm")) {
+        return measure_svsm(context, error);
+    }
+    const char *foreign = first_given(arguments, svsm_only);
+    if (foreign) {
+        usage(error, "--%s goes with --mode snp:svsm only", foreign);
+        return -1;
+    }
     if (g_str_equal(mode, "snp:ovmf-hash")) {
         return measure_firmware_pages(context, error);
     }
@@ -331,13 +397,10 @@ int cmd_measure(CmdContext *context, GError **error) {
         usage(error, "measure takes a domain XML or --mode, not both");
         return -1;
     }
-    const char *const *foreign = by_options ? xml_only : explicit_only;
-    for (; *foreign; foreign++) {
-        if (cmd_arguments_has(context->arguments, *foreign)) {
-            usage(error, by_options ? "--%s goes with a domain XML, not with --mode" : "--%s goes with --mode, not with a domain XML",
-                  *foreign);
-            return -1;
-        }
+    const char *foreign = first_given(context->arguments, by_options ? xml_only : explicit_only);
+    if (foreign) {
+        usage(error, by_options ? "--%s goes with a domain XML, not with --mode" : "--%s goes with --mode, not with a domain XML", foreign);
+        return -1;
     }
     return by_options ? measure_options(context, error) : measure_xml(context, path, error);
 }

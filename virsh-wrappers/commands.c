@@ -25,7 +25,7 @@ static const CmdOption measure_options[] = {
     {"guest-features", 0, CMD_VALUE, "N", "SEV features of the guest's VMSA (default: 0x1 for SEV-SNP, 0 for SEV-ES)"},
     {"vmsa-fpu", 0, CMD_VALUE, "legacy|init2", "floating-point state of a SEV-ES VMSA: after KVM_SEV_ES_INIT or KVM_SEV_INIT2 "
      "(default: legacy for a domain XML, init2 with --mode)"},
-    {"mode", 0, CMD_VALUE, "snp|seves|sev|snp:ovmf-hash", "measure what these options say instead of a domain XML"},
+    {"mode", 0, CMD_VALUE, "snp|seves|sev|snp:ovmf-hash|snp:svsm", "measure what these options say instead of a domain XML"},
     {"vcpus", 0, CMD_VALUE, "N", "number of virtual CPUs at launch"},
     {"vcpu-type", 0, CMD_VALUE, "MODEL", "CPU type by QEMU's model name"},
     {"vcpu-sig", 0, CMD_VALUE, "N", "CPU type by signature (CPUID Fn0000_0001_EAX)"},
@@ -38,6 +38,9 @@ static const CmdOption measure_options[] = {
     {"initrd", 0, CMD_VALUE, "FILE", "initrd"},
     {"append", 0, CMD_VALUE, "TEXT", "kernel command line"},
     {"snp-ovmf-hash", 0, CMD_VALUE, "HEX", "digest of the firmware pages, as --mode snp:ovmf-hash prints it, instead of hashing them"},
+    {"svsm", 0, CMD_VALUE, "FILE", "flat image of the Secure VM Service Module, for --mode snp:svsm"},
+    {"vars-size", 0, CMD_VALUE, "N", "bytes of the firmware's variable store, for --mode snp:svsm"},
+    {"vars-file", 0, CMD_VALUE, "FILE", "the variable store itself instead of its size"},
     {"dump-vmsa", 0, CMD_FLAG, NULL, "write the measured VMSA pages to vmsa0.bin, vmsa1.bin, …"},
     END,
 };

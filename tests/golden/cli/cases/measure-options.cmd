@@ -23,3 +23,4 @@ virt-attest measure --mode snp --vcpus 2 --vcpu-type EPYC-Milan --ovmf nosuch.fd
 virt-attest measure --mode snp --vcpus 2 --vcpu-type EPYC-Milan --ovmf hashes.fd --kernel nosuch
 virt-attest measure --mode snp --vcpus 2 --vcpu-type EPYC-Milan --ovmf .
 virt-attest measure --mode snp --vcpus 2 --vcpu-type EPYC-Milan --ovmf /dev/null
+virt-attest measure --mode snp:svsm --ovmf hashes.fd --svsm garbage --vars-file plain.fd --vcpus 1 --vcpu-type EPYC

@@ -23,6 +23,10 @@ virt-attest measure --mode snp --vcpus 2 --vcpu-type EPYC-Milan
 virt-attest measure --mode sev --ovmf hashes.fd --snp-ovmf-hash 00
 virt-attest measure --mode snp --ovmf hashes.fd --vcpus 1 --vcpu-type EPYC --snp-ovmf-hash 00
 virt-attest measure --mode seves --ovmf hashes.fd --vcpus 1 --vcpu-type EPYC --vmm-type ec2
+virt-attest measure --mode snp:svsm --ovmf hashes.fd
+virt-attest measure --mode snp:svsm --ovmf hashes.fd --svsm kernel --vcpus 1 --vcpu-type EPYC
+virt-attest measure --mode snp:svsm --ovmf hashes.fd --svsm kernel --kernel kernel
+virt-attest measure --mode snp --ovmf hashes.fd --svsm kernel --vcpus 1 --vcpu-type EPYC
 virt-attest measure --mode tdx --ovmf hashes.fd
 virt-attest level
 virt-attest level --domain a b
