@@ -28,12 +28,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         g_autoptr(PolicyReference) again = policy_reference_parse(text, -1, NULL);
         g_autofree gchar *same = again ? policy_reference_format(again, pinned) : NULL;
         g_autoptr(XmlAttestation) attestation = policy_reference_to_attestation(reference);
+        g_autofree gchar *element = xml_attestation_format(attestation);
         g_autoptr(GPtrArray) changes = NULL;
 
         /* Indentation can make a document that was just small enough too large. */
         if (!again)
             return strlen(text) > POLICY_REFERENCE_MAX_SIZE ? 0 : (abort(), 0);
-        if (strcmp(same, text))
+        if (strcmp(same, text) || !g_utf8_validate(element, -1, NULL))
             abort();
         changes = policy_reference_diff(reference, again);
         if (changes->len)

@@ -5,9 +5,11 @@
  */
 #pragma once
 
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "measure/error.h"
 #include "policy/gate.h"
@@ -32,10 +34,13 @@ typedef enum {
 
 static inline void fixture_put(const char *path, const void *data, gsize size)
 {
-    g_autoptr(GError) error = NULL;
+    int fd;
 
-    g_file_set_contents_full(path, data, (gssize)size, G_FILE_SET_CONTENTS_CONSISTENT, 0600, &error);
-    g_assert_no_error(error);
+    g_unlink(path);
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpint(write(fd, data, size), ==, (gssize)size);
+    close(fd);
 }
 
 static inline void fixture_put_text(const char *path, const char *text)
