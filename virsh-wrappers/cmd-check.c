@@ -15,7 +15,8 @@ static void print_json(const CmdSubject *subject, GPtrArray *changes) {
     cmd_json_string(builder, "result", changes->len > 0 ? "changed" : "match");
     cmd_json_integer(builder, "pinnedLevel", subject->pinned->level);
     cmd_json_integer(builder, "level", subject->evaluation->level);
-    cmd_json_string(builder, "unmeasurable", subject->evaluation->unmeasurable ? subject->evaluation->unmeasurable->message : NULL);
+    cmd_json_string(builder, "unmeasurable",
+                    subject->evaluation->unmeasurable ? subject->evaluation->unmeasurable->message : NULL);
     cmd_json_changes(builder, "changes", changes);
     json_builder_end_object(builder);
     cmd_json_print(builder);
@@ -27,7 +28,8 @@ static void print_changes(const CmdContext *context, const CmdSubject *subject, 
         return;
     }
     if (!cmd_context_quiet(context)) {
-        printf("Domain '%s' differs from its pinned reference of %s:\n", subject->domain->name, subject->pinned->created);
+        printf("Domain '%s' differs from its pinned reference of %s:\n", subject->domain->name,
+               subject->pinned->created);
     }
     for (guint i = 0; i < changes->len; i++) {
         const PolicyChange *each = g_ptr_array_index(changes, i);
@@ -43,7 +45,8 @@ static void print_changes(const CmdContext *context, const CmdSubject *subject, 
 
 int cmd_check(CmdContext *context, GError **error) {
     g_autoptr(VirConnection) connection = cmd_connect(context, error);
-    g_autoptr(VirDomainHandle) domain = connection ? cmd_domain_lookup(connection, cmd_domain_word(context), error) : NULL;
+    g_autoptr(VirDomainHandle) domain = connection ? cmd_domain_lookup(connection, cmd_domain_word(context), error)
+                                                   : NULL;
     g_autoptr(CmdSubject) subject = domain ? cmd_subject_from_domain(context, domain, error) : NULL;
     if (!subject) {
         return -1;
@@ -51,7 +54,8 @@ int cmd_check(CmdContext *context, GError **error) {
     const char *name = subject->domain->name;
     if (!subject->pinned) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
-                    "domain '%s' has no pinned reference to check against: make one with 'virt-attest define %s'", name, name);
+                    "domain '%s' has no pinned reference to check against: make one with 'virt-attest define %s'", name,
+                    name);
         return -1;
     }
     g_autoptr(GPtrArray) changes = policy_compare(subject->pinned, subject->domain, subject->evaluation);

@@ -30,7 +30,8 @@ int cmd_console_exec(virConnectPtr connection, const char *name, const char *con
     g_ptr_array_add(argv, NULL);
     fflush(stdout);
     execvp("virsh", (char **)argv->pdata);
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED, "cannot run 'virsh': %s; install libvirt-clients", g_strerror(errno));
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED, "cannot run 'virsh': %s; install libvirt-clients",
+                g_strerror(errno));
     return -1;
 }
 
@@ -60,13 +61,15 @@ static void print_trust(CmdContext *context, virDomainPtr domain) {
 
 int cmd_console(CmdContext *context, GError **error) {
     g_autoptr(VirConnection) connection = cmd_connect(context, error);
-    g_autoptr(VirDomainHandle) domain = connection ? cmd_domain_lookup(connection, cmd_domain_word(context), error) : NULL;
+    g_autoptr(VirDomainHandle) domain = connection ? cmd_domain_lookup(connection, cmd_domain_word(context), error)
+                                                   : NULL;
     if (!domain) {
         return -1;
     }
     if (virDomainIsActive(domain) != 1) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT, "domain '%s' is not running: start it with 'virt-attest start %s'",
-                    virDomainGetName(domain), virDomainGetName(domain));
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
+                    "domain '%s' is not running: start it with 'virt-attest start %s'", virDomainGetName(domain),
+                    virDomainGetName(domain));
         return -1;
     }
     if (!cmd_context_quiet(context)) {

@@ -64,8 +64,9 @@ static gboolean check_level(const DefineJob *job, const CmdSubject *subject, GEr
         return FALSE;
     }
     g_autofree gchar *failing = cmd_failing_findings(evaluation->findings, wanted);
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED, "domain '%s' reaches attestation level %u, not %u; nothing was changed%s",
-                subject->domain->name, evaluation->level, wanted, failing);
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
+                "domain '%s' reaches attestation level %u, not %u; nothing was changed%s", subject->domain->name,
+                evaluation->level, wanted, failing);
     return FALSE;
 }
 
@@ -77,8 +78,8 @@ static void append_changes(GString *text, GPtrArray *changes) {
 }
 
 /* The pin may change only when --accept says so, and never unseen. @announce: print the difference. */
-static gboolean check_pin(const DefineJob *job, const CmdSubject *subject, const PolicyReference *reference, gboolean announce,
-                          GError **error) {
+static gboolean check_pin(const DefineJob *job, const CmdSubject *subject, const PolicyReference *reference,
+                          gboolean announce, GError **error) {
     const char *name = subject->domain->name;
     if (!subject->pinned) {
         return TRUE;
@@ -96,8 +97,10 @@ static gboolean check_pin(const DefineJob *job, const CmdSubject *subject, const
     append_changes(text, changes);
     if (!cmd_context_has(job->context, "accept")) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                    "domain '%s' is pinned and differs from its reference; nothing was changed%s\nIf this is wanted, run it again with "
-                    "--accept", name, text->str);
+                    "domain '%s' is pinned and differs from its reference; nothing was changed%s\nIf this is wanted, "
+                    "run it again with "
+                    "--accept",
+                    name, text->str);
         return FALSE;
     }
     if (announce) {
@@ -194,7 +197,8 @@ static gboolean write_reference(const DefineJob *job, virDomainPtr domain, const
                                 const PolicyReference *reference, GError **error) {
     g_autoptr(XmlAttestation) attestation = reference ? policy_reference_to_attestation(reference) : NULL;
     g_autofree gchar *element = attestation ? xml_attestation_format(attestation) : NULL;
-    g_autofree gchar *former = subject->domain->attestation ? xml_attestation_format(subject->domain->attestation) : NULL;
+    g_autofree gchar *former = subject->domain->attestation ? xml_attestation_format(subject->domain->attestation)
+                                                            : NULL;
     if ((element || former) && !set_metadata(domain, element, error)) {
         return FALSE;
     }
@@ -231,7 +235,7 @@ static gboolean annotate(const DefineJob *job, virDomainPtr domain, const char *
     return TRUE;
 }
 
-/* Finds the domain that a new XML would replace, by its UUID or name; refuses what libvirt would refuse, in clearer words. */
+/* Finds the domain that a new XML would replace; refuses what libvirt would refuse, in clearer words. */
 static gboolean find_former(const DefineJob *job, const XmlDomain *wanted, VirDomainHandle **out, GError **error) {
     g_autoptr(VirDomainHandle) former = NULL;
     g_autofree gchar *uuid = NULL;
@@ -250,8 +254,10 @@ static gboolean find_former(const DefineJob *job, const XmlDomain *wanted, VirDo
     }
     if (g_strcmp0(uuid, wanted->uuid) != 0) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
-                    "domain '%s' exists already, with the UUID %s; to replace it put <uuid>%s</uuid> into the XML, to annotate it as it "
-                    "is run 'virt-attest define %s'", wanted->name, uuid, uuid, wanted->name);
+                    "domain '%s' exists already, with the UUID %s; to replace it put <uuid>%s</uuid> into the XML, to "
+                    "annotate it as it "
+                    "is run 'virt-attest define %s'",
+                    wanted->name, uuid, uuid, wanted->name);
         return FALSE;
     }
     *out = g_steal_pointer(&former);
@@ -281,7 +287,8 @@ static void restore(virConnectPtr connection, virDomainPtr domain, const char *f
     if (former_xml) {
         g_autoptr(VirDomainHandle) restored = virDomainDefineXML(connection, former_xml);
         if (!restored) {
-            cmd_warn("cannot restore the former definition of domain '%s': %s", virDomainGetName(domain), virGetLastErrorMessage());
+            cmd_warn("cannot restore the former definition of domain '%s': %s", virDomainGetName(domain),
+                     virGetLastErrorMessage());
         }
     } else if (virDomainUndefineFlags(domain, VIR_DOMAIN_UNDEFINE_KEEP_NVRAM) < 0 && virDomainUndefine(domain) < 0) {
         cmd_warn("cannot undefine domain '%s' again: %s", virDomainGetName(domain), virGetLastErrorMessage());
@@ -326,7 +333,8 @@ static int define_existing(const DefineJob *job, const char *word, GError **erro
 
 static void warn_without_hook(const DefineJob *job) {
     if (!cmd_hook_installed() && !cmd_context_quiet(job->context)) {
-        cmd_warn("the hook '%s' is not installed: nothing compares a start with what is pinned now ('virt-attest host-check')",
+        cmd_warn("the hook '%s' is not installed: nothing compares a start with what is pinned now ('virt-attest "
+                 "host-check')",
                  CMD_HOOK_FILE);
     }
 }
@@ -348,14 +356,16 @@ int cmd_define(CmdContext *context, GError **error) {
     if (compose == (word != NULL)) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
                     compose ? "define takes either --name, for a new domain, or '%s', not both"
-                            : "nothing to define: name a domain XML or a domain, or compose one with --name%s", word ? word : "");
+                            : "nothing to define: name a domain XML or a domain, or compose one with --name%s",
+                    word ? word : "");
         return -1;
     }
     if (!cmd_define_wanted_level(context, &job.level, error) || !cmd_context_cpus(context, &job.cpus, error)) {
         return -1;
     }
     if (cmd_context_has(context, "readonly") && !printing) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "define changes the domain: it cannot work with --readonly");
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
+                    "define changes the domain: it cannot work with --readonly");
         return -1;
     }
     if ((!printing || !from_text) && !open_libvirt(&job, !printing, error)) {
@@ -377,7 +387,8 @@ int cmd_define(CmdContext *context, GError **error) {
     if (!from_text) {
         return define_existing(&job, word, error);
     }
-    g_autofree gchar *from = compose ? g_strdup("the options given") : g_str_equal(word, "-") ? g_strdup("standard input")
-                                                                                                 : g_strdup_printf("'%s'", word);
+    g_autofree gchar *from = compose                  ? g_strdup("the options given")
+                             : g_str_equal(word, "-") ? g_strdup("standard input")
+                                                      : g_strdup_printf("'%s'", word);
     return define_xml(&job, xml, from, error);
 }

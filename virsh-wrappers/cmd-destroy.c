@@ -8,7 +8,8 @@
 
 int cmd_destroy(CmdContext *context, GError **error) {
     g_autoptr(VirConnection) connection = cmd_connect(context, error);
-    g_autoptr(VirDomainHandle) domain = connection ? cmd_domain_lookup(connection, cmd_domain_word(context), error) : NULL;
+    g_autoptr(VirDomainHandle) domain = connection ? cmd_domain_lookup(connection, cmd_domain_word(context), error)
+                                                   : NULL;
     if (!domain) {
         return -1;
     }

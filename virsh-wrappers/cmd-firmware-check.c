@@ -38,8 +38,10 @@ static PolicyEvaluation *evaluate_firmware(CmdContext *context, const char *path
     g_autofree gchar *absolute = g_canonicalize_filename(path, NULL);
     g_autofree gchar *xml = g_markup_printf_escaped(
         "<domain type='kvm'><name>firmware</name><vcpu>1</vcpu><os><type arch='x86_64' machine='q35'>hvm</type>"
-        "<loader type='rom'>%s</loader><kernel>/dev/null</kernel></os><cpu mode='custom'><model>EPYC-Milan</model></cpu>"
-        "<launchSecurity type='sev-snp' kernelHashes='yes'><policy>0x%" G_GINT64_MODIFIER "x</policy></launchSecurity></domain>",
+        "<loader type='rom'>%s</loader><kernel>/dev/null</kernel></os><cpu "
+        "mode='custom'><model>EPYC-Milan</model></cpu>"
+        "<launchSecurity type='sev-snp' kernelHashes='yes'><policy>0x%" G_GINT64_MODIFIER
+        "x</policy></launchSecurity></domain>",
         absolute, POLICY_SNP_DEFAULT);
     g_autoptr(XmlDomain) domain = config ? xml_domain_parse(xml, -1, error) : NULL;
     if (!domain) {
@@ -70,7 +72,8 @@ static guint firmware_level(const Checked *checked) {
     guint level = WANTED_LEVEL;
     for (guint i = 0; i < checked->evaluation->findings->len; i++) {
         const PolicyFinding *finding = g_ptr_array_index(checked->evaluation->findings, i);
-        if (is_firmware_rule(finding) && finding->outcome == POLICY_FAIL && finding->level <= level && finding->level > 0) {
+        if (is_firmware_rule(finding) && finding->outcome == POLICY_FAIL && finding->level <= level &&
+            finding->level > 0) {
             level = finding->level - 1;
         }
     }
@@ -130,7 +133,8 @@ static void print_table(const Checked *checked, GPtrArray *findings) {
     g_autofree gchar *size = g_strdup_printf("%" G_GUINT64_FORMAT, inputs->firmware->size);
     g_autofree gchar *digest = measure_hex_encode(inputs->firmware->sha256, sizeof(inputs->firmware->sha256));
     g_autofree gchar *reset = footer->has_reset_block ? g_strdup_printf("0x%x", footer->ap_reset_address) : NULL;
-    g_autofree gchar *hashes = address_range(footer->has_hash_table_area, footer->hash_table_base, footer->hash_table_size);
+    g_autofree gchar *hashes = address_range(footer->has_hash_table_area, footer->hash_table_base,
+                                             footer->hash_table_size);
     g_autofree gchar *secret = address_range(footer->has_secret_area, footer->secret_base, footer->secret_size);
     g_autofree gchar *level = g_strdup_printf("%u", firmware_level(checked));
     cmd_print_field("Firmware", checked->firmware->path);
@@ -234,7 +238,8 @@ static void print_json(const Checked *checked, GPtrArray *findings) {
 
 int cmd_firmware_check(CmdContext *context, GError **error) {
     g_auto(Checked) checked = {.firmware = cmd_firmware_inspect(cmd_context_word(context, 0))};
-    if (!cmd_context_has(context, "boot") && (cmd_context_has(context, "kernel") || cmd_context_has(context, "initrd"))) {
+    if (!cmd_context_has(context, "boot") &&
+        (cmd_context_has(context, "kernel") || cmd_context_has(context, "initrd"))) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "--kernel and --initrd go with --boot");
         return -1;
     }

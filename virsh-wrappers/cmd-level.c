@@ -30,7 +30,8 @@ static void print_json(const CmdSubject *subject) {
     cmd_json_string(builder, "platform", cmd_platform_label(subject->domain, subject->evaluation));
     cmd_json_integer(builder, "level", subject->evaluation->level);
     cmd_json_findings(builder, "findings", subject->evaluation->findings);
-    cmd_json_string(builder, "unmeasurable", subject->evaluation->unmeasurable ? subject->evaluation->unmeasurable->message : NULL);
+    cmd_json_string(builder, "unmeasurable",
+                    subject->evaluation->unmeasurable ? subject->evaluation->unmeasurable->message : NULL);
     json_builder_end_object(builder);
     cmd_json_print(builder);
 }
@@ -38,7 +39,8 @@ static void print_json(const CmdSubject *subject) {
 int cmd_level(CmdContext *context, GError **error) {
     const char *word = cmd_domain_word(context);
     gboolean is_file = !cmd_context_has(context, "domain") && cmd_word_is_file(word);
-    g_autoptr(CmdSubject) subject = is_file ? subject_from_file(context, word, error) : subject_from_libvirt(context, word, error);
+    g_autoptr(CmdSubject) subject = is_file ? subject_from_file(context, word, error)
+                                            : subject_from_libvirt(context, word, error);
     if (!subject) {
         return -1;
     }

@@ -106,7 +106,8 @@ int cmd_list(CmdContext *context, GError **error) {
     if (!connection) {
         return -1;
     }
-    unsigned int flags = cmd_context_has(context, "inactive") ? VIR_CONNECT_LIST_DOMAINS_INACTIVE : VIR_CONNECT_LIST_DOMAINS_ACTIVE;
+    unsigned int flags = cmd_context_has(context, "inactive") ? VIR_CONNECT_LIST_DOMAINS_INACTIVE
+                                                              : VIR_CONNECT_LIST_DOMAINS_ACTIVE;
     if (cmd_context_has(context, "all")) {
         flags = VIR_CONNECT_LIST_DOMAINS_ACTIVE | VIR_CONNECT_LIST_DOMAINS_INACTIVE;
     }

@@ -16,11 +16,12 @@
 #include "virsh-wrappers/report.h"
 
 /* Options that only one of the two forms of the command understands. */
-static const char *const explicit_only[] = {"vcpus",    "vcpu-type", "vcpu-sig",  "vcpu-family", "vcpu-model", "vcpu-stepping",
-                                            "vmm-type", "ovmf",      "kernel",    "initrd",      "append",     "snp-ovmf-hash",
-                                            "svsm",     "vars-size", "vars-file", "dump-vmsa",   NULL};
+static const char *const explicit_only[] = {
+    "vcpus",  "vcpu-type", "vcpu-sig",      "vcpu-family", "vcpu-model", "vcpu-stepping", "vmm-type",  "ovmf", "kernel",
+    "initrd", "append",    "snp-ovmf-hash", "svsm",        "vars-size",  "vars-file",     "dump-vmsa", NULL};
 static const char *const svsm_only[] = {"svsm", "vars-size", "vars-file", NULL};
-static const char *const not_svsm[] = {"kernel", "initrd", "append", "snp-ovmf-hash", "vmm-type", "guest-features", "dump-vmsa", NULL};
+static const char *const not_svsm[] = {"kernel",   "initrd",         "append",    "snp-ovmf-hash",
+                                       "vmm-type", "guest-features", "dump-vmsa", NULL};
 static const char *const xml_only[] = {"cpu", "format", NULL};
 
 static gboolean usage(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
@@ -48,7 +49,7 @@ static MeasurePlatform mode_platform(const char *mode) {
     return g_str_equal(mode, "seves") ? MEASURE_PLATFORM_SEV_ES : MEASURE_PLATFORM_SNP;
 }
 
-/* Family, model and stepping win over a signature, and that over a model name, as in the tool whose options these are. */
+/* Family, model and stepping win over a signature, and that over a name, as in the tool whose options these are. */
 static MeasureCpu *cpu_from_options(const CmdArguments *arguments, GError **error) {
     guint64 family = 0, model = 0, stepping = 0, signature = 0;
     if (cmd_arguments_has(arguments, "vcpu-family")) {
@@ -75,7 +76,8 @@ static MeasureCpu *cpu_from_options(const CmdArguments *arguments, GError **erro
     }
     const char *name = cmd_arguments_get(arguments, "vcpu-type");
     if (!name) {
-        usage(error, "no CPU type: give --vcpu-type, --vcpu-sig, or --vcpu-family with --vcpu-model and --vcpu-stepping");
+        usage(error,
+              "no CPU type: give --vcpu-type, --vcpu-sig, or --vcpu-family with --vcpu-model and --vcpu-stepping");
         return NULL;
     }
     return measure_cpu_from_name(name, error);
@@ -229,7 +231,9 @@ static int measure_svsm(CmdContext *context, GError **error) {
     const char *foreign = first_given(arguments, not_svsm);
     guint64 vars_size = 0;
     if (foreign || !image) {
-        usage(error, foreign ? "--%s does not go with --mode snp:svsm" : "--mode snp:svsm needs the image of the SVSM: --%s FILE",
+        usage(error,
+              foreign ? "--%s does not go with --mode snp:svsm"
+                      : "--mode snp:svsm needs the image of the SVSM: --%s FILE",
               foreign ? foreign : "svsm");
         return -1;
     }
@@ -280,7 +284,8 @@ static int measure_options(CmdContext *context, GError **error) {
         usage(error, "--snp-ovmf-hash: '%s' is not 96 hexadecimal digits", seed_text);
         return -1;
     }
-    g_autoptr(MeasureInputs) inputs = measure_inputs_open(launch, NULL, MEASURE_OPEN_DEFAULT, seed_text ? seed : NULL, error);
+    g_autoptr(MeasureInputs)
+        inputs = measure_inputs_open(launch, NULL, MEASURE_OPEN_DEFAULT, seed_text ? seed : NULL, error);
     if (!inputs) {
         return -1;
     }
@@ -317,7 +322,8 @@ static gboolean config_override(CmdContext *context, PolicyConfig *config, GErro
 
 static int print_digests(CmdContext *context, GPtrArray *measurements, GError **error) {
     if (measurements->len != 1) {
-        usage(error, "the domain has a measurement for each of %u CPU types: choose one with --cpu, or use --format json",
+        usage(error,
+              "the domain has a measurement for each of %u CPU types: choose one with --cpu, or use --format json",
               measurements->len);
         return -1;
     }
@@ -399,7 +405,10 @@ int cmd_measure(CmdContext *context, GError **error) {
     }
     const char *foreign = first_given(context->arguments, by_options ? xml_only : explicit_only);
     if (foreign) {
-        usage(error, by_options ? "--%s goes with a domain XML, not with --mode" : "--%s goes with --mode, not with a domain XML", foreign);
+        usage(error,
+              by_options ? "--%s goes with a domain XML, not with --mode"
+                         : "--%s goes with --mode, not with a domain XML",
+              foreign);
         return -1;
     }
     return by_options ? measure_options(context, error) : measure_xml(context, path, error);

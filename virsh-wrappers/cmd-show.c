@@ -54,12 +54,14 @@ static void print_launches(const Shown *shown, gboolean bare) {
         printf("No launch was recorded.\n");
         return;
     }
-    g_autoptr(CmdTable) table = cmd_table_new("Launched", "Verdict", "CPU", "vCPUs", "Measurement", "State", "Ended", NULL);
+    g_autoptr(CmdTable)
+        table = cmd_table_new("Launched", "Verdict", "CPU", "vCPUs", "Measurement", "State", "Ended", NULL);
     for (guint i = shown->first; i < shown->record->launches->len; i++) {
         const HookLaunch *each = g_ptr_array_index(shown->record->launches, i);
         g_autofree gchar *vcpus = each->vcpus ? g_strdup_printf("%u", each->vcpus) : NULL;
         g_autofree gchar *ended = each->ended ? g_strdup_printf("%s%s%s%s", each->ended, each->end_reason ? " (" : "",
-                                                                each->end_reason ? each->end_reason : "", each->end_reason ? ")" : "")
+                                                                each->end_reason ? each->end_reason : "",
+                                                                each->end_reason ? ")" : "")
                                               : NULL;
         cmd_table_row(table, each->time, each->verdict, each->cpu, vcpus, each->digest, each->state, ended);
     }
@@ -91,8 +93,9 @@ static void print_table(const CmdContext *context, const Shown *shown) {
         cmd_print_field("Pinned", pinned->created);
         cmd_print_field("Pinned by", pinned->tool);
         if (pinned->firmware_version || pinned->verifier) {
-            g_autofree gchar *build = g_strdup_printf("%s, hash verifier %s", pinned->firmware_version ? pinned->firmware_version : "unknown build",
-                                                      pinned->verifier ? pinned->verifier : "unknown");
+            g_autofree gchar *build = g_strdup_printf(
+                "%s, hash verifier %s", pinned->firmware_version ? pinned->firmware_version : "unknown build",
+                pinned->verifier ? pinned->verifier : "unknown");
             cmd_print_field("Firmware build", build);
         }
     } else {
@@ -166,10 +169,11 @@ static gboolean read_record(CmdContext *context, Shown *shown, GError **error) {
 
 int cmd_show(CmdContext *context, GError **error) {
     g_autoptr(VirConnection) connection = cmd_connect(context, error);
-    g_autoptr(VirDomainHandle) domain = connection ? cmd_domain_lookup(connection, cmd_domain_word(context), error) : NULL;
+    g_autoptr(VirDomainHandle) domain = connection ? cmd_domain_lookup(connection, cmd_domain_word(context), error)
+                                                   : NULL;
     g_auto(Shown) shown = {.domain = domain};
-    if (!domain || !cmd_domain_uuid(domain, &shown.uuid, error) || !cmd_pinned_reference(context, domain, &shown.pinned, error) ||
-        !read_record(context, &shown, error)) {
+    if (!domain || !cmd_domain_uuid(domain, &shown.uuid, error) ||
+        !cmd_pinned_reference(context, domain, &shown.pinned, error) || !read_record(context, &shown, error)) {
         return -1;
     }
     g_autofree gchar *xml = cmd_domain_xml(domain, error);

@@ -54,8 +54,8 @@ static void print_before(const Start *start) {
         cmd_print_expected(start->pinned->measurements);
         fflush(stdout);
     } else if (start->confidential) {
-        cmd_warn("domain '%s' has no pinned reference: its start is compared with nothing ('virt-attest define %s')", start->name,
-                 start->name);
+        cmd_warn("domain '%s' has no pinned reference: its start is compared with nothing ('virt-attest define %s')",
+                 start->name, start->name);
     }
 }
 
@@ -77,8 +77,8 @@ static gboolean fail_start(const Start *start, GError **error) {
     gboolean refused = launch && g_str_equal(launch->verdict, policy_verdict_name(POLICY_VERDICT_REFUSED));
     if (refused || (strstr(message, "Hook script") && strstr(message, "virt-attest"))) {
         const char *summary = refused && launch->summary ? launch->summary : message;
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED, "start of domain '%s' was refused: %s%s%s", start->name, summary,
-                    summary == message ? "" : "\n", summary == message ? "" : message);
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED, "start of domain '%s' was refused: %s%s%s", start->name,
+                    summary, summary == message ? "" : "\n", summary == message ? "" : message);
         return FALSE;
     }
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT, "cannot start domain '%s': %s", start->name, message);
@@ -103,13 +103,15 @@ static gboolean fail_unwatched(const Start *start, GError **error) {
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
                 "the hook did not run for this start of domain '%s': nothing was measured, and the domain %s\n"
                 "Find out why with 'virt-attest host-check'; a hook that was installed while the daemon ran needs "
-                "'systemctl reload libvirtd'", start->name, stopped ? "was stopped again (--strict)" : "is RUNNING unchecked");
+                "'systemctl reload libvirtd'",
+                start->name, stopped ? "was stopped again (--strict)" : "is RUNNING unchecked");
     return FALSE;
 }
 
 int cmd_start(CmdContext *context, GError **error) {
     g_autoptr(VirConnection) connection = cmd_connect(context, error);
-    g_autoptr(VirDomainHandle) domain = connection ? cmd_domain_lookup(connection, cmd_domain_word(context), error) : NULL;
+    g_autoptr(VirDomainHandle) domain = connection ? cmd_domain_lookup(connection, cmd_domain_word(context), error)
+                                                   : NULL;
     if (!domain) {
         return -1;
     }

@@ -38,7 +38,8 @@ static gboolean used_elsewhere(virConnectPtr connection, const char *uuid, const
 }
 
 /* Finds every volume before anything is removed: a disk that is no volume, or is shared, stops it all. */
-static gboolean find_volumes(virConnectPtr connection, virDomainPtr domain, const char *uuid, GPtrArray *volumes, GError **error) {
+static gboolean find_volumes(virConnectPtr connection, virDomainPtr domain, const char *uuid, GPtrArray *volumes,
+                             GError **error) {
     g_autofree gchar *xml = cmd_domain_xml(domain, error);
     g_autoptr(XmlDomain) parsed = xml ? xml_domain_parse(xml, -1, error) : NULL;
     if (!parsed) {
@@ -46,7 +47,8 @@ static gboolean find_volumes(virConnectPtr connection, virDomainPtr domain, cons
     }
     if (virDomainIsActive(domain) == 1) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
-                    "domain '%s' is running: its volumes can be removed only after 'virt-attest destroy %s'; nothing was removed",
+                    "domain '%s' is running: its volumes can be removed only after 'virt-attest destroy %s'; nothing "
+                    "was removed",
                     parsed->name, parsed->name);
         return FALSE;
     }
@@ -57,13 +59,14 @@ static gboolean find_volumes(virConnectPtr connection, virDomainPtr domain, cons
             continue;
         }
         if (used_elsewhere(connection, uuid, disk->source, &other)) {
-            g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT, "'%s' is also a disk of domain '%s'; nothing was removed",
-                        disk->source, other);
+            g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
+                        "'%s' is also a disk of domain '%s'; nothing was removed", disk->source, other);
             return FALSE;
         }
         VirVolumeHandle *volume = virStorageVolLookupByPath(connection, disk->source);
         if (!volume) {
-            return cmd_libvirt_error(error, "'%s' is in no storage pool (try 'virsh pool-refresh'); nothing was removed", disk->source);
+            return cmd_libvirt_error(
+                error, "'%s' is in no storage pool (try 'virsh pool-refresh'); nothing was removed", disk->source);
         }
         g_ptr_array_add(volumes, volume);
     }
@@ -142,7 +145,8 @@ static gboolean open_state(CmdContext *context, virConnectPtr connection, const 
 }
 
 /* A domain that was undefined by other means leaves its pin behind; its UUID still reaches it. */
-static gboolean undefine_leftover(CmdContext *context, virConnectPtr connection, const char *word, gboolean *done, GError **error) {
+static gboolean undefine_leftover(CmdContext *context, virConnectPtr connection, const char *word, gboolean *done,
+                                  GError **error) {
     *done = FALSE;
     if (strlen(word) != VIR_UUID_STRING_BUFLEN - 1 || !g_uuid_string_is_valid(word)) {
         return TRUE;
@@ -191,7 +195,9 @@ int cmd_undefine(CmdContext *context, GError **error) {
     }
     if (virDomainUndefineFlags(domain, undefine_flags(context)) < 0) {
         gboolean nvram = strstr(virGetLastErrorMessage(), "nvram") != NULL;
-        cmd_libvirt_error(error, nvram ? "cannot undefine domain '%s' (use --nvram or --keep-nvram)" : "cannot undefine domain '%s'", name);
+        cmd_libvirt_error(
+            error, nvram ? "cannot undefine domain '%s' (use --nvram or --keep-nvram)" : "cannot undefine domain '%s'",
+            name);
         return -1;
     }
     if (!cmd_context_quiet(context)) {

@@ -3,9 +3,12 @@
 
 #define DOMAIN_OPTION {"domain", 0, CMD_VALUE, "DOMAIN", "the domain: name, id or UUID"}
 #define FORMAT_OPTION {"format", 0, CMD_VALUE, "table|json", "output for people or for programs (default: table)"}
-#define CPU_OPTION \
-    {"cpu", 0, CMD_VALUES, "CPU", "CPU types to measure for where the XML leaves the choice to the host: model names, " \
-     "signatures or FAMILY.MODEL.STEPPING, separated by commas; 'host' is this machine's processor"}
+#define CPU_OPTION                                                                                                     \
+    {                                                                                                                  \
+        "cpu", 0, CMD_VALUES, "CPU",                                                                                   \
+            "CPU types to measure for where the XML leaves the choice to the host: model names, "                      \
+            "signatures or FAMILY.MODEL.STEPPING, separated by commas; 'host' is this machine's processor"             \
+    }
 #define END {NULL}
 
 const CmdOption cmd_global_options[] = {
@@ -23,9 +26,11 @@ static const CmdOption measure_options[] = {
     FORMAT_OPTION,
     {"output-format", 0, CMD_VALUE, "hex|base64", "print the digest alone, in this notation"},
     {"guest-features", 0, CMD_VALUE, "N", "SEV features of the guest's VMSA (default: 0x1 for SEV-SNP, 0 for SEV-ES)"},
-    {"vmsa-fpu", 0, CMD_VALUE, "legacy|init2", "floating-point state of a SEV-ES VMSA: after KVM_SEV_ES_INIT or KVM_SEV_INIT2 "
+    {"vmsa-fpu", 0, CMD_VALUE, "legacy|init2",
+     "floating-point state of a SEV-ES VMSA: after KVM_SEV_ES_INIT or KVM_SEV_INIT2 "
      "(default: legacy for a domain XML, init2 with --mode)"},
-    {"mode", 0, CMD_VALUE, "snp|seves|sev|snp:ovmf-hash|snp:svsm", "measure what these options say instead of a domain XML"},
+    {"mode", 0, CMD_VALUE, "snp|seves|sev|snp:ovmf-hash|snp:svsm",
+     "measure what these options say instead of a domain XML"},
     {"vcpus", 0, CMD_VALUE, "N", "number of virtual CPUs at launch"},
     {"vcpu-type", 0, CMD_VALUE, "MODEL", "CPU type by QEMU's model name"},
     {"vcpu-sig", 0, CMD_VALUE, "N", "CPU type by signature (CPUID Fn0000_0001_EAX)"},
@@ -37,7 +42,8 @@ static const CmdOption measure_options[] = {
     {"kernel", 0, CMD_VALUE, "FILE", "kernel; puts the kernel hash table into the measurement"},
     {"initrd", 0, CMD_VALUE, "FILE", "initrd"},
     {"append", 0, CMD_VALUE, "TEXT", "kernel command line"},
-    {"snp-ovmf-hash", 0, CMD_VALUE, "HEX", "digest of the firmware pages, as --mode snp:ovmf-hash prints it, instead of hashing them"},
+    {"snp-ovmf-hash", 0, CMD_VALUE, "HEX",
+     "digest of the firmware pages, as --mode snp:ovmf-hash prints it, instead of hashing them"},
     {"svsm", 0, CMD_VALUE, "FILE", "flat image of the Secure VM Service Module, for --mode snp:svsm"},
     {"vars-size", 0, CMD_VALUE, "N", "bytes of the firmware's variable store, for --mode snp:svsm"},
     {"vars-file", 0, CMD_VALUE, "FILE", "the variable store itself instead of its size"},
@@ -70,7 +76,8 @@ static const CmdOption define_options[] = {
     {"cpu-model", 0, CMD_VALUE, "MODEL", "CPU model, host-model or host-passthrough (default: host-model)"},
     {"disk", 0, CMD_VALUES, "SPEC", "disk: PATH[,format=raw|qcow2][,serial=TEXT][,readonly=on]"},
     {"network", 0, CMD_VALUES, "NETWORK", "libvirt network to connect to"},
-    {"policy", 0, CMD_VALUE, "POLICY", "guest policy: hexadecimal, or names such as 'smt' (default: 0x30000 for SEV-SNP)"},
+    {"policy", 0, CMD_VALUE, "POLICY",
+     "guest policy: hexadecimal, or names such as 'smt' (default: 0x30000 for SEV-SNP)"},
     {"emulator", 0, CMD_VALUE, "FILE", "QEMU program (default: libvirt's choice)"},
     {"type", 0, CMD_VALUE, "kvm|qemu", "domain type (default: kvm)"},
     END,
@@ -140,7 +147,8 @@ static const CmdOption host_check_options[] = {
 };
 
 static const CmdOption firmware_check_options[] = {
-    {"boot", 0, CMD_FLAG, NULL, "boot the firmware without SEV and prove that it verifies the kernel hashes (takes about two minutes)"},
+    {"boot", 0, CMD_FLAG, NULL,
+     "boot the firmware without SEV and prove that it verifies the kernel hashes (takes about a minute)"},
     {"kernel", 0, CMD_VALUE, "FILE", "kernel for --boot (default: the newest of this machine)"},
     {"initrd", 0, CMD_VALUE, "FILE", "initrd for --boot"},
     FORMAT_OPTION,
@@ -149,27 +157,32 @@ static const CmdOption firmware_check_options[] = {
 
 const CmdCommand cmd_commands[] = {
     {"measure", "[OPTION…] DOMAIN.xml|-\n--mode MODE OPTION…", 0, 1, "expected launch measurement of a domain XML",
-     "Computes the launch measurement that the processor will report for a domain, from the domain XML or from explicit options. "
+     "Computes the launch measurement that the processor will report for a domain, from the domain XML or from "
+     "explicit options. "
      "Needs neither libvirt nor SEV hardware.",
      measure_options, cmd_measure},
     {"level", "[OPTION…] DOMAIN|FILE|-", 1, 1, "attestation level of a domain, and why",
-     "Derives the attestation level from the domain and its files and lists every rule with what was found. A word with a '/' in it, "
+     "Derives the attestation level from the domain and its files and lists every rule with what was found. A word "
+     "with a '/' in it, "
      "with the ending '.xml', or '-' is a file; everything else is a domain.",
      level_options, cmd_level},
-    {"define", "[OPTION…] FILE|-|DOMAIN\n--name NAME --level N [OPTION…]", 0, 1, "give a domain its expected measurement",
-     "Defines a domain from a domain XML or from options, or takes one that exists, measures it, writes the expected measurement into "
+    {"define", "[OPTION…] FILE|-|DOMAIN\n--name NAME --level N [OPTION…]", 0, 1,
+     "give a domain its expected measurement",
+     "Defines a domain from a domain XML or from options, or takes one that exists, measures it, writes the expected "
+     "measurement into "
      "its metadata and pins it for the hook.",
      define_options, cmd_define},
     {"start", "[OPTION…] DOMAIN", 1, 1, "start a domain and show the verdict",
      "Starts a domain as virsh does, showing the expected measurement before and the hook's verdict after.",
      start_options, cmd_start},
     {"console", "[OPTION…] DOMAIN", 1, 1, "show the verdict, then attach to the console",
-     "Shows the level and the verdict of the running domain, then becomes 'virsh console'.",
-     console_options, cmd_console},
-    {"destroy", "[OPTION…] DOMAIN", 1, 1, "stop a domain at once", "Stops a domain at once, as virsh does. Its definition stays.",
-     destroy_options, cmd_destroy},
+     "Shows the level and the verdict of the running domain, then becomes 'virsh console'.", console_options,
+     cmd_console},
+    {"destroy", "[OPTION…] DOMAIN", 1, 1, "stop a domain at once",
+     "Stops a domain at once, as virsh does. Its definition stays.", destroy_options, cmd_destroy},
     {"undefine", "[OPTION…] DOMAIN", 1, 1, "remove a domain with its pinned reference",
-     "Removes the definition of a domain, its pinned reference and the records of its launches, and its volumes if asked to.",
+     "Removes the definition of a domain, its pinned reference and the records of its launches, and its volumes if "
+     "asked to.",
      undefine_options, cmd_undefine},
     {"list", "[OPTION…]", 0, 0, "domains with their levels and verdicts",
      "Lists the running domains with the attestation level that is pinned and the verdict about the last start.",
@@ -181,10 +194,11 @@ const CmdCommand cmd_commands[] = {
      "Measures a domain as it is now and names everything that differs from its pinned reference, old and new value.",
      check_options, cmd_check},
     {"host-check", "[OPTION…]", 0, 0, "whether this machine can launch and gate confidential guests",
-     "Checks each prerequisite on this machine and says why it is missing and what to do.",
-     host_check_options, cmd_host_check_command},
+     "Checks each prerequisite on this machine and says why it is missing and what to do.", host_check_options,
+     cmd_host_check_command},
     {"firmware-check", "[OPTION…] FILE", 1, 1, "what a guest firmware file can carry",
-     "Reads a guest firmware file: tables, SEV metadata, whether it verifies the kernel hashes, and the attestation level it can carry.",
+     "Reads a guest firmware file: tables, SEV metadata, whether it verifies the kernel hashes, and the attestation "
+     "level it can carry.",
      firmware_check_options, cmd_firmware_check},
     END,
 };

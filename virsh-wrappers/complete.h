@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* `virt-attest complete -- WORDS…`: what could stand at the last word, one candidate a line; the shell's file only calls it. */
+/*
+ * `virt-attest complete -- WORDS…`: what could stand at the last word, one candidate a line. The shell's file only calls
+ * it.
+ */
 #pragma once
 
 #include <glib.h>

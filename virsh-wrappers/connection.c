@@ -35,7 +35,8 @@ static const char *environment_uri(void) {
 static const char *connection_hint(void) {
     const virError *last = virGetLastError();
     const char *text = last && last->message ? last->message : "";
-    if (last && (last->code == VIR_ERR_AUTH_CANCELLED || last->code == VIR_ERR_AUTH_FAILED || last->code == VIR_ERR_AUTH_UNAVAILABLE)) {
+    if (last && (last->code == VIR_ERR_AUTH_CANCELLED || last->code == VIR_ERR_AUTH_FAILED ||
+                 last->code == VIR_ERR_AUTH_UNAVAILABLE)) {
         return "run it as root, as a member of the group 'libvirt', or name another libvirt with --connect";
     }
     if (strstr(text, "Permission denied")) {
@@ -79,7 +80,8 @@ gboolean cmd_require_local(virConnectPtr connection, GError **error) {
     const char *host = uri ? g_uri_get_host(uri) : NULL;
     if (host && *host && !g_str_equal(host, "localhost")) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
-                    "'%s' is another machine, and measuring reads firmware and kernel where the domain starts: run virt-attest there",
+                    "'%s' is another machine, and measuring reads firmware and kernel where the domain starts: run "
+                    "virt-attest there",
                     text);
         return FALSE;
     }
@@ -95,7 +97,8 @@ static gboolean use_system_state(CmdContext *context, virConnectPtr connection, 
     if (!uri || !g_str_has_suffix(uri, "/system")) {
         return TRUE;
     }
-    if (!cmd_context_get(context, "config") && !g_getenv("VIRT_ATTEST_CONFIG") && g_file_test(CONFIG_FILE, G_FILE_TEST_EXISTS)) {
+    if (!cmd_context_get(context, "config") && !g_getenv("VIRT_ATTEST_CONFIG") &&
+        g_file_test(CONFIG_FILE, G_FILE_TEST_EXISTS)) {
         g_clear_pointer(&context->config, policy_config_free);
         context->config = policy_config_load(CONFIG_FILE, error);
     }
@@ -170,7 +173,8 @@ gchar *cmd_domain_xml(virDomainPtr domain, GError **error) {
 }
 
 const char *cmd_domain_state(virDomainPtr domain) {
-    static const char *const words[] = {"no state", "running", "idle", "paused", "in shutdown", "shut off", "crashed", "pmsuspended"};
+    static const char *const words[] = {"no state",    "running",  "idle",    "paused",
+                                        "in shutdown", "shut off", "crashed", "pmsuspended"};
     int state = 0;
     if (virDomainGetState(domain, &state, NULL, 0) < 0 || state < 0 || state >= (int)G_N_ELEMENTS(words)) {
         return "unknown";

@@ -65,7 +65,7 @@ VirDomainHandle *cmd_domain_lookup(virConnectPtr connection, const char *word, G
 /* Like cmd_domain_lookup(), but a domain that does not exist is NULL without @error. */
 gboolean cmd_domain_lookup_name(virConnectPtr connection, const char *name, VirDomainHandle **out, GError **error);
 
-/* The persistent definition with its secrets (read-only connections: without), or the live one of a transient domain. */
+/* The persistent definition with its secrets (not on a read-only connection); the live one of a transient domain. */
 gchar *cmd_domain_xml(virDomainPtr domain, GError **error);
 /* "running", "shut off", …: virsh's words. */
 const char *cmd_domain_state(virDomainPtr domain);

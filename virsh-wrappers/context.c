@@ -68,9 +68,10 @@ PolicyStore *cmd_context_store_writable(CmdContext *context, GError **error) {
     }
     g_autofree gchar *references = g_build_filename(config->state_directory, "references", NULL);
     if (access(references, W_OK | X_OK) != 0) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
-                    "cannot write to the state folder '%s': %s; run this command as root, or set state-directory in '%s'",
-                    references, g_strerror(errno), config->path);
+        g_set_error(
+            error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
+            "cannot write to the state folder '%s': %s; run this command as root, or set state-directory in '%s'",
+            references, g_strerror(errno), config->path);
         return NULL;
     }
     g_clear_pointer(&context->store, policy_store_free);
@@ -88,8 +89,9 @@ gboolean cmd_context_cpus(const CmdContext *context, GPtrArray **out, GError **e
             if (g_str_equal(g_strstrip(*name), "host")) {
                 guint32 signature = measure_cpu_host_signature();
                 if (signature == 0 || !measure_cpu_host_is_amd()) {
-                    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
-                                "--cpu host: this machine's processor has no SEV; name the launching host's CPU type instead");
+                    g_set_error(
+                        error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
+                        "--cpu host: this machine's processor has no SEV; name the launching host's CPU type instead");
                     return FALSE;
                 }
                 cpu = measure_cpu_new(NULL, signature);

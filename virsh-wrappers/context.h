@@ -60,8 +60,8 @@ PolicyStore *cmd_context_store_writable(CmdContext *context, GError **error);
 
 /**
  * cmd_context_cpus:
- * Reads the option --cpu: model names, signatures or FAMILY.MODEL.STEPPING, separated by commas; "host" is this machine's
- * processor. @out is %NULL when the option was not given.
+ * Reads the option --cpu: model names, signatures or FAMILY.MODEL.STEPPING, separated by commas; "host" is this
+ * machine's processor. @out is %NULL when the option was not given.
  */
 gboolean cmd_context_cpus(const CmdContext *context, GPtrArray **out, GError **error);
 

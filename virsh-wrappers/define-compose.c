@@ -24,9 +24,10 @@ static gchar *find_firmware(guint level, GError **error) {
             return g_strdup(each->path);
         }
     }
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
-                "no firmware for level %u found on this machine: install one (Debian: ovmf-amdsev) or name it with --firmware",
-                level);
+    g_set_error(
+        error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
+        "no firmware for level %u found on this machine: install one (Debian: ovmf-amdsev) or name it with --firmware",
+        level);
     return NULL;
 }
 

@@ -41,7 +41,8 @@ static gint child_number(xmlNode *parent, const char *name) {
 /* <enum name='NAME'> holds <value>VALUE</value> */
 static gboolean enum_has(xmlNode *parent, const char *name, const char *value) {
     for (xmlNode *at = parent ? parent->children : NULL; at; at = at->next) {
-        g_autoptr(XmlString) its_name = at->type == XML_ELEMENT_NODE ? xmlGetNoNsProp(at, (const xmlChar *)"name") : NULL;
+        g_autoptr(XmlString) its_name = at->type == XML_ELEMENT_NODE ? xmlGetNoNsProp(at, (const xmlChar *)"name")
+                                                                     : NULL;
         if (!its_name || !g_str_equal((const char *)its_name, name)) {
             continue;
         }

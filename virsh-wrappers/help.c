@@ -55,7 +55,8 @@ static void append_options(GString *out, const CmdOption *options) {
 static void append_usage(GString *out, const CmdCommand *command) {
     g_auto(GStrv) forms = g_strsplit(command->arguments, "\n", -1);
     for (gchar **form = forms; *form; form++) {
-        g_string_append_printf(out, "%s virt-attest %s %s\n", form == forms ? "Usage:" : "      ", command->name, *form);
+        g_string_append_printf(out, "%s virt-attest %s %s\n", form == forms ? "Usage:" : "      ", command->name,
+                               *form);
     }
 }
 
@@ -144,7 +145,8 @@ gchar *cmd_manual_format(const CmdCommand *command, const char *prose) {
     for (gsize i = 0; i < strlen(summary); i++) {
         g_string_append_c(out, '-');
     }
-    g_string_append_printf(out, "\n\n:Manual section: 1\n:Manual group: virt-attest\n:Version: virt-attest %s\n\n", VERSION);
+    g_string_append_printf(out, "\n\n:Manual section: 1\n:Manual group: virt-attest\n:Version: virt-attest %s\n\n",
+                           VERSION);
     g_autoptr(GString) text = g_string_new(prose);
     g_string_replace(text, "@CONFIG-FILE@", CONFIG_FILE, 0);
     g_string_replace(text, "@STATE-DIRECTORY@", STATE_DIRECTORY, 0);

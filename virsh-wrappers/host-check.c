@@ -59,14 +59,16 @@ gchar *cmd_host_read_line(const char *root, const char *path) {
 static void check_cpu(GPtrArray *rows, const CmdHostProbe *probe) {
     g_autofree gchar *text = read_text(probe->root, "/proc/cpuinfo");
     g_autoptr(GRegex) flag = g_regex_new("^flags\\s*:.*\\bsev_snp\\b", G_REGEX_MULTILINE, 0, NULL);
-    const char *todo = "use a machine with AMD EPYC 7003 or later, and enable SNP in its firmware settings (SMEE, SEV-SNP, RMP table)";
+    const char *todo =
+        "use a machine with AMD EPYC 7003 or later, and enable SNP in its firmware settings (SMEE, SEV-SNP, RMP table)";
     if (text && g_regex_match(flag, text, 0, NULL)) {
         cmd_host_add(rows, "cpu-sev-snp", CMD_HOST_PASS, g_strdup("the processor offers sev_snp"), NULL);
     } else if (text && strstr(text, "AuthenticAMD")) {
-        cmd_host_add(rows, "cpu-sev-snp", CMD_HOST_FAIL, g_strdup("this AMD processor does not offer sev_snp (/proc/cpuinfo)"), todo);
+        cmd_host_add(rows, "cpu-sev-snp", CMD_HOST_FAIL,
+                     g_strdup("this AMD processor does not offer sev_snp (/proc/cpuinfo)"), todo);
     } else {
-        cmd_host_add(rows, "cpu-sev-snp", CMD_HOST_FAIL, g_strdup(text ? "this is not an AMD processor" : "/proc/cpuinfo cannot be read"),
-                     todo);
+        cmd_host_add(rows, "cpu-sev-snp", CMD_HOST_FAIL,
+                     g_strdup(text ? "this is not an AMD processor" : "/proc/cpuinfo cannot be read"), todo);
     }
 }
 
@@ -78,14 +80,17 @@ static void check_parameter(GPtrArray *rows, const CmdHostProbe *probe, const ch
     g_autofree gchar *check = g_strconcat("kvm-amd-", name, NULL);
     g_autofree gchar *path = g_strconcat("/sys/module/kvm_amd/parameters/", name, NULL);
     g_autofree gchar *value = cmd_host_read_line(probe->root, path);
-    g_autofree gchar *todo = g_strdup_printf("load the module with it: echo 'options kvm_amd %s=1' > /etc/modprobe.d/kvm-amd.conf, and "
-                                             "see the kernel's log for why it was turned off", name);
+    g_autofree gchar *todo = g_strdup_printf(
+        "load the module with it: echo 'options kvm_amd %s=1' > /etc/modprobe.d/kvm-amd.conf, and "
+        "see the kernel's log for why it was turned off",
+        name);
     if (is_yes(value)) {
         cmd_host_add(rows, check, CMD_HOST_PASS, g_strdup_printf("module parameter %s is on", name), NULL);
     } else if (value) {
         cmd_host_add(rows, check, CMD_HOST_FAIL, g_strdup_printf("module parameter %s is '%s'", name, value), todo);
     } else {
-        cmd_host_add(rows, check, CMD_HOST_FAIL, g_strdup_printf("'%s' does not exist: kvm_amd is not loaded or too old", path),
+        cmd_host_add(rows, check, CMD_HOST_FAIL,
+                     g_strdup_printf("'%s' does not exist: kvm_amd is not loaded or too old", path),
                      "load the module: modprobe kvm_amd");
     }
 }
@@ -94,19 +99,23 @@ static void check_parameter(GPtrArray *rows, const CmdHostProbe *probe, const ch
 static void check_debug_swap(GPtrArray *rows, const CmdHostProbe *probe) {
     g_autofree gchar *value = cmd_host_read_line(probe->root, "/sys/module/kvm_amd/parameters/debug_swap");
     if (is_yes(value)) {
-        cmd_host_add(rows, "kvm-amd-debug_swap", CMD_HOST_WARN,
-                     g_strdup("debug_swap is on: some kernels then set SEV feature 0x20 in a guest's VMSA by themselves, and the "
-                              "measurement differs from the expected one"),
-                     "load kvm_amd with debug_swap=0, or set guest-features in the configuration");
+        cmd_host_add(
+            rows, "kvm-amd-debug_swap", CMD_HOST_WARN,
+            g_strdup(
+                "debug_swap is on: some kernels then set SEV feature 0x20 in a guest's VMSA by themselves, and the "
+                "measurement differs from the expected one"),
+            "load kvm_amd with debug_swap=0, or set guest-features in the configuration");
     } else {
-        cmd_host_add(rows, "kvm-amd-debug_swap", CMD_HOST_PASS, g_strdup(value ? "debug_swap is off" : "there is no debug_swap"), NULL);
+        cmd_host_add(rows, "kvm-amd-debug_swap", CMD_HOST_PASS,
+                     g_strdup(value ? "debug_swap is off" : "there is no debug_swap"), NULL);
     }
 }
 
 static void check_device(GPtrArray *rows, const CmdHostProbe *probe) {
     g_autofree gchar *path = g_strconcat(probe->root, "/dev/sev", NULL);
     gboolean there = g_file_test(path, G_FILE_TEST_EXISTS);
-    cmd_host_add(rows, "dev-sev", there ? CMD_HOST_PASS : CMD_HOST_FAIL, g_strdup(there ? "/dev/sev is there" : "/dev/sev does not exist"),
+    cmd_host_add(rows, "dev-sev", there ? CMD_HOST_PASS : CMD_HOST_FAIL,
+                 g_strdup(there ? "/dev/sev is there" : "/dev/sev does not exist"),
                  "load the module ccp and see the kernel's log for 'SEV': the platform did not initialise");
 }
 
@@ -114,9 +123,11 @@ static void check_iommu(GPtrArray *rows, const CmdHostProbe *probe) {
     g_autofree gchar *path = g_strconcat(probe->root, "/sys/class/iommu", NULL);
     g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
     const char *first = dir ? g_dir_read_name(dir) : NULL;
-    cmd_host_add(rows, "iommu", first ? CMD_HOST_PASS : CMD_HOST_FAIL,
-                 first ? g_strdup_printf("IOMMU %s is active", first) : g_strdup("no IOMMU is active (/sys/class/iommu is empty)"),
-                 "enable the IOMMU in the machine's firmware settings and boot without amd_iommu=off or iommu=pt: SNP needs it");
+    cmd_host_add(
+        rows, "iommu", first ? CMD_HOST_PASS : CMD_HOST_FAIL,
+        first ? g_strdup_printf("IOMMU %s is active", first)
+              : g_strdup("no IOMMU is active (/sys/class/iommu is empty)"),
+        "enable the IOMMU in the machine's firmware settings and boot without amd_iommu=off or iommu=pt: SNP needs it");
 }
 
 static void check_kernel(GPtrArray *rows, const CmdHostProbe *probe) {
@@ -124,15 +135,18 @@ static void check_kernel(GPtrArray *rows, const CmdHostProbe *probe) {
     g_autofree gchar *snp = cmd_host_read_line(probe->root, "/sys/module/kvm_amd/parameters/sev_snp");
     unsigned int major = 0, minor = 0;
     if (!release || sscanf(release, "%u.%u", &major, &minor) != 2) {
-        cmd_host_add(rows, "kernel", CMD_HOST_WARN, g_strdup("the kernel's version cannot be read"), "look at uname -r: SNP hosts need 6.11");
+        cmd_host_add(rows, "kernel", CMD_HOST_WARN, g_strdup("the kernel's version cannot be read"),
+                     "look at uname -r: SNP hosts need 6.11");
     } else if (major > 6 || (major == 6 && minor >= 11)) {
         cmd_host_add(rows, "kernel", CMD_HOST_PASS, g_strdup_printf("kernel %s can host SNP guests", release), NULL);
     } else if (snp) {
-        cmd_host_add(rows, "kernel", CMD_HOST_WARN,
-                     g_strdup_printf("kernel %s is older than 6.11 and hosts SNP guests by its distributor's patches", release),
-                     "compare one real launch with the expected measurement before relying on it");
+        cmd_host_add(
+            rows, "kernel", CMD_HOST_WARN,
+            g_strdup_printf("kernel %s is older than 6.11 and hosts SNP guests by its distributor's patches", release),
+            "compare one real launch with the expected measurement before relying on it");
     } else {
-        cmd_host_add(rows, "kernel", CMD_HOST_FAIL, g_strdup_printf("kernel %s cannot host SNP guests", release), "use kernel 6.11 or later");
+        cmd_host_add(rows, "kernel", CMD_HOST_FAIL, g_strdup_printf("kernel %s cannot host SNP guests", release),
+                     "use kernel 6.11 or later");
     }
 }
 
@@ -143,19 +157,23 @@ static void check_libvirt(GPtrArray *rows, const CmdHostProbe *probe) {
     if (v == 0) {
         gboolean asked = probe->caps_problem != NULL;
         cmd_host_add(rows, "libvirt", asked ? CMD_HOST_FAIL : CMD_HOST_SKIP,
-                     g_strdup(asked ? probe->caps_problem : "libvirt was not asked"), asked ? "start libvirtd or virtqemud" : NULL);
+                     g_strdup(asked ? probe->caps_problem : "libvirt was not asked"),
+                     asked ? "start libvirtd or virtqemud" : NULL);
         return;
     }
     gboolean good = v >= 10005000;
     cmd_host_add(rows, "libvirt", good ? CMD_HOST_PASS : CMD_HOST_FAIL,
-                 g_strdup_printf("libvirt %lu.%lu.%lu %s sev-snp", v / 1000000, v / 1000 % 1000, v % 1000, good ? "knows" : "does not know"),
+                 g_strdup_printf("libvirt %lu.%lu.%lu %s sev-snp", v / 1000000, v / 1000 % 1000, v % 1000,
+                                 good ? "knows" : "does not know"),
                  "install libvirt 10.5 or later");
 }
 
 static gboolean emulator_has_object(const char *emulator) {
     const char *argv[] = {emulator, "-object", "help", NULL};
     g_autofree gchar *output = NULL;
-    return emulator && g_spawn_sync(NULL, (gchar **)argv, NULL, G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, &output, NULL, NULL, NULL) &&
+    return emulator &&
+           g_spawn_sync(NULL, (gchar **)argv, NULL, G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, &output, NULL, NULL,
+                        NULL) &&
            output && strstr(output, "sev-snp-guest");
 }
 
@@ -168,7 +186,8 @@ static void check_qemu(GPtrArray *rows, const CmdHostProbe *probe) {
     if (probe->caps->snp || (!*probe->root && emulator_has_object(probe->caps->emulator))) {
         cmd_host_add(rows, "qemu", CMD_HOST_PASS, g_strdup_printf("'%s' has the object sev-snp-guest", emulator), NULL);
     } else if (*probe->root) {
-        cmd_host_add(rows, "qemu", CMD_HOST_SKIP, g_strdup_printf("'%s' of another machine cannot be asked", emulator), NULL);
+        cmd_host_add(rows, "qemu", CMD_HOST_SKIP, g_strdup_printf("'%s' of another machine cannot be asked", emulator),
+                     NULL);
     } else {
         cmd_host_add(rows, "qemu", CMD_HOST_FAIL, g_strdup_printf("'%s' has no object sev-snp-guest", emulator),
                      "install QEMU 9.1 or later");
@@ -183,9 +202,11 @@ static void check_caps(GPtrArray *rows, const CmdHostProbe *probe) {
         return;
     }
     gboolean snp = probe->caps->snp;
-    cmd_host_add(rows, "domcapabilities-sev-snp", snp ? CMD_HOST_PASS : CMD_HOST_FAIL,
-                 g_strdup(snp ? "libvirt offers sev-snp domains" : "libvirt does not offer sev-snp domains on this host"),
-                 "fix the rows above; libvirt keeps what it found out: restart it and remove /var/cache/libvirt/qemu/capabilities");
+    cmd_host_add(
+        rows, "domcapabilities-sev-snp", snp ? CMD_HOST_PASS : CMD_HOST_FAIL,
+        g_strdup(snp ? "libvirt offers sev-snp domains" : "libvirt does not offer sev-snp domains on this host"),
+        "fix the rows above; libvirt keeps what it found out: restart it and remove "
+        "/var/cache/libvirt/qemu/capabilities");
     gboolean sev = probe->caps->sev;
     cmd_host_add(rows, "domcapabilities-sev", sev ? CMD_HOST_PASS : CMD_HOST_WARN,
                  sev ? g_strdup_printf("libvirt offers sev%s domains", probe->caps->sev_es ? " and sev-es" : "")
@@ -216,7 +237,8 @@ static void check_firmware(GPtrArray *rows, const CmdHostProbe *probe) {
             cmd_host_add(rows, "firmware-file", CMD_HOST_WARN, g_strdup(each->problem), "install the package again");
         } else if (cmd_firmware_takes_hashes(each) && !cmd_firmware_verifies(each)) {
             cmd_host_add(rows, "firmware-file", CMD_HOST_WARN,
-                         g_strdup_printf("'%s' takes the kernel hash table but is not known to verify it (verifier %s): level 3 on it is void",
+                         g_strdup_printf("'%s' takes the kernel hash table but is not known to verify it (verifier "
+                                         "%s): level 3 on it is void",
                                          each->path, measure_verifier_name(each->inputs->build->verifier)),
                          "do not use it with kernelHashes; see virt-attest firmware-check");
         }
@@ -239,11 +261,15 @@ static void check_apparmor(GPtrArray *rows, const CmdHostProbe *probe) {
         closed += text && !strstr(text, "/etc/libvirt/hooks/**");
     }
     if (closed > 0) {
-        cmd_host_add(rows, "apparmor", CMD_HOST_FAIL, g_strdup("the daemon's AppArmor profile does not let it run /etc/libvirt/hooks/**"),
-                     "add '/etc/libvirt/hooks/** rmix,' to the daemon's file in /etc/apparmor.d/local and reload the profile");
+        cmd_host_add(
+            rows, "apparmor", CMD_HOST_FAIL,
+            g_strdup("the daemon's AppArmor profile does not let it run /etc/libvirt/hooks/**"),
+            "add '/etc/libvirt/hooks/** rmix,' to the daemon's file in /etc/apparmor.d/local and reload the profile");
     } else {
         cmd_host_add(rows, "apparmor", CMD_HOST_PASS,
-                     g_strdup(found ? "the daemon's AppArmor profile lets it run hooks" : "AppArmor does not confine the daemon"), NULL);
+                     g_strdup(found ? "the daemon's AppArmor profile lets it run hooks"
+                                    : "AppArmor does not confine the daemon"),
+                     NULL);
     }
 }
 
@@ -265,9 +291,11 @@ static void check_mode(GPtrArray *rows, const CmdHostProbe *probe, const char *c
     unsigned int forbidden = secret ? 0077 : 0022;
     g_autofree gchar *todo = g_strdup_printf("chown root: '%s'; chmod %s '%s'", path, secret ? "go-rwx" : "go-w", path);
     if (S_ISLNK(status.st_mode)) {
-        cmd_host_add(rows, check, CMD_HOST_FAIL, g_strdup_printf("'%s' is a symbolic link", path), "put the real file or folder there");
+        cmd_host_add(rows, check, CMD_HOST_FAIL, g_strdup_printf("'%s' is a symbolic link", path),
+                     "put the real file or folder there");
     } else if (status.st_uid != owner) {
-        cmd_host_add(rows, check, CMD_HOST_FAIL, g_strdup_printf("'%s' belongs to user %u, not to root", path, status.st_uid), todo);
+        cmd_host_add(rows, check, CMD_HOST_FAIL,
+                     g_strdup_printf("'%s' belongs to user %u, not to root", path, status.st_uid), todo);
     } else if (mode & forbidden) {
         cmd_host_add(rows, check, CMD_HOST_FAIL, g_strdup_printf("'%s' has mode %04o: others can %s it", path, mode,
                                                                  mode & 0022 ? "change" : "read"), todo);

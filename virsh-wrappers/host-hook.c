@@ -51,7 +51,7 @@ static gint64 boot_time(const char *root) {
     return line ? g_ascii_strtoll(line + strlen("btime "), NULL, 10) * G_USEC_PER_SEC : 0;
 }
 
-/* Start of a process, microseconds since the epoch; 0 when it does not run or is another program. proc(5), stat, field 22. */
+/* Start of a process, microseconds since the epoch; 0 when it does not run or is another program. proc(5), stat. */
 static gint64 process_start(const char *root, guint64 pid, const char *name) {
     g_autofree gchar *path = g_strdup_printf("/proc/%" G_GUINT64_FORMAT "/stat", pid);
     g_autofree gchar *line = cmd_host_read_line(root, path);
@@ -120,8 +120,7 @@ static gboolean recorded_since(const CmdHostProbe *probe, gint64 start) {
 
 /*
  * When systemd last reloaded the daemon, microseconds since the epoch; 0 for never, -1 when there is no systemd to ask.
- * ExecReload={ path=… ; start_time=[Sun 2026-11-22 12:00:00 UTC] ; … } has no number, so the seconds come through date(1)'s
- * format, which systemd prints in UTC when told to.
+ * ExecReload={ path=… ; start_time=[Sun 2026-11-22 12:00:00 UTC] ; … } has the time as text, in UTC when TZ says so.
  */
 static gint64 reload_time(const CmdHostProbe *probe, const char *daemon) {
     if (*probe->root || !g_file_test("/run/systemd/system", G_FILE_TEST_IS_DIR)) {
@@ -129,10 +128,11 @@ static gint64 reload_time(const CmdHostProbe *probe, const char *daemon) {
     }
     g_autofree gchar *unit = g_strconcat(daemon, ".service", NULL);
     const char *argv[] = {"systemctl", "show", "--property=ExecReload", "--value", unit, NULL};
-    g_auto(GStrv) environment = g_environ_setenv(g_environ_setenv(g_get_environ(), "TZ", "UTC", TRUE), "LC_ALL", "C", TRUE);
+    g_auto(GStrv)
+        environment = g_environ_setenv(g_environ_setenv(g_get_environ(), "TZ", "UTC", TRUE), "LC_ALL", "C", TRUE);
     g_autofree gchar *output = NULL;
-    if (!g_spawn_sync(NULL, (gchar **)argv, environment, G_SPAWN_SEARCH_PATH | G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, &output, NULL, NULL,
-                      NULL)) {
+    if (!g_spawn_sync(NULL, (gchar **)argv, environment, G_SPAWN_SEARCH_PATH | G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL,
+                      &output, NULL, NULL, NULL)) {
         return -1;
     }
     const char *at = output ? strstr(output, "start_time=[") : NULL;
@@ -156,20 +156,26 @@ static void check_known(GPtrArray *rows, const CmdHostProbe *probe, const struct
         gint64 reload = reload_time(probe, daemon->name);
         g_autofree gchar *todo = g_strdup_printf("systemctl reload %s", daemon->name);
         if (hook_before(probe->root, start)) {
-            cmd_host_add(rows, "hook-known", CMD_HOST_PASS, g_strdup_printf("%s had a hook when it started", daemon->name), NULL);
+            cmd_host_add(rows, "hook-known", CMD_HOST_PASS,
+                         g_strdup_printf("%s had a hook when it started", daemon->name), NULL);
         } else if (reload > ctime_us(hook)) {
-            cmd_host_add(rows, "hook-known", CMD_HOST_PASS, g_strdup_printf("%s was reloaded after the hook was installed", daemon->name),
-                         NULL);
+            cmd_host_add(rows, "hook-known", CMD_HOST_PASS,
+                         g_strdup_printf("%s was reloaded after the hook was installed", daemon->name), NULL);
         } else if (recorded_since(probe, start)) {
-            cmd_host_add(rows, "hook-known", CMD_HOST_PASS, g_strdup_printf("%s has run the hook since it started", daemon->name), NULL);
+            cmd_host_add(rows, "hook-known", CMD_HOST_PASS,
+                         g_strdup_printf("%s has run the hook since it started", daemon->name), NULL);
         } else {
-            cmd_host_add(rows, "hook-known", CMD_HOST_FAIL,
-                         g_strdup_printf("the hook was installed after %s started, and nothing shows that it knows: starts are not checked",
-                                         daemon->name), todo);
+            cmd_host_add(
+                rows, "hook-known", CMD_HOST_FAIL,
+                g_strdup_printf(
+                    "the hook was installed after %s started, and nothing shows that it knows: starts are not checked",
+                    daemon->name),
+                todo);
         }
     }
     if (!running) {
-        cmd_host_add(rows, "hook-known", CMD_HOST_PASS, g_strdup("no libvirt daemon runs: it looks for hooks when it starts"), NULL);
+        cmd_host_add(rows, "hook-known", CMD_HOST_PASS,
+                     g_strdup("no libvirt daemon runs: it looks for hooks when it starts"), NULL);
     }
 }
 
@@ -210,16 +216,20 @@ void cmd_host_check_hook(GPtrArray *rows, const CmdHostProbe *probe) {
     }
     const char *where = HOOK_DIRECTORY "/" HOOK_NAME;
     if (lstat(path, &status) != 0) {
-        cmd_host_add(rows, "hook-installed", CMD_HOST_FAIL, g_strdup_printf("'%s' does not exist: no start is checked", where),
+        cmd_host_add(rows, "hook-installed", CMD_HOST_FAIL,
+                     g_strdup_printf("'%s' does not exist: no start is checked", where),
                      "install it ('meson install', or the package) and reload the daemon");
     } else if (!S_ISREG(status.st_mode)) {
-        cmd_host_add(rows, "hook-installed", CMD_HOST_FAIL, g_strdup_printf("'%s' is not a regular file: AppArmor may not let it run", where),
+        cmd_host_add(rows, "hook-installed", CMD_HOST_FAIL,
+                     g_strdup_printf("'%s' is not a regular file: AppArmor may not let it run", where),
                      "put the program itself there, not a link");
     } else if (!(status.st_mode & 0111)) {
-        cmd_host_add(rows, "hook-installed", CMD_HOST_FAIL, g_strdup_printf("'%s' is not executable: libvirt ignores it", where),
+        cmd_host_add(rows, "hook-installed", CMD_HOST_FAIL,
+                     g_strdup_printf("'%s' is not executable: libvirt ignores it", where),
                      "chmod 0755 " HOOK_DIRECTORY "/" HOOK_NAME);
     } else if (status.st_uid != owner || (status.st_mode & 0022)) {
-        cmd_host_add(rows, "hook-installed", CMD_HOST_FAIL, g_strdup_printf("'%s' can be changed by others than root", where),
+        cmd_host_add(rows, "hook-installed", CMD_HOST_FAIL,
+                     g_strdup_printf("'%s' can be changed by others than root", where),
                      "chown root: and chmod 0755 " HOOK_DIRECTORY "/" HOOK_NAME);
     } else {
         cmd_host_add(rows, "hook-installed", CMD_HOST_PASS, g_strdup_printf("'%s' is there", where), NULL);

@@ -37,7 +37,8 @@ gboolean cmd_libvirt_load(GError **error) {
         library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
     }
     if (!library) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED, "cannot load libvirt: %s; install it (Debian: libvirt0)", dlerror());
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
+                    "cannot load libvirt: %s; install it (Debian: libvirt0)", dlerror());
         return FALSE;
     }
     return TRUE;
@@ -66,7 +67,8 @@ virConnectAuthPtr cmd_libvirt_auth(void) {
     }
 
 PASS_ON(int, virConnectClose, (virConnectPtr c), (c))
-PASS_ON(char *, virConnectGetDomainCapabilities, (virConnectPtr c, const char *e, const char *a, const char *m, const char *t, unsigned int f),
+PASS_ON(char *, virConnectGetDomainCapabilities,
+        (virConnectPtr c, const char *e, const char *a, const char *m, const char *t, unsigned int f),
         (c, e, a, m, t, f))
 PASS_ON(int, virConnectGetLibVersion, (virConnectPtr c, unsigned long *v), (c, v))
 PASS_ON(char *, virConnectGetURI, (virConnectPtr c), (c))
@@ -89,7 +91,8 @@ PASS_ON(int, virDomainIsPersistent, (virDomainPtr d), (d))
 PASS_ON(virDomainPtr, virDomainLookupByID, (virConnectPtr c, int i), (c, i))
 PASS_ON(virDomainPtr, virDomainLookupByName, (virConnectPtr c, const char *n), (c, n))
 PASS_ON(virDomainPtr, virDomainLookupByUUIDString, (virConnectPtr c, const char *u), (c, u))
-PASS_ON(int, virDomainSetMetadata, (virDomainPtr d, int t, const char *m, const char *k, const char *u, unsigned int f), (d, t, m, k, u, f))
+PASS_ON(int, virDomainSetMetadata,
+        (virDomainPtr d, int t, const char *m, const char *k, const char *u, unsigned int f), (d, t, m, k, u, f))
 PASS_ON(int, virDomainUndefine, (virDomainPtr d), (d))
 PASS_ON(int, virDomainUndefineFlags, (virDomainPtr d, unsigned int f), (d, f))
 PASS_ON(virErrorPtr, virGetLastError, (void), ())

@@ -56,7 +56,8 @@ static gboolean check_words(const CmdContext *context, GError **error) {
     guint given = cmd_arguments_words(context->arguments)->len;
     gboolean by_option = cmd_context_has(context, "domain");
     if (by_option && given > 0) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "%s: give the domain once, with --domain or without", command->name);
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "%s: give the domain once, with --domain or without",
+                    command->name);
         return FALSE;
     }
     if (given < command->words_min && !by_option) {

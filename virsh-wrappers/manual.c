@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Build-time generator of manual pages: manual NAME PROSE.rst > NAME.rst. NAME is a command, or "virt-attest". Not installed. */
+/* Build-time generator of manual pages: manual NAME PROSE > PAGE. Not installed. */
 #include "virsh-wrappers/help.h"
 
 #include <stdio.h>

@@ -108,7 +108,8 @@ static gboolean unknown_option(const CmdOption *const *tables, const char *word,
     g_autofree gchar *bare = g_strndup(word + strspn(word, "-"), strcspn(word + strspn(word, "-"), "="));
     const char *nearest = cmd_nearest(bare, (const char *const *)names->pdata);
     if (nearest) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "unknown option '%s': did you mean '--%s'?", word, nearest);
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "unknown option '%s': did you mean '--%s'?", word,
+                    nearest);
     } else {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "unknown option '%s'", word);
     }
@@ -131,8 +132,8 @@ static gboolean add_value(CmdArguments *arguments, const CmdOption *option, cons
     g_auto(GStrv) choices = cmd_option_choices(option);
     if (choices && !g_strv_contains((const gchar *const *)choices, value)) {
         g_autofree gchar *list = g_strjoinv(", ", choices);
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "'%s' is not a value of option '--%s': use one of %s", value,
-                    option->name, list);
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "'%s' is not a value of option '--%s': use one of %s",
+                    value, option->name, list);
         return FALSE;
     }
     g_ptr_array_add(values, g_strdup(value));
@@ -140,8 +141,8 @@ static gboolean add_value(CmdArguments *arguments, const CmdOption *option, cons
 }
 
 static gboolean missing_value(const CmdOption *option, GError **error) {
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "option '--%s' needs a value: --%s %s", option->name, option->name,
-                option->argument);
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "option '--%s' needs a value: --%s %s", option->name,
+                option->name, option->argument);
     return FALSE;
 }
 
@@ -267,7 +268,8 @@ gboolean cmd_arguments_number(const CmdArguments *arguments, const char *name, g
     }
     if (value < min || value > max) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
-                    "option '--%s': %s is out of range, use %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT, name, text, min, max);
+                    "option '--%s': %s is out of range, use %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT, name, text,
+                    min, max);
         return FALSE;
     }
     *out = value;

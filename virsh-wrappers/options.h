@@ -15,8 +15,8 @@ typedef enum {
  * @name: long name without dashes; %NULL ends a table
  * @letter: short name or 0
  * @kind: what follows it
- * @argument: (nullable): placeholder for help and completion: "FILE", "DOMAIN", "N", …; with a '|' in it the value must be
- *   one of the words between the bars
+ * @argument: (nullable): placeholder for help and completion: "FILE", "DOMAIN", "N"; with a '|' in it the value must
+ *   be one of the words between the bars
  * @help: one phrase, without a full stop
  */
 typedef struct {
@@ -36,8 +36,8 @@ typedef struct CmdArguments CmdArguments;
  * @stop_at_word: stop at the first word that is no option; @n_read then says how many words were taken
  *
  * "--name value", "--name=value", "-n value", "-nvalue" and bundled flags; "--" ends the options; "-" alone is a word.
- * Errors: %ATTEST_ERROR_USAGE for an unknown option (with the nearest one), a missing value, one too many, a value that is
- * not among the option's words, an option given twice.
+ * Errors: %ATTEST_ERROR_USAGE for an unknown option (with the nearest one), a missing value, one too many, a value that
+ * is not among the option's words, an option given twice.
  */
 CmdArguments *cmd_arguments_parse(const CmdOption *const *tables, const char *const *words, gboolean stop_at_word,
                                   gsize *n_read, GError **error);

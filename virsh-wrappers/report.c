@@ -26,8 +26,8 @@ static gboolean read_all(int fd, const char *label, gchar **text, gsize *size, G
         }
         g_byte_array_append(bytes, buffer, (guint)got);
         if (bytes->len > XML_MAX_SIZE) {
-            g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "%s is larger than %u bytes: not a domain XML", label,
-                        XML_MAX_SIZE);
+            g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "%s is larger than %u bytes: not a domain XML",
+                        label, XML_MAX_SIZE);
             return FALSE;
         }
     }

@@ -74,7 +74,8 @@ gboolean cmd_pinned_reference(CmdContext *context, virDomainPtr domain, PolicyRe
 
 CmdSubject *cmd_subject_from_domain(CmdContext *context, virDomainPtr domain, GError **error) {
     g_autoptr(PolicyReference) pinned = NULL;
-    if (!cmd_require_local(virDomainGetConnect(domain), error) || !cmd_pinned_reference(context, domain, &pinned, error)) {
+    if (!cmd_require_local(virDomainGetConnect(domain), error) ||
+        !cmd_pinned_reference(context, domain, &pinned, error)) {
         return NULL;
     }
     g_autofree gchar *xml = cmd_domain_xml(domain, error);

@@ -9,9 +9,10 @@ import shutil
 import subprocess
 import time
 
-from harness import (AMDSEV, HOOK, HOOK_FOLDER, LIBVIRT_REFUSED, NAMESPACE, NOT_CONFIGURED, CANNOT_READ, REJECTED, STATE, USAGE, Tap,
-                     attest, call, confidential, daemon, domain_uuid, domain_xml, install_hook, model, pin_path, plain_xml, program,
-                     read, record_path, redefine, run, scratch, small_boot_files, state, stop, virsh, virsh_define, write)
+from harness import (AMDSEV, HOOK, HOOK_FOLDER, LIBVIRT_REFUSED, NAMESPACE, NOT_CONFIGURED, CANNOT_READ, REJECTED,
+                     STATE, USAGE, Tap, attest, call, confidential, daemon, domain_uuid, domain_xml, install_hook,
+                     model, pin_path, plain_xml, program, read, record_path, redefine, run, scratch, small_boot_files,
+                     state, stop, virsh, virsh_define, write)
 
 import predict  # harness has made it known where this is
 
@@ -23,7 +24,8 @@ def expect(tap, code, *words, name=None, **options):
     done = attest(*words, check=False, **options)
     tap.equal(done.returncode, code, name or f'exit {code}: {" ".join(words)}', done.stdout + done.stderr)
     if code and words[0] != 'check':  # which says what it found on standard output
-        tap.check(any(line.startswith('error: ') for line in done.stderr.splitlines()), f'an error is said: {" ".join(words)}', done.stderr)
+        tap.check(any(line.startswith('error: ') for line in done.stderr.splitlines()),
+                  f'an error is said: {" ".join(words)}', done.stderr)
     return done
 
 
@@ -53,7 +55,8 @@ def element(name, *flags):
 def choose_firmware(xml):
     """Leave the firmware to libvirt, which decides when the domain is defined."""
     loader = f"<loader type='rom' readonly='yes'>{AMDSEV}</loader>"
-    return xml.replace('<os>', "<os firmware='efi'>").replace(loader, '').replace('</os>', '</os><features><acpi/></features>')
+    xml = xml.replace('<os>', "<os firmware='efi'>").replace(loader, '')
+    return xml.replace('</os>', '</os><features><acpi/></features>')
 
 
 def undefine(name):
@@ -71,15 +74,18 @@ def row(name):
 #
 def test_without_hook(tap: Tap):
     done = confidential('early')
-    tap.contains(done.stderr, ["warning: the hook '/etc/libvirt/hooks/qemu.d/50-virt-attest' is not installed"], 'define warns')
+    tap.contains(done.stderr, ["warning: the hook '/etc/libvirt/hooks/qemu.d/50-virt-attest' is not installed"],
+                 'define warns')
     tap.contains(done.stdout, ["Domain 'early' defined from ", predicted('early')], 'define shows the measurement')
     found = pin('early')
     tap.equal([each['digest'] for each in found['measurements']], [predicted('early')], 'it is pinned')
-    tap.equal((found['level'], found['onMismatch'], found['domain']['name']), (3, 'refuse', 'early'), 'with level and name')
+    tap.equal((found['level'], found['onMismatch'], found['domain']['name']), (3, 'refuse', 'early'),
+              'with level and name')
     tap.contains(element('early', '--config'), [predicted('early')], 'and in the metadata')
     tap.equal(os.stat(STATE).st_mode & 0o777, 0o700, 'nobody else may look into the state folder')
     done = expect(tap, NOT_CONFIGURED, 'start', 'early')
-    tap.contains(done.stderr, ['error: the hook did not run', 'is RUNNING unchecked'], 'a start that no hook saw is no success')
+    tap.contains(done.stderr, ['error: the hook did not run', 'is RUNNING unchecked'],
+                 'a start that no hook saw is no success')
     tap.equal(state('early'), 'running', 'but the domain runs')
     expect(tap, 0, 'destroy', 'early')
     expect(tap, NOT_CONFIGURED, 'start', '--strict', 'early')
@@ -97,8 +103,10 @@ def test_host_check(tap: Tap):
     expect(tap, NOT_CONFIGURED, 'start', '--strict', 'early', name='indeed it is not run')
     daemon('reload')
     done = expect(tap, 0, 'start', 'early', name='after a reload it is')
-    tap.contains(done.stdout, [f'Expected:        {predicted("early")} (EPYC-Milan)', f'Measured:        {predicted("early")}',
-                               'Verdict:         match', "Domain 'early' started"], 'start shows what was expected and measured')
+    tap.contains(done.stdout,
+                 [f'Expected:        {predicted("early")} (EPYC-Milan)', f'Measured:        {predicted("early")}',
+                  'Verdict:         match', "Domain 'early' started"],
+                 'start shows what was expected and measured')
     tap.equal(model('early')['digest'], predicted('early'), 'and QEMU handed over exactly that')
     tap.equal(row('hook-known'), 'pass', 'a recorded launch is evidence')
     expect(tap, 0, 'destroy', 'early')
@@ -127,17 +135,22 @@ def test_show_and_list(tap: Tap):
     expect(tap, 0, 'start', '--paused', 'shown')
     tap.equal(state('shown'), 'paused', 'start --paused')
     document = json.loads(expect(tap, 0, 'show', '--format', 'json', 'shown').stdout)
-    tap.equal((document['uuid'], document['metadata'], document['reference']), (domain_uuid('shown'), 'agrees', pin('shown')),
+    tap.equal((document['uuid'], document['metadata'], document['reference']),
+              (domain_uuid('shown'), 'agrees', pin('shown')),
               'show has the reference')
-    tap.equal([(each['verdict'], each['digest'], each['vcpus']) for each in document['launches']], [('match', digest, 2)],
+    tap.equal([(each['verdict'], each['digest'], each['vcpus']) for each in document['launches']],
+              [('match', digest, 2)],
               'show has the launch')
-    found = next(each for each in json.loads(expect(tap, 0, 'list', '--format', 'json').stdout) if each['name'] == 'shown')
-    tap.equal((found['state'], found['platform'], found['level'], found['verdict']), ('paused', 'sev-snp', 3, 'match'), 'list')
+    rows = json.loads(expect(tap, 0, 'list', '--format', 'json').stdout)
+    found = next(each for each in rows if each['name'] == 'shown')
+    tap.equal((found['state'], found['platform'], found['level'], found['verdict']),
+              ('paused', 'sev-snp', 3, 'match'), 'list')
     identity = virsh('domid', 'shown').stdout.strip()
     for word in identity, domain_uuid('shown'), domain_uuid('shown').upper(), 'shown':
         expect(tap, 0, 'check', word)
     expect(tap, 0, 'check', '--domain', 'shown')
-    tap.contains(expect(tap, 0, 'show', 'shown').stdout, ['agrees with the pinned reference', digest, ' match '], 'show for people')
+    tap.contains(expect(tap, 0, 'show', 'shown').stdout, ['agrees with the pinned reference', digest, ' match '],
+                 'show for people')
     tap.contains(expect(tap, 0, 'list', '--all').stdout, ['shown', 'paused', 'early', 'shut off'], 'list --all')
     tap.check('early' not in expect(tap, 0, 'list').stdout, 'list shows what runs')
     tap.check('shown' not in expect(tap, 0, 'list', '--inactive').stdout, 'list --inactive shows the others')
@@ -146,7 +159,8 @@ def test_show_and_list(tap: Tap):
     document = json.loads(expect(tap, 0, 'show', '--format', 'json', 'shown').stdout)
     tap.equal(document['launches'][-1]['state'], 'stopped', 'the launch is over')
     virsh('metadata', '--domain', 'shown', NAMESPACE, '--config', '--remove')
-    tap.equal(json.loads(attest('show', '--format', 'json', 'shown').stdout)['metadata'], 'absent', 'show says that metadata is gone')
+    tap.equal(json.loads(attest('show', '--format', 'json', 'shown').stdout)['metadata'], 'absent',
+              'show says that metadata is gone')
     undefine('shown')
 
 
@@ -155,20 +169,24 @@ def test_refused_start(tap: Tap):
     redefine('drifted', ('quiet</cmdline>', 'quiet init=/bin/sh</cmdline>'))
     old = pin('drifted')
     done = expect(tap, REJECTED, 'start', 'drifted')
-    tap.contains(done.stderr, ["error: start of domain 'drifted' was refused: ", 'init=/bin/sh', 'virt-attest define --accept'],
+    tap.contains(done.stderr,
+                 ["error: start of domain 'drifted' was refused: ", 'init=/bin/sh', 'virt-attest define --accept'],
                  'the hook\'s words, and what to do')
     tap.equal(state('drifted'), 'shut off', 'it does not run')
     done = expect(tap, REJECTED, 'check', '--format', 'json', 'drifted')
     changes = {each['what']: each for each in json.loads(done.stdout)['changes']}
-    tap.check('cmdline' in changes and changes['cmdline']['pinned'] != changes['cmdline']['found'], 'check names the command line', done.stdout)
+    tap.check('cmdline' in changes and changes['cmdline']['pinned'] != changes['cmdline']['found'],
+              'check names the command line', done.stdout)
     done = expect(tap, REJECTED, 'define', 'drifted')
     tap.contains(done.stderr, ['init=/bin/sh', '--accept'], 'define shows the difference')
     tap.equal(pin('drifted'), old, 'and keeps the pin')
     done = expect(tap, 0, 'define', '--accept', 'drifted')
-    tap.check(done.stdout.startswith("Accepting for domain 'drifted':\n"), 'with --accept the difference comes first', done.stdout)
+    tap.check(done.stdout.startswith("Accepting for domain 'drifted':\n"), 'with --accept the difference comes first',
+              done.stdout)
     expect(tap, 0, 'check', 'drifted')
     expect(tap, 0, 'start', 'drifted')
-    tap.equal(model('drifted')['digest'], pin('drifted')['measurements'][0]['digest'], 'the new pin is what QEMU launched')
+    tap.equal(model('drifted')['digest'], pin('drifted')['measurements'][0]['digest'],
+              'the new pin is what QEMU launched')
     undefine('drifted')
 
 
@@ -182,10 +200,12 @@ def test_observed_and_unpinned(tap: Tap):
     tap.contains(done.stderr, ['warning: ', initrd], 'with a warning')
     expect(tap, 0, 'destroy', 'observed')
     expect(tap, 0, 'undefine', '--keep-records', 'observed')
-    tap.equal((os.path.exists(pin_path('observed')), os.path.exists(record_path('observed'))), (False, True), 'undefine --keep-records')
+    tap.equal((os.path.exists(pin_path('observed')), os.path.exists(record_path('observed'))), (False, True),
+              'undefine --keep-records')
     virsh_define(domain_xml('loose', kernel=kernel, initrd=initrd, cmdline='quiet'))
     done = expect(tap, 0, 'start', 'loose')
-    tap.contains(done.stdout + done.stderr, ['has no pinned reference', 'Verdict:         unpinned'], 'a start without a pin')
+    tap.contains(done.stdout + done.stderr, ['has no pinned reference', 'Verdict:         unpinned'],
+                 'a start without a pin')
     expect(tap, NOT_CONFIGURED, 'check', 'loose')
     expect(tap, 0, 'define', 'loose', name='define of a running domain')
     for flag in '--live', '--config':
@@ -199,7 +219,8 @@ def test_observed_and_unpinned(tap: Tap):
 
 def test_other_veto(tap: Tap):
     confidential('vetoed')
-    other = write(f'{HOOK_FOLDER}/10-other', '#!/bin/sh\ncat >/dev/null\n[ "$1 $2" != "vetoed prepare" ] || { echo "not today" >&2; exit 1; }\n')
+    other = write(f'{HOOK_FOLDER}/10-other',
+                  '#!/bin/sh\ncat >/dev/null\n[ "$1 $2" != "vetoed prepare" ] || { echo "not today" >&2; exit 1; }\n')
     os.chmod(other, 0o755)
     done = expect(tap, LIBVIRT_REFUSED, 'start', 'vetoed')
     tap.contains(done.stderr, ['not today'], 'the veto of another hook is passed on')
@@ -210,22 +231,24 @@ def test_other_veto(tap: Tap):
 
 
 def on_terminal(words, until, send, seconds=60):
-    """Run on a terminal, type @send once @until has appeared; (exit code, everything printed)."""
+    """Run on a terminal; once @until has appeared type @send, again and again: the program may not listen yet.
+
+    (exit code, everything printed)
+    """
     child, terminal = pty.fork()
     if child == 0:
         os.execvp(words[0], words)
-    seen, sent, end = b'', False, time.monotonic() + seconds
+    seen, end = b'', time.monotonic() + seconds
     while True:
         if time.monotonic() > end:
             os.kill(child, 9)
-        if select.select([terminal], [], [], 0.2)[0]:
-            try:
+        try:
+            if select.select([terminal], [], [], 0.3)[0]:
                 seen += os.read(terminal, 4096)
-            except OSError:  # the other side is closed
-                break
-        if not sent and until in seen:
-            os.write(terminal, send)
-            sent = True
+            elif until in seen:
+                os.write(terminal, send)
+        except OSError:  # the other side is closed
+            break
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), seen.decode()
 
 
@@ -254,21 +277,26 @@ def test_nothing_changed(tap: Tap):
     expect(tap, CANNOT_READ, 'define', '-', given='')
     expect(tap, CANNOT_READ, 'define', '/nonexistent.xml')
     strong = domain_xml('weak', kernel=kernel, initrd=initrd)
-    expect(tap, LIBVIRT_REFUSED, 'define', '-', given=strong.replace("<memory unit='MiB'>128</memory>", ''), name='libvirt refuses the XML')
+    expect(tap, LIBVIRT_REFUSED, 'define', '-', given=strong.replace("<memory unit='MiB'>128</memory>", ''),
+           name='libvirt refuses the XML')
     early = domain_uuid('early')
-    done = expect(tap, LIBVIRT_REFUSED, 'define', '-', given=strong.replace('<name>weak<', '<name>early<'), name='another UUID')
+    done = expect(tap, LIBVIRT_REFUSED, 'define', '-', given=strong.replace('<name>weak<', '<name>early<'),
+                  name='another UUID')
     tap.contains(done.stderr, ['exists already, with the UUID ' + early], 'is explained')
-    expect(tap, LIBVIRT_REFUSED, 'define', '-', given=strong.replace(domain_uuid('weak'), early), name='a UUID of another domain')
+    expect(tap, LIBVIRT_REFUSED, 'define', '-', given=strong.replace(domain_uuid('weak'), early),
+           name='a UUID of another domain')
     expect(tap, LIBVIRT_REFUSED, 'define', 'nosuch')
     expect(tap, USAGE, '-r', 'define', 'early')
     missing = {'LIBVIRT_DEFAULT_URI': 'qemu+unix:///system?socket=/nosuch'}
     done = expect(tap, LIBVIRT_REFUSED, 'define', '-', given=strong, env={**os.environ, **missing})
     tap.contains(done.stderr, ['cannot connect to', 'is libvirt running?'], 'no libvirt')
-    tap.equal((names(), sorted(os.listdir(f'{STATE}/references'))), (before, pins), 'nothing was defined, nothing pinned')
+    tap.equal((names(), sorted(os.listdir(f'{STATE}/references'))), (before, pins),
+              'nothing was defined, nothing pinned')
 
 
 def test_existing(tap: Tap):
-    foreign = "<other:thing xmlns:other='urn:example:other' a='1'><other:deep>kept &amp; safe</other:deep></other:thing>"
+    foreign = ("<other:thing xmlns:other='urn:example:other' a='1'><other:deep>kept &amp; safe</other:deep>"
+               '</other:thing>')
     kernel, initrd = small_boot_files('old')
     virsh_define(domain_xml('old', kernel=kernel, initrd=initrd, cmdline='a "b" <c> & ü', metadata=foreign))
     before = virsh('dumpxml', '--inactive', 'old').stdout
@@ -279,7 +307,8 @@ def test_existing(tap: Tap):
     tap.equal(pin('old')['measurements'][0]['digest'], predicted('old', 'a "b" <c> & ü'), 'measured')
     virsh('domrename', 'old', 'new')
     expect(tap, 0, 'check', 'new', name='a renamed domain keeps its pin')
-    tap.equal(len(json.loads(attest('list', '--all', '--format', 'json').stdout)), len(names()) - names().count(''), 'list shows every domain')
+    tap.equal(len(json.loads(attest('list', '--all', '--format', 'json').stdout)), len(names()) - names().count(''),
+              'list shows every domain')
     expect(tap, 0, 'undefine', 'new')
     tap.equal(pin('old'), None, 'undefine removes the pin')
     virsh('create', write(scratch('transient.xml'), domain_xml('transient', kernel=kernel, initrd=initrd)))
@@ -310,9 +339,12 @@ def test_virt_install(tap: Tap):
         tap.check(True, 'virt-install # SKIP not installed')
         return
     kernel, initrd = small_boot_files('installed')
-    done = call('virt-install', '--connect', 'qemu:///system', '--name', 'installed', '--memory', '128', '--vcpus', '2', '--import', '--disk', 'none',
-                '--boot', f'firmware=efi,kernel={kernel},initrd={initrd},cmdline=quiet', '--machine', 'q35', '--osinfo', 'detect=off,require=off',
-                '--launchSecurity', 'type=sev-snp,policy=0x30000,kernelHashes=yes', '--network', 'none', '--print-xml', '1',
+    done = call('virt-install', '--connect', 'qemu:///system', '--name', 'installed', '--memory', '128', '--vcpus',
+                '2', '--import', '--disk', 'none',
+                '--boot', f'firmware=efi,kernel={kernel},initrd={initrd},cmdline=quiet', '--machine', 'q35',
+                '--osinfo', 'detect=off,require=off',
+                '--launchSecurity', 'type=sev-snp,policy=0x30000,kernelHashes=yes', '--network', 'none',
+                '--print-xml', '1',
                 '--cpu', 'EPYC-Milan,check=none', check=False)
     if done.returncode != 0:
         tap.check(False, 'virt-install prints XML', done.stderr)
@@ -327,7 +359,8 @@ def test_virt_install(tap: Tap):
 
 def test_compose(tap: Tap):
     kernel, initrd = small_boot_files('composed')
-    done = expect(tap, 0, 'define', '--name', 'composed', '--level', '3', '--kernel', kernel, '--initrd', initrd, '--cmdline', 'root=<x> & "y"',
+    done = expect(tap, 0, 'define', '--name', 'composed', '--level', '3', '--kernel', kernel, '--initrd', initrd,
+                  '--cmdline', 'root=<x> & "y"',
                   '--cpu-model', 'EPYC-Milan', '--vcpus', '3', '--memory', '192')
     identity = virsh('domuuid', 'composed').stdout.strip()
     xml = virsh('dumpxml', '--inactive', 'composed').stdout
@@ -338,7 +371,8 @@ def test_compose(tap: Tap):
     expected = predict.predict('sev-snp', read(AMDSEV), 3, 'EPYC-Milan', *parts_of('composed'), b'root=<x> & "y"')
     tap.contains(done.stdout, [expected], 'it is measured')
     tap.equal(model('composed', identity)['digest'], expected, 'and launched so')
-    expect(tap, LIBVIRT_REFUSED, 'define', '--name', 'composed', '--level', '3', '--kernel', kernel, '--cpu-model', 'EPYC-Milan')
+    expect(tap, LIBVIRT_REFUSED, 'define', '--name', 'composed', '--level', '3', '--kernel', kernel, '--cpu-model',
+           'EPYC-Milan')
     undefine('composed')
     expect(tap, 0, 'define', '--name', 'zero', '--level', '0')
     tap.equal(attest('-q', 'level', 'zero').stdout, '0\n', 'level 0 is level 0')
@@ -357,12 +391,14 @@ def test_rollback(tap: Tap):
     changed = domain_xml('rollback', kernel=kernel, initrd=initrd, cmdline='changed')
     fresh = domain_xml('rollback2', kernel=kernel, initrd=initrd, cmdline='changed')
     bind_read_only(f'{STATE}/references')
-    done = expect(tap, NOT_CONFIGURED, 'define', '--accept', '-', given=changed, name='a state folder that cannot be written')
+    done = expect(tap, NOT_CONFIGURED, 'define', '--accept', '-', given=changed,
+                  name='a state folder that cannot be written')
     tap.contains(done.stderr, ['state folder'], 'is found early')
     expect(tap, NOT_CONFIGURED, 'define', '-', given=fresh)
     expect(tap, NOT_CONFIGURED, 'undefine', 'rollback')
     call('umount', f'{STATE}/references')
-    tap.equal((virsh('dumpxml', '--inactive', 'rollback').stdout, read(pin_path('rollback'))), (former, reference), 'nothing changed')
+    tap.equal((virsh('dumpxml', '--inactive', 'rollback').stdout, read(pin_path('rollback'))), (former, reference),
+              'nothing changed')
     tap.check('rollback2' not in names(), 'nothing is new')
     # A folder where the new domain's pin belongs: only writing it shows that.
     os.makedirs(pin_path('rollback2') + '/x')
@@ -371,8 +407,10 @@ def test_rollback(tap: Tap):
     tap.check('rollback2' not in names(), 'the new domain is undefined again', done.stderr)
     os.rmdir(pin_path('rollback2') + '/x')
     os.rmdir(pin_path('rollback2'))
-    done = expect(tap, REJECTED, 'define', '-', given=choose_firmware(changed), name='a difference that shows only after the definition')
-    tap.equal(virsh('dumpxml', '--inactive', 'rollback').stdout.split(), former.split(), 'the former definition is back', done.stderr)
+    done = expect(tap, REJECTED, 'define', '-', given=choose_firmware(changed),
+                  name='a difference that shows only after the definition')
+    tap.equal(virsh('dumpxml', '--inactive', 'rollback').stdout.split(), former.split(),
+              'the former definition is back', done.stderr)
     tap.equal(read(pin_path('rollback')), reference, 'the pin is as it was')
     expect(tap, 0, 'check', 'rollback')
     undefine('rollback')
@@ -386,7 +424,8 @@ def test_undefine(tap: Tap):
         virsh('vol-create-as', 'tests', volume, '1M', '--format', 'raw')
 
     def disk(path, target, more=''):
-        return (f"<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{path}'/><target dev='{target}' bus='virtio'/>"
+        return (f"<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{path}'/>"
+                f"<target dev='{target}' bus='virtio'/>"
                 f'{more}</disk>')
     confidential('store', devices=disk(f'{pool}/one.img', 'vda') + disk(f'{pool}/kept.img', 'vdb', '<readonly/>'))
     virsh_define(plain_xml('sharer', devices=disk(f'{pool}/shared.img', 'vda', '<shareable/>')))
@@ -402,7 +441,8 @@ def test_undefine(tap: Tap):
     expect(tap, 0, 'destroy', 'store')
     expect(tap, 0, 'undefine', '--storage', 'store')
     tap.equal(sorted(os.listdir(pool)), ['kept.img', 'shared.img'], 'only its writable volume is gone')
-    tap.equal((os.path.exists(pin_path('store')), os.path.exists(record_path('store'))), (False, False), 'with pin and records')
+    tap.equal((os.path.exists(pin_path('store')), os.path.exists(record_path('store'))), (False, False),
+              'with pin and records')
     virsh('undefine', 'outside')
     expect(tap, 0, 'undefine', domain_uuid('outside'), name='the pin of a domain that virsh undefined')
     tap.check(not os.path.exists(pin_path('outside')), 'is removed by its UUID')
@@ -434,7 +474,8 @@ def test_ordinary_user(tap: Tap):
     environment.pop('XDG_RUNTIME_DIR', None)
 
     def user(*words, given=None):
-        return subprocess.run([tool, *words], input=given or '', capture_output=True, text=True, env=environment, user=65534, group=65534,
+        return subprocess.run([tool, *words], input=given or '', capture_output=True, text=True, env=environment,
+                              user=65534, group=65534,
                               extra_groups=[], timeout=60, check=False)
     os.chmod(os.environ['PRIVATE_LIBVIRT_STATE'], 0o755)
     done = user('list')
@@ -451,6 +492,8 @@ def test_ordinary_user(tap: Tap):
 
 
 if __name__ == '__main__':
-    run([test_without_hook, test_host_check, test_show_and_list, test_refused_start, test_observed_and_unpinned, test_other_veto, test_console,
-         test_nothing_changed, test_existing, test_pipe, test_virt_install, test_compose, test_rollback, test_undefine, test_names,
+    run([test_without_hook, test_host_check, test_show_and_list, test_refused_start, test_observed_and_unpinned,
+         test_other_veto, test_console,
+         test_nothing_changed, test_existing, test_pipe, test_virt_install, test_compose, test_rollback,
+         test_undefine, test_names,
          test_ordinary_user])

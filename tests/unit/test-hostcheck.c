@@ -8,9 +8,11 @@
 
 #include "virsh-wrappers/host-check.h"
 
-#define CAPS \
-    "<domainCapabilities><path>/usr/bin/qemu</path><os><loader supported='yes'><value>/usr/share/OVMF.fd</value></loader></os>" \
-    "<features>%s<launchSecurity supported='%s'><enum name='sectype'><value>sev</value>%s</enum></launchSecurity></features>" \
+#define CAPS                                                                                                           \
+    "<domainCapabilities><path>/usr/bin/qemu</path><os><loader "                                                       \
+    "supported='yes'><value>/usr/share/OVMF.fd</value></loader></os>"                                                  \
+    "<features>%s<launchSecurity supported='%s'><enum "                                                                \
+    "name='sectype'><value>sev</value>%s</enum></launchSecurity></features>"                                           \
     "</domainCapabilities>"
 #define SEV "<sev supported='yes'><cbitpos>51</cbitpos><reducedPhysBits>1</reducedPhysBits><maxGuests>100</maxGuests>" \
     "<maxESGuests>15</maxESGuests></sev>"
@@ -52,7 +54,8 @@ static void remove_tree(const char *path) {
 static void host_set_up(Host *host, gconstpointer data) {
     host->root = g_dir_make_tmp("hostcheck-XXXXXX", NULL);
     g_assert_nonnull(host->root);
-    put(host, "/proc/cpuinfo", "processor\t: 0\nvendor_id\t: AuthenticAMD\nflags\t\t: fpu sme sev sev_es sev_snp smap\n", 0644);
+    put(host, "/proc/cpuinfo",
+        "processor\t: 0\nvendor_id\t: AuthenticAMD\nflags\t\t: fpu sme sev sev_es sev_snp smap\n", 0644);
     put(host, "/proc/sys/kernel/osrelease", "6.12.9-amd64\n", 0644);
     put(host, "/proc/stat", "cpu 1 2 3\nbtime 1000\n", 0644);
     put(host, "/sys/module/kvm_amd/parameters/sev", "Y\n", 0644);
@@ -115,9 +118,24 @@ static void assert_row(const Host *host, const char *name, CmdHostResult result)
 static void test_good(Host *host, gconstpointer data) {
     g_autoptr(CmdDomcaps) caps = caps_of(SEV, "yes", "<value>sev-snp</value>");
     check(host, caps, 11003000);
-    static const char *const good[] = {"cpu-sev-snp", "kvm-amd-sev", "kvm-amd-sev_es", "kvm-amd-sev_snp", "kvm-amd-debug_swap", "dev-sev",
-                                       "iommu", "kernel", "libvirt", "qemu", "domcapabilities-sev-snp", "domcapabilities-sev",
-                                       "hook-installed", "hook-known", "hook-strays", "apparmor", "state-folder", "config-file"};
+    static const char *const good[] = {"cpu-sev-snp",
+                                       "kvm-amd-sev",
+                                       "kvm-amd-sev_es",
+                                       "kvm-amd-sev_snp",
+                                       "kvm-amd-debug_swap",
+                                       "dev-sev",
+                                       "iommu",
+                                       "kernel",
+                                       "libvirt",
+                                       "qemu",
+                                       "domcapabilities-sev-snp",
+                                       "domcapabilities-sev",
+                                       "hook-installed",
+                                       "hook-known",
+                                       "hook-strays",
+                                       "apparmor",
+                                       "state-folder",
+                                       "config-file"};
     for (gsize i = 0; i < G_N_ELEMENTS(good); i++) {
         assert_row(host, good[i], CMD_HOST_PASS);
     }
@@ -136,7 +154,8 @@ static void test_caps(Host *host, gconstpointer data) {
     g_autoptr(CmdDomcaps) none = caps_of("<sev supported='no'/>", "no", "<value>sev-snp</value>");
     g_assert_false(none->snp || none->sev || none->sev_es);
     g_assert_cmpint(none->cbitpos, ==, -1);
-    static const char *const bad[] = {"", "<domain/>", "<domainCapabilities>", "<!DOCTYPE domainCapabilities []><domainCapabilities/>"};
+    static const char *const bad[] = {"", "<domain/>", "<domainCapabilities>",
+                                      "<!DOCTYPE domainCapabilities []><domainCapabilities/>"};
     for (gsize i = 0; i < G_N_ELEMENTS(bad); i++) {
         g_autoptr(GError) error = NULL;
         g_assert_null(cmd_domcaps_parse(bad[i], strlen(bad[i]), &error));
@@ -161,8 +180,10 @@ typedef struct {
 /* One thing wrong at a time. */
 static void test_each(Host *host, gconstpointer data) {
     static const Change changes[] = {
-        {"/proc/cpuinfo", "vendor_id : AuthenticAMD\nflags : sev sev_es sev_snpx\n", 0644, "cpu-sev-snp", CMD_HOST_FAIL},
-        {"/proc/cpuinfo", "vendor_id : GenuineIntel\nflags : vmx\nbugs : sev_snp\n", 0644, "cpu-sev-snp", CMD_HOST_FAIL},
+        {"/proc/cpuinfo", "vendor_id : AuthenticAMD\nflags : sev sev_es sev_snpx\n", 0644, "cpu-sev-snp",
+         CMD_HOST_FAIL},
+        {"/proc/cpuinfo", "vendor_id : GenuineIntel\nflags : vmx\nbugs : sev_snp\n", 0644, "cpu-sev-snp",
+         CMD_HOST_FAIL},
         {"/sys/module/kvm_amd/parameters/sev", "N\n", 0644, "kvm-amd-sev", CMD_HOST_FAIL},
         {"/sys/module/kvm_amd/parameters/sev_es", "0\n", 0644, "kvm-amd-sev_es", CMD_HOST_FAIL},
         {"/sys/module/kvm_amd/parameters/sev_snp", "N\n", 0644, "kvm-amd-sev_snp", CMD_HOST_FAIL},
@@ -197,7 +218,8 @@ static void test_missing(Host *host, gconstpointer data) {
     remove_tree(host->root);
     g_assert_cmpint(g_mkdir(host->root, 0755), ==, 0);
     check(host, NULL, 0);
-    static const char *const failing[] = {"cpu-sev-snp", "kvm-amd-sev", "kvm-amd-sev_es", "kvm-amd-sev_snp", "dev-sev", "iommu",
+    static const char *const failing[] = {"cpu-sev-snp",      "kvm-amd-sev",      "kvm-amd-sev_es",
+                                          "kvm-amd-sev_snp",  "dev-sev",          "iommu",
                                           "firmware-level-2", "firmware-level-3", "hook-installed"};
     for (gsize i = 0; i < G_N_ELEMENTS(failing); i++) {
         assert_row(host, failing[i], CMD_HOST_FAIL);
@@ -209,7 +231,8 @@ static void test_missing(Host *host, gconstpointer data) {
 /* A daemon that started @seconds after now, as its stat line says: boot at 1000 s, ticks of 1/100 s behind it. */
 static void put_daemon(const Host *host, int seconds) {
     gint64 ticks = ((gint64)time(NULL) + seconds - 1000) * sysconf(_SC_CLK_TCK);
-    g_autofree gchar *stat = g_strdup_printf("42 (libvirtd) S 1 42 42 0 -1 4 0 0 0 0 1 2 0 0 20 0 19 0 %" G_GINT64_FORMAT " 1 2 3\n", ticks);
+    g_autofree gchar *stat = g_strdup_printf(
+        "42 (libvirtd) S 1 42 42 0 -1 4 0 0 0 0 1 2 0 0 20 0 19 0 %" G_GINT64_FORMAT " 1 2 3\n", ticks);
     put(host, "/run/libvirtd.pid", "42\n", 0644);
     put(host, "/proc/42/stat", stat, 0444);
 }

@@ -107,10 +107,26 @@ static void test_numbers(void) {
         gboolean good;
         guint64 value;
     } rows[] = {
-        {"0", TRUE, 0}, {"10", TRUE, 10}, {"0x10", TRUE, 16}, {"0XfF", TRUE, 255}, {"0o17", TRUE, 15}, {"0b101", TRUE, 5},
-        {"18446744073709551615", TRUE, G_MAXUINT64}, {"18446744073709551616", FALSE, 0}, {"0x8000000000000001", TRUE, 0x8000000000000001},
-        {"0x10000000000000000", FALSE, 0}, {"", FALSE, 0}, {"-1", FALSE, 0}, {"+1", FALSE, 0}, {" 1", FALSE, 0}, {"1 ", FALSE, 0},
-        {"0x", FALSE, 0}, {"0x-1", FALSE, 0}, {"1k", FALSE, 0}, {"ten", FALSE, 0}, {"0b2", FALSE, 0},
+        {"0", TRUE, 0},
+        {"10", TRUE, 10},
+        {"0x10", TRUE, 16},
+        {"0XfF", TRUE, 255},
+        {"0o17", TRUE, 15},
+        {"0b101", TRUE, 5},
+        {"18446744073709551615", TRUE, G_MAXUINT64},
+        {"18446744073709551616", FALSE, 0},
+        {"0x8000000000000001", TRUE, 0x8000000000000001},
+        {"0x10000000000000000", FALSE, 0},
+        {"", FALSE, 0},
+        {"-1", FALSE, 0},
+        {"+1", FALSE, 0},
+        {" 1", FALSE, 0},
+        {"1 ", FALSE, 0},
+        {"0x", FALSE, 0},
+        {"0x-1", FALSE, 0},
+        {"1k", FALSE, 0},
+        {"ten", FALSE, 0},
+        {"0b2", FALSE, 0},
     };
     for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
         guint64 value = 0;
@@ -147,8 +163,18 @@ static void test_printable(void) {
     static const struct {
         const char *text, *printed;
     } rows[] = {
-        {"plain", "plain"}, {"müsli ✓", "müsli ✓"}, {"a\tb\n", "a\\x09b\\x0a"}, {"\033[2J", "\\x1b[2J"}, {"\xff\xfe", "\\xff\\xfe"},
-        {"a\xc3", "a\\xc3"}, {"\x7f", "\\x7f"}, {"\xe2\x80\xae" "abc", "\\xe2\\x80\\xae" "abc"}, {"", ""},
+        {"plain", "plain"},
+        {"müsli ✓", "müsli ✓"},
+        {"a\tb\n", "a\\x09b\\x0a"},
+        {"\033[2J", "\\x1b[2J"},
+        {"\xff\xfe", "\\xff\\xfe"},
+        {"a\xc3", "a\\xc3"},
+        {"\x7f", "\\x7f"},
+        {"\xe2\x80\xae"
+         "abc",
+         "\\xe2\\x80\\xae"
+         "abc"},
+        {"", ""},
     };
     for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_autofree gchar *printed = cmd_printable(rows[i].text);

@@ -63,12 +63,15 @@ def escape(text):
     return text.replace('&', '&amp;').replace('<', '&lt;').replace('>', '&gt;')
 
 
-def domain(folder, name, security="type='sev-snp' kernelHashes='yes'", policy='0x30000', cpu="mode='custom'><model>EPYC-Milan</model></cpu",
+def domain(folder, name, security="type='sev-snp' kernelHashes='yes'", policy='0x30000',
+           cpu="mode='custom'><model>EPYC-Milan</model></cpu",
            image='hashes.fd', loader="type='rom'", kernel=True, metadata='', vcpus='<vcpu>2</vcpu>'):
-    boot = (f'<kernel>{folder}/kernel</kernel><initrd>{folder}/initrd</initrd><cmdline>{escape(CMDLINE)}</cmdline>' if kernel else '')
+    boot = (f'<kernel>{folder}/kernel</kernel><initrd>{folder}/initrd</initrd><cmdline>{escape(CMDLINE)}</cmdline>'
+            if kernel else '')
     tee = f'<launchSecurity {security}><policy>{policy}</policy></launchSecurity>' if security else ''
     (folder / f'{name}.xml').write_text(
-        f"<domain type='kvm'>\n  <name>{name}</name>\n  <uuid>{DOMAIN_UUID}</uuid>\n{metadata}  <memory unit='MiB'>512</memory>\n  {vcpus}\n"
+        f"<domain type='kvm'>\n  <name>{name}</name>\n  <uuid>{DOMAIN_UUID}</uuid>\n{metadata}"
+        f"  <memory unit='MiB'>512</memory>\n  {vcpus}\n"
         f"  <os><type arch='x86_64' machine='q35'>hvm</type><loader {loader}>{folder}/{image}</loader>{boot}</os>\n"
         f"  <cpu {cpu}>\n  {tee}\n</domain>\n", encoding='utf-8')
 
@@ -98,8 +101,10 @@ def make_fixtures(folder, predict):
     domain(folder, 'pflash', loader="type='pflash' readonly='yes'")
     domain(folder, 'decimal-policy', policy='30000')
     domain(folder, 'hotplug', vcpus="<vcpu current='3'>8</vcpu>")
-    domain(folder, 'other-metadata', metadata="  <metadata><other:thing xmlns:other='urn:example:other'>kept</other:thing></metadata>\n")
-    (folder / 'doctype.xml').write_text('<!DOCTYPE domain [<!ENTITY x SYSTEM "/etc/passwd">]><domain><name>&x;</name></domain>')
+    domain(folder, 'other-metadata',
+           metadata="  <metadata><other:thing xmlns:other='urn:example:other'>kept</other:thing></metadata>\n")
+    (folder / 'doctype.xml').write_text(
+        '<!DOCTYPE domain [<!ENTITY x SYSTEM "/etc/passwd">]><domain><name>&x;</name></domain>')
 
     names = {}
 
@@ -127,15 +132,18 @@ def make_fixtures(folder, predict):
 
 
 def run_line(line, folder, environment):
-    done = subprocess.run(['sh', '-c', line], cwd=folder, env=environment, capture_output=True, timeout=120, check=False)
+    done = subprocess.run(['sh', '-c', line], cwd=folder, env=environment, capture_output=True, timeout=120,
+                          check=False)
     stdout, stderr = (text.decode('utf-8', 'backslashreplace') for text in (done.stdout, done.stderr))
-    lines = [f'$ {line}', *stdout.splitlines(), *(f'! {each}' for each in stderr.splitlines()), f'= {done.returncode}', '']
+    lines = [f'$ {line}', *stdout.splitlines(), *(f'! {each}' for each in stderr.splitlines()),
+             f'= {done.returncode}', '']
     return '\n'.join(lines) + '\n'
 
 
 def normalise(text, folder, names):
     text = text.replace(str(folder), '@TMP@')
-    text = re.sub(r'[0-9a-f]{64,96}|[A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{64}', lambda m: names.get(m.group(), m.group()), text)
+    text = re.sub(r'[0-9a-f]{64,96}|[A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{64}', lambda m: names.get(m.group(), m.group()),
+                  text)
     # Abbreviated digests: what is left of one is as good as its beginning.
     for value, name in names.items():
         text = text.replace(f'{value[:16]}…', f'{name}…')
@@ -151,7 +159,8 @@ def run_case(path, predict, program):
         names = make_fixtures(folder, predict)
         environment = {
             'PATH': f'{folder}/bin:{os.environ.get("PATH", "/usr/bin:/bin")}', 'HOME': str(folder), 'LC_ALL': 'C.UTF-8',
-            'VIRT_ATTEST_CONFIG': f'{folder}/virt-attest.conf', 'XDG_STATE_HOME': f'{folder}/xdg', 'XDG_CACHE_HOME': f'{folder}/xdg',
+            'VIRT_ATTEST_CONFIG': f'{folder}/virt-attest.conf', 'XDG_STATE_HOME': f'{folder}/xdg',
+            'XDG_CACHE_HOME': f'{folder}/xdg',
             'LIBVIRT_DEFAULT_URI': 'test:///default', 'G_DEBUG': 'fatal-criticals',
             **{name: os.environ[name] for name in ('ASAN_OPTIONS', 'UBSAN_OPTIONS') if name in os.environ},
         }
@@ -162,14 +171,16 @@ def run_case(path, predict, program):
 def check_help(program):
     """--help of every command: at most 80 columns, on standard output, exit 0."""
     overview = subprocess.run([program, '--help'], capture_output=True, text=True, check=True).stdout
-    commands = re.findall(r'^  ([a-z][a-z-]+) ', overview[overview.index('Commands:'):overview.index('Options of')], flags=re.M)
+    commands = re.findall(r'^  ([a-z][a-z-]+) ', overview[overview.index('Commands:'):overview.index('Options of')],
+                          flags=re.M)
     texts = {'': overview}
     for command in commands:
         done = subprocess.run([program, command, '--help'], capture_output=True, text=True, check=False)
         if done.returncode != 0 or done.stderr:
             return [f'{command} --help: exit {done.returncode}, standard error {done.stderr!r}']
         texts[command] = done.stdout
-    problems = [f'{command} --help: {len(line)} columns: {line}' for command, text in texts.items() for line in text.splitlines()
+    problems = [f'{command} --help: {len(line)} columns: {line}' for command,
+                text in texts.items() for line in text.splitlines()
                 if len(line) > 80]
     return problems if len(commands) >= 12 else [*problems, f'only {len(commands)} commands: {commands}']
 
@@ -199,7 +210,8 @@ def main():
         print(f'{"ok" if found == expected else "not ok"} {number} {path.stem}')
         if found != expected:
             failed += 1
-            for line in difflib.unified_diff(expected.splitlines(), found.splitlines(), 'expected', 'found', lineterm=''):
+            for line in difflib.unified_diff(expected.splitlines(), found.splitlines(), 'expected', 'found',
+                                             lineterm=''):
                 print(f'# {line}')
     return 1 if failed else 0
 

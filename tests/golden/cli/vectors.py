@@ -30,7 +30,8 @@ def path(folder, text):
 def arguments(folder, row):
     words = ['--mode', row['mode'], '--ovmf', path(folder, row['ovmf'])]
     if row['mode'] == 'snp:svsm':
-        words += ['--svsm', path(folder, 'svsm.bin'), '--vars-size', '540672', '--vcpus', row['vcpus'], '--vcpu-type', row['cpu']]
+        words += ['--svsm', path(folder, 'svsm.bin'), '--vars-size', '540672', '--vcpus', row['vcpus'], '--vcpu-type',
+                  row['cpu']]
     if row['mode'] in ('snp', 'seves'):
         words += ['--vcpus', row['vcpus']]
         if row['cpu'] != '-':
@@ -54,10 +55,12 @@ def check(program, words, expected):
     """A sentence when the program does not say what it should."""
     done = subprocess.run([program, 'measure', *words], capture_output=True, text=True, check=False)
     if expected.startswith('ERROR'):
-        return None if done.returncode == 3 and not done.stdout and done.stderr.startswith('error: ') else f'not refused: {done}'
+        refused = done.returncode == 3 and not done.stdout and done.stderr.startswith('error: ')
+        return None if refused else f'not refused: {done}'
     if done.returncode != 0 or done.stdout != expected + '\n':
         return f'expected {expected}: {done}'
-    done = subprocess.run([program, 'measure', *words, '--output-format', 'base64'], capture_output=True, text=True, check=False)
+    done = subprocess.run([program, 'measure', *words, '--output-format', 'base64'], capture_output=True, text=True,
+                          check=False)
     wanted = base64.b64encode(bytes.fromhex(expected)).decode() + '\n'
     return None if done.stdout == wanted else f'expected {wanted}: {done}'
 
