@@ -24,14 +24,24 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(XmlString, xml_string_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlParserCtxt, xmlFreeParserCtxt)
 #endif
 
-#ifdef LIBVIRT_LIBVIRT_H
+#ifdef LIBVIRT_H
+#include <stdlib.h>
+
 typedef virConnect VirConnection;
 static inline void vir_connection_close(VirConnection *c) { virConnectClose(c); }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirConnection, vir_connection_close)
 typedef virDomain VirDomainHandle;
 static inline void vir_domain_release(VirDomainHandle *d) { virDomainFree(d); }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirDomainHandle, vir_domain_release)
-typedef virStream VirStreamHandle;
-static inline void vir_stream_release(VirStreamHandle *s) { virStreamFree(s); }
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirStreamHandle, vir_stream_release)
+typedef virNetwork VirNetworkHandle;
+static inline void vir_network_release(VirNetworkHandle *n) { virNetworkFree(n); }
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirNetworkHandle, vir_network_release)
+typedef virStorageVol VirVolumeHandle;
+static inline void vir_volume_release(VirVolumeHandle *v) { virStorageVolFree(v); }
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirVolumeHandle, vir_volume_release)
+
+/* What libvirt hands out with malloc(). */
+typedef char VirString;
+static inline void vir_string_free(VirString *s) { free(s); }
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirString, vir_string_free)
 #endif

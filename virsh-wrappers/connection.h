@@ -6,26 +6,8 @@
 #include <libvirt/virterror.h>
 #include <stdlib.h>
 
+#include "measure/foreign-autoptr.h"
 #include "virsh-wrappers/context.h"
-
-/* The g_autoptr() rules for libvirt's handles: only the commands link libvirt. */
-typedef virConnect VirConnection;
-static inline void vir_connection_close(VirConnection *c) { virConnectClose(c); }
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirConnection, vir_connection_close)
-typedef virDomain VirDomainHandle;
-static inline void vir_domain_release(VirDomainHandle *d) { virDomainFree(d); }
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirDomainHandle, vir_domain_release)
-typedef virNetwork VirNetworkHandle;
-static inline void vir_network_release(VirNetworkHandle *n) { virNetworkFree(n); }
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirNetworkHandle, vir_network_release)
-typedef virStorageVol VirVolumeHandle;
-static inline void vir_volume_release(VirVolumeHandle *v) { virStorageVolFree(v); }
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirVolumeHandle, vir_volume_release)
-
-/* What libvirt hands out with malloc(). */
-typedef char VirString;
-static inline void vir_string_free(VirString *s) { free(s); }
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirString, vir_string_free)
 
 /**
  * cmd_libvirt_error:
