@@ -3,28 +3,31 @@
  * The g_autoptr() rules for types of other libraries, all in one place.
  * Include this after the headers of the libraries whose types you use: a
  * section exists only when its library's header is there, so that measure/
- * never needs libvirt and the hook never sees it.
+ * never needs libvirt and the hook never sees it. There is no guard around the
+ * whole, since a second inclusion may find more headers than the first.
  */
-#pragma once
-
 #include <glib.h>
 
-#ifdef OPENSSL_EVP_H
+#if defined(OPENSSL_EVP_H) && !defined(FOREIGN_AUTOPTR_OPENSSL)
+#define FOREIGN_AUTOPTR_OPENSSL
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EVP_MD_CTX, EVP_MD_CTX_free)
 #endif
 
-#ifdef __XML_TREE_H__
+#if defined(__XML_TREE_H__) && !defined(FOREIGN_AUTOPTR_XML_TREE)
+#define FOREIGN_AUTOPTR_XML_TREE
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlDoc, xmlFreeDoc)
 typedef xmlChar XmlString;
 static inline void xml_string_free(XmlString *s) { xmlFree(s); }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(XmlString, xml_string_free)
 #endif
 
-#ifdef __XML_PARSER_H__
+#if defined(__XML_PARSER_H__) && !defined(FOREIGN_AUTOPTR_XML_PARSER)
+#define FOREIGN_AUTOPTR_XML_PARSER
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlParserCtxt, xmlFreeParserCtxt)
 #endif
 
-#ifdef LIBVIRT_H
+#if defined(LIBVIRT_H) && !defined(FOREIGN_AUTOPTR_LIBVIRT)
+#define FOREIGN_AUTOPTR_LIBVIRT
 #include <stdlib.h>
 
 typedef virConnect VirConnection;

@@ -4,7 +4,6 @@
 
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
-#include <stdlib.h>
 
 #include "measure/foreign-autoptr.h"
 #include "virsh-wrappers/context.h"
