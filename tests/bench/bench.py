@@ -117,7 +117,7 @@ def bench_hook(options, folder, firmware, kernel):
         out.write(domain_xml(firmware, kernel, initrd).replace(
             "<cpu mode='host-model'/>", "<cpu mode='custom'><model>EPYC-Milan</model></cpu>"))
     os.environ["VIRT_ATTEST_CONFIG"] = config
-    subprocess.run([options.pin_tool, xml], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([options.pin_tool, xml, "refuse"], check=True, stdout=subprocess.DEVNULL)
     source = os.path.join(folder, "empty.c")
     with open(source, "w", encoding="utf-8") as out:
         out.write("int main(void) { return 0; }\n")
