@@ -28,6 +28,7 @@
 #define MAX_COMMAND_LINE 65536u
 #define MAX_CHANGE 16384u
 #define LOCK_TIMEOUT_MS 3000
+#define LAUNCHES ",\"launches\":["
 
 void hook_launch_free(HookLaunch *launch)
 {
@@ -208,6 +209,14 @@ static HookLaunch *launch_parse(JsonObject *object, const char *where, GError **
     return g_steal_pointer(&launch);
 }
 
+static HookLaunch *line_parse(const char *line, guint index, GError **error)
+{
+    g_autofree gchar *where = g_strdup_printf("launches[%u]", index);
+    g_autoptr(JsonNode) node = policy_json_parse(line, -1, RECORD_MAX_SIZE, where, error);
+
+    return node ? launch_parse(json_node_get_object(node), where, error) : NULL;
+}
+
 /* ---- The file as lines ---- */
 
 /* The launches of a record, each as the text of its line. */
@@ -244,7 +253,7 @@ static gchar *record_head(const char *uuid, const char *name)
     text = policy_json_format(object, FALSE);
     /* The closing brace makes room for the launches. */
     text[strlen(text) - 1] = '\0';
-    return g_strconcat(text, ",\"launches\":[\n", NULL);
+    return g_strconcat(text, LAUNCHES "\n", NULL);
 }
 
 static gchar *record_tail(const char *text, gsize size)
@@ -279,31 +288,38 @@ static gboolean check_whole(const char *text, gsize size, const char *uuid, GErr
     return g_str_has_prefix(text, head) || corrupt(error, uuid, "it is the record of another domain or version");
 }
 
+/* The one layout that record_write() has: what is read here can be written again, and the other way round. */
 static RecordLines *split_lines(const char *text, const char *uuid, GError **error)
 {
+    static const char *const known[] = {"format", "uuid", "name", NULL};
     g_auto(GStrv) all = g_strsplit(text, "\n", -1);
     guint n = g_strv_length(all);
     g_autofree gchar *head = NULL;
+    g_autofree gchar *object = NULL;
+    g_autofree gchar *name = NULL;
     g_autoptr(RecordLines) lines = NULL;
     g_autoptr(JsonNode) node = NULL;
-    g_autofree gchar *name = NULL;
 
     /* Head, launches, tail, and nothing after the last newline. */
-    if (n < 3 || !g_str_has_suffix(all[0], ",\"launches\":[")) {
+    if (n < 3 || !g_str_has_suffix(all[0], LAUNCHES)) {
         corrupt(error, uuid, "it has no launches");
         return NULL;
     }
-    head = g_strndup(all[0], strlen(all[0]) - strlen(",\"launches\":["));
-    g_free(all[0]);
-    all[0] = g_strconcat(head, "}", NULL);
-    node = policy_json_parse(all[0], -1, RECORD_MAX_SIZE, "its first line", error);
-    if (!node || !policy_json_string(json_node_get_object(node), "", "name", FALSE, &name, error))
+    head = g_strndup(all[0], strlen(all[0]) - strlen(LAUNCHES));
+    object = g_strconcat(head, "}", NULL);
+    node = policy_json_parse(object, -1, RECORD_MAX_SIZE, "the record's first line", error);
+    if (!node || !policy_json_members(json_node_get_object(node), "", known, error) ||
+        !policy_json_string(json_node_get_object(node), "", "name", FALSE, &name, error))
         return NULL;
     lines = record_lines_new(name);
     for (guint i = 1; i + 2 < n; i++) {
-        if (g_str_has_suffix(all[i], ","))
-            all[i][strlen(all[i]) - 1] = '\0';
-        g_ptr_array_add(lines->lines, g_strdup(all[i]));
+        gboolean comma = g_str_has_suffix(all[i], ",");
+
+        if (comma != (i + 3 < n)) {
+            corrupt(error, uuid, "its launches are not on lines of their own");
+            return NULL;
+        }
+        g_ptr_array_add(lines->lines, g_strndup(all[i], strlen(all[i]) - (comma ? 1 : 0)));
     }
     return g_steal_pointer(&lines);
 }
@@ -354,12 +370,9 @@ static gboolean record_write(PolicyStore *store, const char *uuid, const RecordL
 
 HookRecord *hook_record_read(PolicyStore *store, const char *uuid, GError **error)
 {
-    static const char *const known[] = {"format", "uuid", "name", "launches", "sha256", NULL};
     g_autoptr(HookRecord) record = g_new0(HookRecord, 1);
-    g_autoptr(JsonNode) node = NULL;
+    g_autoptr(RecordLines) lines = NULL;
     g_autofree gchar *text = NULL;
-    JsonArray *launches = NULL;
-    JsonObject *root = NULL;
     gsize size = 0;
 
     if (!policy_uuid_valid(uuid)) {
@@ -368,20 +381,14 @@ HookRecord *hook_record_read(PolicyStore *store, const char *uuid, GError **erro
     }
     if (!record_load(store, uuid, &text, &size, error) || !text)
         return NULL;
-    node = policy_json_parse(text, (gssize)size, RECORD_MAX_SIZE, "the record", error);
-    if (!node)
+    lines = split_lines(text, uuid, error);
+    if (!lines)
         return NULL;
-    root = json_node_get_object(node);
+    record->uuid = g_strdup(uuid);
+    record->name = g_strdup(lines->name);
     record->launches = g_ptr_array_new_with_free_func((GDestroyNotify)hook_launch_free);
-    if (!policy_json_members(root, "", known, error) ||
-        !policy_json_string(root, "", "uuid", FALSE, &record->uuid, error) ||
-        !policy_json_string(root, "", "name", FALSE, &record->name, error) ||
-        !policy_json_array(root, "", "launches", FALSE, &launches, error))
-        return NULL;
-    for (guint i = 0; i < json_array_get_length(launches); i++) {
-        g_autofree gchar *where = NULL;
-        JsonObject *object = policy_json_element(launches, i, "", "launches", &where, error);
-        HookLaunch *launch = object ? launch_parse(object, where, error) : NULL;
+    for (guint i = 0; i < lines->lines->len; i++) {
+        HookLaunch *launch = line_parse(g_ptr_array_index(lines->lines, i), i, error);
 
         if (!launch)
             return NULL;
@@ -505,7 +512,6 @@ static gboolean update_newest(PolicyStore *store, const char *uuid, gboolean (*c
     g_autofree gchar *text = NULL;
     g_auto(PolicyFd) lock = -1;
     g_autoptr(RecordLines) lines = NULL;
-    g_autoptr(JsonNode) node = NULL;
     g_autoptr(HookLaunch) launch = NULL;
     gchar **newest = NULL;
     gsize size = 0;
@@ -530,8 +536,7 @@ static gboolean update_newest(PolicyStore *store, const char *uuid, gboolean (*c
     if (!lines->lines->len)
         return TRUE;
     newest = (gchar **)&lines->lines->pdata[lines->lines->len - 1];
-    node = policy_json_parse(*newest, -1, RECORD_MAX_SIZE, "the newest launch", error);
-    launch = node ? launch_parse(json_node_get_object(node), "", error) : NULL;
+    launch = line_parse(*newest, lines->lines->len - 1, error);
     if (!launch)
         return FALSE;
     if (!change(launch, reason))

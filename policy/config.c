@@ -25,20 +25,21 @@ static gboolean config_error(GError **error, const PolicyConfig *config, const c
 static gboolean config_error(GError **error, const PolicyConfig *config, const char *group, const char *key,
                              const char *format, ...)
 {
-    g_autofree gchar *raw = NULL;
     g_autofree gchar *text = NULL;
+    g_autofree gchar *whole = NULL;
+    g_autofree gchar *line = NULL;
     va_list args;
 
     va_start(args, format);
-    raw = g_strdup_vprintf(format, args);
+    text = g_strdup_vprintf(format, args);
     va_end(args);
-    /* It may quote a line of the file. */
-    text = policy_one_line(raw, 1024);
     if (key)
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "configuration '%s', group [%s], key '%s': %s",
-                    config->path, group, key, text);
+        whole = g_strdup_printf("configuration '%s', group [%s], key '%s': %s", config->path, group, key, text);
     else
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "configuration '%s': %s", config->path, text);
+        whole = g_strdup_printf("configuration '%s': %s", config->path, text);
+    /* It quotes names, values and lines of the file. */
+    line = policy_one_line(whole, 2048);
+    g_set_error_literal(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, line);
     return FALSE;
 }
 
