@@ -33,12 +33,18 @@ gchar *policy_short_digest(const char *hex)
     return strlen(hex) > 20 ? g_strdup_printf("%.16s…", hex) : g_strdup(hex);
 }
 
-gchar *policy_accept_command(const char *name)
+gchar *policy_define_command(const char *options, const char *name)
 {
+    gboolean file = strchr(name, '/') || g_str_equal(name, "-") || g_str_has_suffix(name, ".xml");
     g_autofree gchar *quoted = NULL;
     gboolean plain = *name && strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._+@%:,/") ==
                                   strlen(name);
 
     quoted = plain ? g_strdup(name) : g_shell_quote(name);
-    return g_strdup_printf("virt-attest define --accept %s%s", *name == '-' ? "-- " : "", quoted);
+    return g_strdup_printf("virt-attest define %s %s%s", options, file ? "--domain=" : *name == '-' ? "-- " : "", quoted);
+}
+
+gchar *policy_accept_command(const char *name)
+{
+    return policy_define_command("--accept", name);
 }

@@ -8,5 +8,7 @@
 gchar *policy_one_line(const char *text, gsize max);
 /* The first 16 digits of a digest and "…"; short texts unchanged. */
 gchar *policy_short_digest(const char *hex);
-/* "virt-attest define --accept NAME", quoted for a shell where needed. */
+/* "virt-attest define OPTIONS NAME", the name quoted for a shell and kept from being taken for an option or a file. */
+gchar *policy_define_command(const char *options, const char *name);
+/* The same with "--accept". */
 gchar *policy_accept_command(const char *name);

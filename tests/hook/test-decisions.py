@@ -120,7 +120,11 @@ def test_drift():
                 (r.xml(launch="<launchSecurity type='tdx'><policy>0x0</policy></launchSecurity>"), 'removed'),
                 (r.xml(extra="<q:commandline xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'><q:arg value='-S'/>"
                        "</q:commandline>"), '<qemu:commandline>')):
-            refused(r.start(xml), says, accept)
+            # What cannot be measured cannot be accepted; what is no longer confidential has level 0.
+            remedy = {'novelty': 'put this right first', '<qemu:commandline>': 'put this right first'}.get(says, accept)
+            if 'removed' in says:
+                remedy = 'to accept this: virt-attest define --accept --level 0 guest1'
+            refused(r.start(xml), says, remedy)
             assert r.launches()[-1]['verdict'] == 'refused'
             assert r.launches()[-1]['changes'] or 'resolved' in says, r.launches()[-1]
         accepted(r.start())
