@@ -253,7 +253,7 @@ PolicyDecision *policy_gate_decide(const char *xml, gsize size, const PolicyConf
         decision->reference = policy_store_get_reference(store, decision->uuid, &error);
     if (error) {
         decide(decision, POLICY_VERDICT_REFUSED,
-               "start refused; its reference cannot be used: %s; restore it, or run "
+               "start refused; its reference cannot be used: %s; restore that file, or remove it and run "
                "'virt-attest define' again",
                error->message);
         return decision;
