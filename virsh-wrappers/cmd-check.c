@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "measure/error.h"
+#include "policy/text.h"
 #include "virsh-wrappers/subject.h"
 
 static void print_json(const CmdSubject *subject, GPtrArray *changes) {
@@ -20,6 +21,18 @@ static void print_json(const CmdSubject *subject, GPtrArray *changes) {
     cmd_json_changes(builder, "changes", changes);
     json_builder_end_object(builder);
     cmd_json_print(builder);
+}
+
+/* What cannot be measured cannot be accepted; a name that cannot be shown as it is gives way to the UUID. */
+static void print_remedy(const CmdSubject *subject) {
+    const PolicyEvaluation *evaluation = subject->evaluation;
+    g_autofree gchar *printable = cmd_printable(subject->domain->name);
+    gboolean shown = g_str_equal(printable, subject->domain->name);
+    g_autofree gchar *command = policy_define_command(evaluation->confidential ? "--accept" : "--accept --level 0",
+                                                      shown ? subject->domain->name : subject->pinned->uuid);
+    if (!evaluation->confidential || !evaluation->unmeasurable) {
+        printf("If this change is wanted: %s\n", command);
+    }
 }
 
 static void print_changes(const CmdContext *context, const CmdSubject *subject, GPtrArray *changes) {
@@ -39,7 +52,7 @@ static void print_changes(const CmdContext *context, const CmdSubject *subject, 
     if (!cmd_context_quiet(context)) {
         printf("\n");
         cmd_report_changes(changes, FALSE);
-        printf("If this change is wanted: virt-attest define --accept %s\n", subject->domain->name);
+        print_remedy(subject);
     }
 }
 
@@ -64,7 +77,7 @@ int cmd_check(CmdContext *context, GError **error) {
     } else if (changes->len > 0 || !subject->evaluation->unmeasurable) {
         print_changes(context, subject, changes);
     }
-    if (subject->evaluation->unmeasurable) {
+    if (subject->evaluation->unmeasurable && subject->evaluation->confidential) {
         g_propagate_error(error, g_error_copy(subject->evaluation->unmeasurable));
         return -1;
     }
