@@ -16,7 +16,7 @@ import re
 import sys
 import tempfile
 
-from harness import (STATE, Tap, attest, install_hook, read, run, scratch, state, tree, virsh, write)
+from harness import (STATE, Tap, attest, install_hook, read, run, scratch, tree, virsh, write)
 import differential
 
 COUNT = 48
@@ -44,7 +44,8 @@ def libvirt_xml(configuration, index):
     xml = re.sub(r'<uuid>.*?</uuid>', f'<uuid>{identity(index)}</uuid>', xml, count=1)
     xml = re.sub(r'\s*<(cbitpos|reducedPhysBits)>\d+</\1>', '', xml)
     if configuration.pflash:
-        xml = xml.replace("type='pflash'", "type='pflash' stateless='yes'").replace('</os>', '</os><features><acpi/></features>')
+        xml = xml.replace("type='pflash'", "type='pflash' stateless='yes'").replace('</os>',
+                                                                                    '</os><features><acpi/></features>')
     return xml.replace('<devices/>', "<devices><memballoon model='none'/></devices>")
 
 
@@ -104,7 +105,7 @@ def test_differential(tap: Tap):
     install_hook()
     inputs = differential.Inputs(tempfile.mkdtemp(prefix='inputs-', dir=os.environ['PRIVATE_LIBVIRT_STATE']))
     before, outcomes = tree(f'{STATE}/references'), {'same': 0, 'refused': 0, 'unknown': 0}
-    # Some configurations are to be refused, and libvirt does not know every version of a model: draw until enough were launched.
+    # Some configurations are to be refused: draw until enough were launched.
     indices = iter(range(given.count * 3)) if given.only is None else iter([given.only])
     for index in indices:
         configuration = differential.Configuration(inputs, given.seed, index)

@@ -7,9 +7,11 @@ import re
 import subprocess
 import time
 
-from harness import (AMDSEV, CONFIG, HOOK, NAMESPACE, NOT_CONFIGURED, STATE, Tap, attest, boot_files, call, confidential,
-                     daemon, domain_uuid, domain_xml, eventually, expect_match, install_hook, last, launches, model,
-                     pin_path, plain_xml, read, record, record_path, run, running, scratch, sha256, start, state, stop, tree,
+from harness import (AMDSEV, CONFIG, HOOK, NAMESPACE, NOT_CONFIGURED, STATE, Tap, attest, boot_files, call,
+                     confidential,
+                     daemon, domain_xml, eventually, expect_match, install_hook, last, launches, model,
+                     pin_path, plain_xml, read, record, record_path, run, running, scratch, sha256, start, state, stop,
+                     tree,
                      virsh, virsh_define, write, write_config)
 
 
@@ -27,18 +29,22 @@ def test_hook_that_the_daemon_does_not_know(tap: Tap):
     tap.equal(row(tap, said, 'hook-installed').get('result'), 'fail', 'host-check misses the hook')
     install_hook(reload=False)
     done = start('early', check=False)
-    tap.equal((done.returncode, running('early'), record('early')), (0, True, None), 'libvirt starts without asking the hook')
+    tap.equal((done.returncode, running('early'), record('early')), (0, True, None),
+              'libvirt starts without asking the hook')
     stop('early')
     said = attest('host-check', '--format', 'json', check=False)
     known = row(tap, said, 'hook-known')
-    tap.equal((said.returncode, known.get('result')), (NOT_CONFIGURED, 'fail'), 'host-check says that the daemon does not know it')
+    tap.equal((said.returncode, known.get('result')), (NOT_CONFIGURED, 'fail'),
+              'host-check says that the daemon does not know it')
     tap.check('reload' in str(known), 'and that a reload is what to do', known)
     done = attest('start', 'early', check=False)
-    tap.equal((done.returncode, running('early')), (NOT_CONFIGURED, True), 'virt-attest start starts it, and does not call that good')
+    tap.equal((done.returncode, running('early')), (NOT_CONFIGURED, True),
+              'virt-attest start starts it, and does not call that good')
     tap.contains(done.stderr, ['error: ', 'hook', 'RUNNING unchecked', 'reload'], 'but says loudly that nobody checked')
     stop('early')
     done = attest('start', '--strict', 'early', check=False)
-    tap.equal((done.returncode, state('early')), (NOT_CONFIGURED, 'shut off'), 'virt-attest start --strict stops it again', done.stderr)
+    tap.equal((done.returncode, state('early')), (NOT_CONFIGURED, 'shut off'),
+              'virt-attest start --strict stops it again', done.stderr)
     daemon('reload')
     expect_match(tap, 'early', 'after a reload')
     said = attest('host-check', '--format', 'json', check=False)
@@ -61,8 +67,10 @@ def test_level_3(tap: Tap):
     pinned = json.loads(read(pin_path('main')))
     tap.equal(os.lstat(pin_path('main')).st_mode & 0o777, 0o600, 'the pin is readable for root only')
     element = virsh('metadata', 'main', NAMESPACE, '--config').stdout
-    tap.check(pinned['measurements'][0]['digest'] in element and "level=\"3\"" in element, 'the metadata has the digest', element)
-    tap.contains(virsh('metadata', 'main', 'urn:example:app').stdout, ['kept="yes"', 'text'], 'the metadata of others is kept')
+    tap.check(pinned['measurements'][0]['digest'] in element and "level=\"3\"" in element,
+              'the metadata has the digest', element)
+    tap.contains(virsh('metadata', 'main', 'urn:example:app').stdout, ['kept="yes"', 'text'],
+                 'the metadata of others is kept')
     begin = time.time()
     expect_match(tap, 'main', 'level 3')
     digest = model('main')['digest']
@@ -96,7 +104,8 @@ def test_level_3(tap: Tap):
 
 
 SHAPES = (
-    ('sev', dict(platform='sev', policy=0x3), 1), ('sev-es', dict(platform='sev-es', policy=0x7, vcpus='<vcpu>3</vcpu>'), 3),
+    ('sev', dict(platform='sev', policy=0x3), 1),
+    ('sev-es', dict(platform='sev-es', policy=0x7, vcpus='<vcpu>3</vcpu>'), 3),
     ('sev rome', dict(platform='sev-es', cpu='EPYC-Rome', vcpus='<vcpu>2</vcpu>'), 2),
     ('current', dict(vcpus="<vcpu current='3'>8</vcpu>"), 3),
     ('hotplug', dict(vcpus='''<vcpu current='3'>4</vcpu><vcpus><vcpu id='0' enabled='yes' hotpluggable='no'/>
@@ -113,7 +122,8 @@ def test_platforms_and_vcpus(tap: Tap):
         found, seen = last(name), model(name)
         platform = shape.get('platform', 'sev-snp')
         # The state of virtual CPUs is no part of a SEV measurement.
-        tap.equal((found.get('vcpus'), found['platform']), (None if platform == 'sev' else vcpus, platform), f'{name}: vCPUs and platform')
+        tap.equal((found.get('vcpus'), found['platform']), (None if platform == 'sev' else vcpus, platform),
+                  f'{name}: vCPUs and platform')
         tap.equal(seen['vcpus'], vcpus, f'{name}: the model saw as many')
         stop(name)
 
@@ -127,7 +137,8 @@ def test_host_decides_cpu(tap: Tap):
     if not tap.equal(done.returncode, 0, 'host-passthrough is defined for this host', done.stderr):
         return
     expect_match(tap, 'passthrough', 'host-passthrough')
-    tap.equal(last('passthrough')['signature'], model('passthrough')['rdx'], 'with the signature that QEMU has put into the vCPU')
+    tap.equal(last('passthrough')['signature'], model('passthrough')['rdx'],
+              'with the signature that QEMU has put into the vCPU')
     stop('passthrough')
 
 
@@ -186,7 +197,7 @@ def test_daemon(tap: Tap):
 
     survives('a restart', 'restart')
     survives('a reload', 'reload')
-    # From here on the daemon is killed: the guest is reconnected just the same, and libvirtd takes up to half a minute to end.
+    # From here on the daemon is killed: it takes up to half a minute to end, and reconnects the guest just the same.
     survives('a killed daemon', 'kill', 'start')
     write_config('[gate]\nnonsense = 1\n')
     survives('a restart with a broken configuration', 'kill', 'start')

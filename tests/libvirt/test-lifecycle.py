@@ -8,9 +8,9 @@ import random
 import shutil
 import time
 
-from harness import (HOOK, LIBVIRT_REFUSED, NAMESPACE, STATE, Tap, attest, call, confidential, daemon, domain_uuid,
+from harness import (HOOK, LIBVIRT_REFUSED, STATE, Tap, attest, call, confidential, domain_uuid,
                      expect_match, expect_veto, eventually, install_hook, last, launched, launches, forget_model, model,
-                     pin_path, plain_xml, program, read, record, record_path, redefine, run, running, scratch, start,
+                     pin_path, plain_xml, read, record, record_path, redefine, run, running, scratch, start,
                      state, stop, tree, virsh, virsh_define, write)
 
 
@@ -44,7 +44,8 @@ def test_confidential_save(tap: Tap):
     confidential('unsaved')
     expect_match(tap, 'unsaved', 'before')
     done = virsh('managedsave', 'unsaved', check=False)
-    tap.equal((done.returncode, state('unsaved')), (1, 'running'), 'managed save is refused by libvirt, the guest lives', done.stderr)
+    tap.equal((done.returncode, state('unsaved')), (1, 'running'),
+              'managed save is refused by libvirt, the guest lives', done.stderr)
     tap.equal((len(launches('unsaved')), last('unsaved')['state']), (1, 'running'), 'its record says so')
     stop('unsaved')
 
@@ -100,7 +101,8 @@ def test_snapshot(tap: Tap):
     tap.equal((done.returncode, os.path.exists(pin_path('snap'))), (LIBVIRT_REFUSED, True),
               'undefine with snapshots is refused as by virsh, and the pin stays')
     tap.equal(attest('undefine', '--snapshots-metadata', 'snap').returncode, 0, 'undefine --snapshots-metadata')
-    tap.equal((os.path.exists(pin_path('snap')), os.path.exists(disk)), (False, True), 'removes the pin, keeps the disk')
+    tap.equal((os.path.exists(pin_path('snap')), os.path.exists(disk)), (False, True),
+              'removes the pin, keeps the disk')
 
 
 def test_undefine(tap: Tap):
@@ -121,7 +123,8 @@ def test_undefine(tap: Tap):
     virsh('undefine', 'staying')
     tap.check(os.path.exists(pin_path('staying')), 'virsh undefine knows nothing of the pin')
     done = attest('undefine', domain_uuid('staying'), check=False)
-    tap.equal((done.returncode, os.path.exists(pin_path('staying'))), (0, False), 'its UUID still removes it', done.stderr)
+    tap.equal((done.returncode, os.path.exists(pin_path('staying'))), (0, False), 'its UUID still removes it',
+              done.stderr)
 
 
 def test_undefine_storage(tap: Tap):
@@ -141,7 +144,8 @@ def test_transient(tap: Tap):
     xml = virsh('dumpxml', '--inactive', 'template').stdout
     virsh('undefine', 'template')
     done = virsh('create', write(scratch('transient.xml'), xml), check=False)
-    tap.equal((done.returncode, last('template')['verdict']), (0, 'match'), 'a transient domain is compared with its pin', done.stderr)
+    tap.equal((done.returncode, last('template')['verdict']), (0, 'match'),
+              'a transient domain is compared with its pin', done.stderr)
     stop('template')
     changed = xml.replace('console=ttyS0 quiet', 'console=ttyS0 loud')
     done = virsh('create', write(scratch('transient.xml'), changed), check=False)
@@ -165,12 +169,15 @@ def test_parallel(tap: Tap):
         results = list(pool.map(lambda name: start(name, check=False), names))
     tap.comment(f'{PARALLEL} starts at once: {time.monotonic() - begin:.1f} s')
     good = [name for name in names if name != drifted]
-    tap.equal([name for name, done in zip(names, results) if done.returncode != 0], [drifted], 'all start but the one that drifted',
+    tap.equal([name for name, done in zip(names, results) if done.returncode != 0], [drifted],
+              'all start but the one that drifted',
               '\n'.join(done.stderr for done in results))
-    tap.equal([name for name in good if last(name)['digest'] != model(name)['digest']], [], 'every record has its own digest')
+    tap.equal([name for name in good if last(name)['digest'] != model(name)['digest']], [],
+              'every record has its own digest')
     tap.equal({last(name)['verdict'] for name in good}, {'match'}, 'every verdict is match')
     tap.equal(last(drifted)['verdict'], 'refused', 'but one')
-    tap.equal([name for name in names if record(name)['name'] != name or len(launches(name)) != 1], [], 'one launch in every record')
+    tap.equal([name for name in names if record(name)['name'] != name or len(launches(name)) != 1], [],
+              'one launch in every record')
     tap.equal([name for name in good if last(name)['state'] != 'running'], [], 'all are recorded as running')
     with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
         list(pool.map(stop, good))
@@ -282,7 +289,8 @@ def test_killed_and_corrupt(tap: Tap):
     write(record_path('damaged'), torn)
     expect_match(tap, 'damaged', 'with a torn record')
     stop('damaged')
-    kept = [name for name in os.listdir(f'{STATE}/records') if name.startswith(domain_uuid('damaged')) and 'corrupt' in name]
+    kept = [name for name in os.listdir(f'{STATE}/records')
+            if name.startswith(domain_uuid('damaged')) and 'corrupt' in name]
     tap.equal(len(kept), 1, 'the torn record is kept beside', kept)
     tap.equal(read(f'{STATE}/records/{kept[0]}') if kept else None, torn, 'as it was')
     tap.contains(json.dumps(launches('damaged')[0]), ['corrupt'], 'and the new record mentions it')
