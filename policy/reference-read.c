@@ -175,6 +175,23 @@ static gboolean read_measurement(JsonObject *object, const char *where, PolicyRe
     return TRUE;
 }
 
+/* One domain has one number of vCPUs and one set of features, and a CPU type one digest: else luck decides what counts.
+ */
+static gboolean agrees(const GPtrArray *measurements, guint index)
+{
+    const XmlMeasurement *last = g_ptr_array_index(measurements, index);
+
+    for (guint i = 0; i < index; i++) {
+        const XmlMeasurement *other = g_ptr_array_index(measurements, i);
+
+        if (other->vcpus != last->vcpus || other->features != last->features ||
+            (other->signature == last->signature &&
+             !measure_digest_equal(other->digest.bytes, last->digest.bytes, last->digest.size)))
+            return FALSE;
+    }
+    return TRUE;
+}
+
 static gboolean read_measurements(JsonObject *root, PolicyReference *reference, gboolean pinned, GError **error)
 {
     JsonArray *array = NULL;
@@ -189,15 +206,8 @@ static gboolean read_measurements(JsonObject *root, PolicyReference *reference, 
 
         if (!object || !read_measurement(object, where, reference, error))
             return FALSE;
-        /* Two answers for one CPU type: it would depend on luck which one counts. */
-        for (guint j = 0; j < i; j++) {
-            const XmlMeasurement *a = g_ptr_array_index(reference->measurements, i);
-            const XmlMeasurement *b = g_ptr_array_index(reference->measurements, j);
-
-            if (a->signature == b->signature && a->vcpus == b->vcpus && a->features == b->features &&
-                !measure_digest_equal(a->digest.bytes, b->digest.bytes, a->digest.size))
-                return policy_json_error(error, where, "digest", "it contradicts measurements[%u], of the same CPU", j);
-        }
+        if (!agrees(reference->measurements, i))
+            return policy_json_error(error, where, "digest", "it contradicts another measurement");
     }
     return TRUE;
 }
