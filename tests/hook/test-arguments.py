@@ -153,6 +153,23 @@ def test_closed_descriptors():
                     r.launches()
         for path in r.state.rglob('*'):
             assert not path.is_file() or b'error: ' not in path.read_bytes(), path
+        # While it waits for the XML: both are there again, and lead nowhere.
+        read, write = os.pipe()
+        process = subprocess.Popen([HOOK, 'guest1', 'start', 'begin', '-'], stdin=read, env=r.environment(),
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                   preexec_fn=lambda: [os.close(fd) for fd in (1, 2)])
+        os.close(read)
+        deadline = time.monotonic() + 5
+        links = []
+        while links != ['/dev/null', '/dev/null'] and time.monotonic() < deadline:
+            time.sleep(0.01)
+            try:
+                links = [os.readlink(f'/proc/{process.pid}/fd/{fd}') for fd in (1, 2)]
+            except FileNotFoundError:
+                links = []
+        os.close(write)
+        assert process.wait(30) == 1
+        assert links == ['/dev/null', '/dev/null'], links
 
 
 def test_reader_of_stderr_has_gone():
