@@ -24,7 +24,7 @@ run_packages=(libvirt-daemon libvirt-daemon-system libvirt-daemon-driver-qemu
 # examples and tests is started with.
 example_packages=(linux-image-cloud-amd64 initramfs-tools util-linux procps python3)
 # What tests compare with and are written with.
-test_packages=(clang-14 libclang-rt-14-dev openssl libxml2-utils virtinst binutils)
+test_packages=(clang-14 libclang-rt-14-dev openssl libxml2-utils virtinst binutils python3-jsonschema)
 
 # What must come from another suite on Debian 12. The libraries are the ones
 # that those packages were built against.
