@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "measure/error.h"
@@ -13,6 +15,10 @@
 enum {
     BUFFER_SIZE = 256 * 1024, /* fits a core's own cache: the digest reads what read() has just written */
 };
+
+/* Not in linux/magic.h: OpenZFS and bcachefs came from outside. */
+#define TYPE_ZFS 0x2fc12fc1
+#define TYPE_BCACHEFS 0xca451a4e
 
 #define SETTLED_AFTER_NS (2 * G_GINT64_CONSTANT(1000000000))
 
@@ -38,6 +44,22 @@ static void set_changed_error(GError **error, const MeasureFile *file)
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
                 "%s '%s' changed while it was being read: wait until nothing writes to it, then try again", file->role,
                 file->input->path);
+}
+
+gboolean measure_file_system_keeps_ctime(guint32 type)
+{
+    switch (type) {
+    case EXT4_SUPER_MAGIC: /* of ext2 and ext3 too */
+    case XFS_SUPER_MAGIC:
+    case BTRFS_SUPER_MAGIC:
+    case F2FS_SUPER_MAGIC:
+    case TMPFS_MAGIC:
+    case TYPE_ZFS:
+    case TYPE_BCACHEFS:
+        return TRUE;
+    default:
+        return FALSE;
+    }
 }
 
 static gboolean check_kind(MeasureFile *file, const struct stat *status, guint64 max_size, GError **error)
@@ -71,6 +93,7 @@ MeasureFile *measure_file_open(const char *role, const char *path, guint64 max_s
 {
     g_autoptr(MeasureFile) file = g_new0(MeasureFile, 1);
     struct stat status;
+    struct statfs file_system;
 
     file->role = role;
     file->needs_hash = TRUE;
@@ -92,6 +115,8 @@ MeasureFile *measure_file_open(const char *role, const char *path, guint64 max_s
         file->input->size = (guint64)status.st_size;
         file->input->mtime_ns = timespec_ns(status.st_mtim);
         file->input->ctime_ns = timespec_ns(status.st_ctim);
+        file->keeps_ctime =
+            fstatfs(file->fd, &file_system) == 0 && measure_file_system_keeps_ctime((guint32)file_system.f_type);
     }
     return g_steal_pointer(&file);
 }
@@ -190,9 +215,14 @@ gboolean measure_file_unchanged(const MeasureFile *file, GError **error)
     return FALSE;
 }
 
+gboolean measure_file_is_identified(const MeasureFile *file)
+{
+    return !file->null_device && file->keeps_ctime;
+}
+
 gboolean measure_file_is_settled(const MeasureFile *file)
 {
     gint64 newest = MAX(file->input->mtime_ns, file->input->ctime_ns);
 
-    return !file->null_device && newest <= file->opened_at - SETTLED_AFTER_NS;
+    return measure_file_is_identified(file) && newest <= file->opened_at - SETTLED_AFTER_NS;
 }

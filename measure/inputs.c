@@ -149,7 +149,7 @@ static MeasureFile *open_blob(const char *role, const char *path, const MeasureC
 
     if (!file)
         return NULL;
-    file->needs_hash = file->null_device || !measure_cache_get_file(cache, file->input);
+    file->needs_hash = !measure_file_is_identified(file) || !measure_cache_get_file(cache, file->input);
     if (file->needs_hash)
         measure_file_read_ahead(file);
     return g_steal_pointer(&file);
@@ -211,7 +211,8 @@ static gboolean open_firmware(Firmware *firmware, const MeasureLaunch *launch, c
     firmware->file = measure_file_open("firmware", launch->firmware, MEASURE_FIRMWARE_MAX_SIZE, error);
     if (!firmware->file || !check_firmware_size(launch, firmware->file, error))
         return FALSE;
-    measure_cache_get_firmware(cache, firmware->file->input, &firmware->facts);
+    if (measure_file_is_identified(firmware->file))
+        measure_cache_get_firmware(cache, firmware->file->input, &firmware->facts);
     /* For SEV and SEV-ES the digest goes on from the firmware's last byte, so that it is needed in full. */
     if (!firmware->facts.known || launch->platform != MEASURE_PLATFORM_SNP ||
         (want_seed && !firmware->facts.has_seed) || (want_build && !firmware->facts.build))

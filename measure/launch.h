@@ -158,7 +158,8 @@ typedef enum {
  * Kernel and initrd: below 4 GiB each, which is all that QEMU can hand to a guest.
  *
  * A file that @cache knows is not read again; of a known firmware only the footer is. Nothing that was written less
- * than two seconds before is stored, since a later write could leave the same times.
+ * than two seconds before is stored, since a later write could leave the same times. Files on file systems without
+ * change times of their own (squashfs, network and stacked file systems, …) are always read.
  *
  * Errors: %ATTEST_ERROR_UNREADABLE with the path and the role ("kernel '/x': No such file or directory");
  * %ATTEST_ERROR_USAGE for an initrd or a command line without a kernel.

@@ -10,6 +10,7 @@
 
 #include "measure/cache.h"
 #include "measure/error.h"
+#include "measure/file.h"
 #include "measure/launch.h"
 #include "measure/parallel.h"
 #include "measure/svsm.h"
@@ -445,12 +446,35 @@ static void set_value(GHashTable *table, const char *kind, const char *path, con
     g_hash_table_replace(table, g_strdup_printf("%s %s", kind, path), g_strdup(value));
 }
 
+/* What coreutils make of the test folder's file system: whether it is one of those that the cache is used on. */
+static gboolean caches_here(const Fixture *fixture)
+{
+    static const char *const known[] = { "ext2/ext3", "xfs", "btrfs", "f2fs", "tmpfs", "zfs", "bcachefs", NULL };
+    const char *const argv[] = { "stat", "-f", "-c", "%T", fixture->folder, NULL };
+    g_autofree gchar *name = NULL;
+    g_autoptr(GError) error = NULL;
+
+    g_spawn_sync(NULL, (gchar **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, &name, NULL, NULL, &error);
+    g_assert_no_error(error);
+    return g_strv_contains(known, g_strchomp(name));
+}
+
+static gboolean skip_without_cache(const Fixture *fixture)
+{
+    if (caches_here(fixture))
+        return FALSE;
+    g_test_skip("the cache is not used on the file system of the temporary folder");
+    return TRUE;
+}
+
 static void test_cache(Fixture *fixture, gconstpointer data)
 {
     g_autoptr(GHashTable) table = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     MeasureCache cache = { table_lookup, table_store, table };
     g_autofree gchar *expected = measure_once(fixture->launch);
 
+    if (skip_without_cache(fixture))
+        return;
     /* Written a moment ago: measured, not remembered. */
     assert_cached(fixture, &cache, FALSE, FALSE, FALSE, expected);
     g_assert_cmpuint(g_hash_table_size(table), ==, 0);
@@ -500,6 +524,8 @@ static void test_cache_format(Fixture *fixture, gconstpointer data)
     MeasureCache cache = { table_lookup, table_store, table };
     g_autofree gchar *expected = measure_once(fixture->launch);
 
+    if (skip_without_cache(fixture))
+        return;
     g_usleep(2200 * 1000);
     assert_cached(fixture, &cache, FALSE, FALSE, FALSE, expected);
     g_autoptr(MeasureInputs) inputs = open_good(fixture->launch, &cache);
@@ -531,6 +557,8 @@ static void test_cache_wrong_firmware(Fixture *fixture, gconstpointer data)
     g_autofree gchar *snp = measure_once(fixture->launch);
     g_autoptr(GError) error = NULL;
 
+    if (skip_without_cache(fixture))
+        return;
     fixture->launch->platform = MEASURE_PLATFORM_SEV;
     g_autofree gchar *sev = measure_once(fixture->launch);
     g_usleep(2200 * 1000);
@@ -566,6 +594,8 @@ static void test_cache_firmware(Fixture *fixture, gconstpointer data)
     guint8 seed[MEASURE_SHA384_SIZE] = { 1, 2, 3 };
     g_autoptr(GError) error = NULL;
 
+    if (skip_without_cache(fixture))
+        return;
     fixture->launch->platform = MEASURE_PLATFORM_SEV;
     g_autofree gchar *sev = measure_once(fixture->launch);
     g_usleep(2200 * 1000);
@@ -596,6 +626,58 @@ static void test_cache_firmware(Fixture *fixture, gconstpointer data)
         g_assert_nonnull(judged->build->reason);
         g_assert_cmpint(judged->firmware->cached, ==, run == 1);
     }
+}
+
+/* Numbers of statfs(2) and of the file systems' own headers. */
+static void test_file_systems(void)
+{
+    static const guint32 good[] = { 0xef53, 0x58465342, 0x9123683e, 0xf2f52010, 0x01021994, 0x2fc12fc1, 0xca451a4e };
+    /* squashfs, erofs, iso9660, cramfs, romfs, udf, overlayfs, fuse, nfs, cifs, 9p, ceph, vfat, exfat, proc, sysfs */
+    static const guint32 bad[] = { 0x73717368, 0xe0f5e1e2, 0x9660,     0x28cd3d45, 0x7275,     0x15013346,
+                                   0x794c7630, 0x65735546, 0x6969,     0xff534d42, 0x01021997, 0x00c36400,
+                                   0x4d44,     0x2011bab0, 0x9fa0,     0x62656572, 0,          G_MAXUINT32 };
+
+    for (guint i = 0; i < G_N_ELEMENTS(good); i++)
+        g_assert_true(measure_file_system_keeps_ctime(good[i]));
+    for (guint i = 0; i < G_N_ELEMENTS(bad); i++)
+        g_assert_false(measure_file_system_keeps_ctime(bad[i]));
+}
+
+static gchar *count_lookup(const MeasureInput *input, const char *kind, gpointer user_data)
+{
+    guint *calls = user_data;
+
+    (*calls)++;
+    return NULL;
+}
+
+static void count_store(const MeasureInput *input, const char *kind, const char *value, gpointer user_data)
+{
+    guint *calls = user_data;
+
+    (*calls)++;
+}
+
+/* Times and inode numbers of procfs say nothing about a file's content: the cache must not hear of it. */
+static void test_cache_file_system(Fixture *fixture, gconstpointer data)
+{
+    int held = open("/proc/version", O_RDONLY | O_CLOEXEC); /* keeps the inode, and with it the times, as they are */
+    guint calls = 0;
+    MeasureCache cache = { count_lookup, count_store, &calls };
+    struct stat status;
+
+    g_assert_cmpint(held, >=, 0);
+    g_assert_cmpint(fstat(held, &status), ==, 0);
+    g_assert_true(S_ISREG(status.st_mode));
+    g_usleep(2200 * 1000);
+    g_free(fixture->launch->kernel);
+    fixture->launch->kernel = g_strdup("/proc/version");
+    g_free(fixture->launch->initrd);
+    fixture->launch->initrd = g_strdup("/dev/null");
+    g_autoptr(MeasureInputs) inputs = open_good(fixture->launch, &cache);
+    g_assert_false(inputs->kernel->cached);
+    close(held);
+    g_assert_cmpuint(calls, ==, caches_here(fixture) ? 2 : 0); /* of the firmware: once asked for, once stored */
 }
 
 /* --- launches that the firmware cannot carry --------------------------------------------------------------------- */
@@ -840,12 +922,14 @@ int main(int argc, char **argv)
     g_test_add("/launch/cache-format", Fixture, NULL, setup, test_cache_format, teardown);
     g_test_add("/launch/cache-wrong-firmware", Fixture, NULL, setup, test_cache_wrong_firmware, teardown);
     g_test_add("/launch/cache-firmware", Fixture, NULL, setup, test_cache_firmware, teardown);
+    g_test_add("/launch/cache-file-system", Fixture, NULL, setup, test_cache_file_system, teardown);
     g_test_add("/launch/hash-area", Fixture, NULL, setup, test_hash_area, teardown);
     g_test_add("/launch/incapable", Fixture, NULL, setup, test_incapable, teardown);
     g_test_add("/launch/vcpus", Fixture, NULL, setup, test_vcpus, teardown);
     g_test_add("/launch/no-hashes", Fixture, NULL, setup, test_no_hashes, teardown);
     g_test_add("/launch/wrong-platform", Fixture, NULL, setup, test_wrong_platform, teardown);
     g_test_add("/launch/svsm-errors", Fixture, NULL, setup, test_svsm_errors, teardown);
+    g_test_add_func("/launch/file-systems", test_file_systems);
     g_test_add_func("/launch/names", test_names);
     g_test_add_func("/launch/parallel", test_parallel);
     return g_test_run();
