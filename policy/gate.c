@@ -114,14 +114,6 @@ static void list_changes(PolicyDecision *decision)
     }
 }
 
-/* What a command calls the domain: its UUID where the name has characters that a message does not show as they are. */
-static const char *command_word(const PolicyDecision *decision)
-{
-    g_autofree gchar *shown = decision->name ? policy_one_line(decision->name, SUMMARY_MAX) : NULL;
-
-    return shown && g_str_equal(shown, decision->name) ? decision->name : decision->uuid;
-}
-
 /*
  * A start that differs from its pin: refused, or only noted where the pin says
  * so. What cannot be measured cannot be accepted either.
@@ -130,7 +122,7 @@ static void decide_mismatch(PolicyDecision *decision, const char *reason)
 {
     const PolicyEvaluation *evaluation = decision->evaluation;
     g_autofree gchar *command = policy_define_command(evaluation->confidential ? "--accept" : "--accept --level 0",
-                                                      command_word(decision));
+                                                      policy_command_word(decision->name, decision->uuid));
     gboolean observe = decision->reference->on_mismatch == XML_ON_MISMATCH_OBSERVE;
     gboolean acceptable = !evaluation->confidential || !evaluation->unmeasurable;
 
@@ -177,7 +169,7 @@ static void decide_unpinned(PolicyDecision *decision, const PolicyConfig *config
 {
     const PolicyEvaluation *evaluation = decision->evaluation;
     const XmlAttestation *metadata = decision->domain->attestation;
-    g_autofree gchar *command = policy_accept_command(command_word(decision));
+    g_autofree gchar *command = policy_accept_command(policy_command_word(decision->name, decision->uuid));
 
     if (metadata && metadata->on_mismatch == XML_ON_MISMATCH_REFUSE) {
         decide(decision, POLICY_VERDICT_REFUSED,

@@ -33,6 +33,39 @@ gchar *policy_short_digest(const char *hex)
     return strlen(hex) > 20 ? g_strdup_printf("%.16s…", hex) : g_strdup(hex);
 }
 
+/* A number as strtol() takes it: libvirt's programs look for the ID of a running domain first. */
+static gboolean is_number(const char *name)
+{
+    while (g_ascii_isspace(*name))
+        name++;
+    name += *name == '+' || *name == '-';
+    return *name && strspn(name, "0123456789") == strlen(name);
+}
+
+/* 32 hexadecimal digits, with dashes and blanks wherever libvirt's parser takes them. */
+static gboolean is_uuid(const char *name)
+{
+    guint digits = 0;
+
+    for (; *name; name++) {
+        if (g_ascii_isxdigit(*name))
+            digits++;
+        else if (*name != '-' && !g_ascii_isspace(*name))
+            return FALSE;
+    }
+    return digits == 32;
+}
+
+const char *policy_command_word(const char *name, const char *uuid)
+{
+    g_autofree gchar *shown = NULL;
+
+    if (!name || !uuid)
+        return name ? name : uuid;
+    shown = policy_one_line(name, G_MAXUINT16);
+    return g_str_equal(shown, name) && !is_number(name) && !is_uuid(name) ? name : uuid;
+}
+
 gchar *policy_define_command(const char *options, const char *name)
 {
     gboolean file = strchr(name, '/') || g_str_equal(name, "-") || g_str_has_suffix(name, ".xml");

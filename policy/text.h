@@ -8,6 +8,17 @@
 gchar *policy_one_line(const char *text, gsize max);
 /* The first 16 digits of a digest and "…"; short texts unchanged. */
 gchar *policy_short_digest(const char *hex);
+/**
+ * policy_command_word:
+ * @name: (nullable): of a domain
+ * @uuid: (nullable): of the same domain
+ *
+ * What a suggested command calls the domain: its name, or its UUID where the name cannot be shown as it is, or would be
+ * taken for the ID or the UUID of another domain. The UUID may be missing: then it is the name.
+ *
+ * Returns: one of the two, borrowed.
+ */
+const char *policy_command_word(const char *name, const char *uuid);
 /* "virt-attest define OPTIONS NAME", the name quoted for a shell and kept from being taken for an option or a file. */
 gchar *policy_define_command(const char *options, const char *name);
 /* The same with "--accept". */

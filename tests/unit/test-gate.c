@@ -364,6 +364,11 @@ static void test_names(void)
         {"a b", "--accept 'a b'"},       {"$(x)", "--accept '$(x)'"},    {"a;b", "--accept 'a;b'"},
         {"it's", "--accept 'it'\\''s'"}, {"-a b", "--accept -- '-a b'"}, {"ümlaut", "--accept 'ümlaut'"},
         {"-", "--accept --domain=-"},    {"a.xml", "--accept --domain=a.xml"},
+        /* Somebody else's ID or UUID. */
+        {"1", "--accept " FIXTURE_UUID}, {"007", "--accept " FIXTURE_UUID}, {"+7", "--accept " FIXTURE_UUID},
+        {"11111111-2222-3333-4444-555555555555", "--accept " FIXTURE_UUID},
+        {"11111111222233334444555555555555", "--accept " FIXTURE_UUID},
+        {"1a", "--accept 1a"},
     };
     g_autoptr(Fixture) fixture = fixture_new();
     g_autofree gchar *xml = fixture_xml(fixture, NULL, REST);
@@ -373,6 +378,14 @@ static void test_names(void)
         g_autofree gchar *named = g_strjoinv(rows[i].name, parts);
 
         expect_xml(fixture, named, POLICY_VERDICT_UNPINNED, rows[i].says);
+    }
+    /* The same in what a refusal suggests. */
+    pin_only(fixture, REST, XML_ON_MISMATCH_REFUSE);
+    fixture_put_text(fixture->initrd, "another initrd");
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree gchar *named = g_strjoinv(rows[i].name, parts);
+
+        expect_xml(fixture, named, POLICY_VERDICT_REFUSED, rows[i].says);
     }
 }
 
