@@ -14,6 +14,7 @@
 #define VOLUME_HEADER_MIN 56u
 #define VOLUME_HEADER_MAX 4096u
 #define VOLUME_ALIGNMENT 8u
+#define SEARCH_MAX (4u * 1024 * 1024) /* bytes of possible volume headers that are added up, in the whole file */
 #define FILE_HEADER_SIZE 24u
 #define FILE_HEADER2_SIZE 32u
 #define FILE_ATTRIBUTE_LARGE 0x01
@@ -320,25 +321,27 @@ typedef struct {
     guint16 header_length;
 } VolumeHeader;
 
-/* Whether @bytes begin with a volume header. @whole: also check the 16-bit sum over the header. */
-static gboolean volume_header_parse(MeasureBytes bytes, gboolean whole, VolumeHeader *out)
+/* Whether @bytes begin with what looks like a volume header: all but its sum. */
+static gboolean volume_header_parse(MeasureBytes bytes, VolumeHeader *out)
 {
     MeasureBytes signature;
     if (!measure_bytes_slice(bytes, 40, 4, &signature) || memcmp(signature.data, "_FVH", 4) != 0)
         return FALSE;
     if (!measure_bytes_u64(bytes, 32, &out->length) || !measure_bytes_u16(bytes, 48, &out->header_length))
         return FALSE;
-    if (out->header_length < VOLUME_HEADER_MIN || out->header_length > VOLUME_HEADER_MAX ||
-        out->header_length % 2 != 0 || out->header_length > out->length)
-        return FALSE;
-    if (!whole)
-        return TRUE;
+    return out->header_length >= VOLUME_HEADER_MIN && out->header_length <= VOLUME_HEADER_MAX &&
+           out->header_length % 2 == 0 && out->header_length <= out->length;
+}
+
+/* The 16-bit words of a header add up to 0. */
+static gboolean volume_header_adds_up(MeasureBytes bytes, const VolumeHeader *header)
+{
+    MeasureBytes whole;
     guint16 sum = 0, word = 0;
-    for (gsize at = 0; at < out->header_length; at += 2) {
-        if (!measure_bytes_u16(bytes, at, &word))
-            return FALSE;
+    if (!measure_bytes_slice(bytes, 0, header->header_length, &whole))
+        return FALSE;
+    for (gsize at = 0; measure_bytes_u16(whole, at, &word); at += 2)
         sum = (guint16)(sum + word);
-    }
     return sum == 0;
 }
 
@@ -354,12 +357,12 @@ static gboolean walk_volume(Source *source, guint64 end, guint depth)
         return walk_damaged(walk, "a volume is too short for its header");
     if (!source_read(source, header, VOLUME_HEADER_MIN))
         return FALSE;
-    if (!volume_header_parse((MeasureBytes){ header, VOLUME_HEADER_MIN }, FALSE, &volume) ||
+    if (!volume_header_parse((MeasureBytes){ header, VOLUME_HEADER_MIN }, &volume) ||
         volume.length > end - start)
         return walk_damaged(walk, "a volume's header is wrong");
     if (!source_read(source, header + VOLUME_HEADER_MIN, volume.header_length - VOLUME_HEADER_MIN))
         return FALSE;
-    if (!volume_header_parse((MeasureBytes){ header, volume.header_length }, TRUE, &volume))
+    if (!volume_header_adds_up((MeasureBytes){ header, volume.header_length }, &volume))
         return walk_damaged(walk, "a volume's header is wrong");
 
     guint64 volume_end = start + volume.length;
@@ -398,13 +401,26 @@ static gboolean walk_volume(Source *source, guint64 end, guint depth)
     return source_seek(source, volume_end);
 }
 
+/*
+ * Volumes lie anywhere in the file, so that whatever looks like a header has to be added up. Only a file that is made
+ * to keep this busy has thousands of those.
+ */
 static void walk_firmware(Walk *walk, MeasureBytes file)
 {
     gsize at = 0;
     while (at < file.size && file.size - at >= VOLUME_HEADER_MIN) {
         MeasureBytes rest = { file.data + at, file.size - at };
         VolumeHeader volume;
-        if (!volume_header_parse(rest, TRUE, &volume)) {
+        if (!volume_header_parse(rest, &volume)) {
+            at += VOLUME_ALIGNMENT;
+            continue;
+        }
+        if (volume.header_length > SEARCH_MAX - walk->trouble->searched) {
+            walk_damaged(walk, "too many places in it look like the start of a volume");
+            return;
+        }
+        walk->trouble->searched += volume.header_length;
+        if (!volume_header_adds_up(rest, &volume)) {
             at += VOLUME_ALIGNMENT;
             continue;
         }

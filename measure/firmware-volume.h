@@ -42,12 +42,14 @@ typedef struct {
  * MeasureVolumeTrouble:
  * @damaged: (nullable): what is wrong with the file's structure; the walk ended there
  * @unread: (nullable): the first part that was passed over because its format is not read here, or it is too large
+ * @searched: bytes of possible volume headers that were added up to find the volumes; at most 4 MiB
  *
  * Why a walk did not see everything. Parts of sentences ("it nests compressed volumes").
  */
 typedef struct {
     gchar *damaged;
     gchar *unread;
+    gsize searched;
 } MeasureVolumeTrouble;
 
 void measure_volume_trouble_clear(MeasureVolumeTrouble *trouble);
@@ -60,6 +62,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MeasureVolumeTrouble, measure_volume_trouble_cl
  * @trouble: (out caller-allocates): filled in when parts could not be seen
  *
  * Reads front to back and decompresses as it goes: memory is one LZMA dictionary (at most 32 MiB are granted) and one
- * buffer, whatever the file claims, and time is linear in the file's size plus at most 64 MiB of decompressed bytes.
+ * buffer, whatever the file claims, and time is linear in the file's size plus at most 64 MiB of decompressed bytes: no
+ * byte is read twice but in possible volume headers, of which a limited amount is looked at.
  */
 void measure_volume_walk(MeasureBytes file, const MeasureVolumeVisitor *visitor, MeasureVolumeTrouble *trouble);

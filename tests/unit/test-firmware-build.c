@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "measure/firmware-build.h"
+#include "measure/firmware-volume.h"
 
 #define MIB (1024u * 1024)
 
@@ -696,6 +697,59 @@ static void test_slow(void)
     g_assert_cmpint(g_get_monotonic_time() - before, <, 60 * G_USEC_PER_SEC);
 }
 
+static void ignore_executable(MeasureModule *module, MeasureBytes bytes, gboolean first, gpointer user_data)
+{
+}
+
+static void count_module(const MeasureModule *module, gpointer user_data)
+{
+    guint *count = user_data;
+    (*count)++;
+}
+
+/* Bytes that look like the longest volume header every 16 bytes, and never add up. */
+static GByteArray *make_false_headers(gsize size)
+{
+    GByteArray *file = g_byte_array_new();
+    while (file->len < size) {
+        /* Volume length (offset 32) and signature (40) of one header, and the header length (48) of the one before. */
+        put_number(file, 4096, 2);
+        put_number(file, 0x0101, 2);
+        put_number(file, 0, 4);
+        put(file, "_FVH", 4);
+        put_fill(file, 1, 4);
+    }
+    return file;
+}
+
+/* The work is counted here, not the time. Without a limit it would be 4 GiB. */
+static void test_false_headers(void)
+{
+    guint modules = 0;
+    const MeasureVolumeVisitor visitor = { ignore_executable, count_module, &modules };
+    g_autoptr(GByteArray) file = make_false_headers(16 * MIB);
+    {
+        g_auto(MeasureVolumeTrouble) trouble = { 0 };
+        measure_volume_walk((MeasureBytes){ file->data, file->len }, &visitor, &trouble);
+        g_assert_cmpuint(trouble.searched, >, 0);
+        g_assert_cmpuint(trouble.searched, <=, 4 * MIB);
+        g_assert_nonnull(trouble.damaged);
+    }
+    expect(file, MEASURE_VERIFIER_UNKNOWN, NULL, "look like the start of a volume");
+
+    /* A real volume behind a few of them is found all the same. */
+    g_autoptr(GByteArray) few = make_false_headers(4096 + 16 * 512);
+    g_autoptr(GByteArray) drivers = make_drivers(TYPE_DRIVER, ALL, "2026.08-1");
+    put_fill(few, 0, 4096);
+    put(few, drivers->data, drivers->len);
+    expect(few, MEASURE_VERIFIER_PRESENT, "2026.08-1", NULL);
+    g_auto(MeasureVolumeTrouble) trouble = { 0 };
+    measure_volume_walk((MeasureBytes){ few->data, few->len }, &visitor, &trouble);
+    g_assert_cmpuint(trouble.searched, >=, 512 * 4096);
+    g_assert_null(trouble.damaged);
+    g_assert_cmpuint(modules, ==, 2);
+}
+
 static void test_names(void)
 {
     static const char *const names[] = { "unknown", "absent", "weak", "undated", "present" };
@@ -806,6 +860,7 @@ int main(int argc, char **argv)
     g_test_add_func("/firmware-build/bombs", test_bombs);
     g_test_add_func("/firmware-build/nested", test_nested);
     g_test_add_func("/firmware-build/slow", test_slow);
+    g_test_add_func("/firmware-build/false-headers", test_false_headers);
     g_test_add_func("/firmware-build/names", test_names);
     g_test_add_func("/firmware-build/corpus", test_corpus);
     return g_test_run();
