@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 #include "measure/error.h"
-#include "policy/text.h"
 #include "virsh-wrappers/subject.h"
+#include "virsh-wrappers/suggest.h"
 
 static void print_json(const CmdSubject *subject, GPtrArray *changes) {
     g_autoptr(JsonBuilder) builder = json_builder_new();
@@ -23,13 +23,11 @@ static void print_json(const CmdSubject *subject, GPtrArray *changes) {
     cmd_json_print(builder);
 }
 
-/* What cannot be measured cannot be accepted; a name that cannot be shown as it is gives way to the UUID. */
+/* What cannot be measured cannot be accepted. */
 static void print_remedy(const CmdSubject *subject) {
     const PolicyEvaluation *evaluation = subject->evaluation;
-    g_autofree gchar *printable = cmd_printable(subject->domain->name);
-    gboolean shown = g_str_equal(printable, subject->domain->name);
-    g_autofree gchar *command = policy_define_command(evaluation->confidential ? "--accept" : "--accept --level 0",
-                                                      shown ? subject->domain->name : subject->pinned->uuid);
+    g_autofree gchar *command = cmd_suggest(evaluation->confidential ? "define --accept" : "define --accept --level 0",
+                                            subject->domain->name, subject->pinned->uuid);
     if (!evaluation->confidential || !evaluation->unmeasurable) {
         printf("If this change is wanted: %s\n", command);
     }
@@ -64,11 +62,11 @@ int cmd_check(CmdContext *context, GError **error) {
     if (!subject) {
         return -1;
     }
-    const char *name = subject->domain->name;
     if (!subject->pinned) {
+        g_autofree gchar *command = cmd_suggest("define", subject->domain->name, subject->domain->uuid);
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
-                    "domain '%s' has no pinned reference to check against: make one with 'virt-attest define %s'", name,
-                    name);
+                    "domain '%s' has no pinned reference to check against; to make one: %s", subject->domain->name,
+                    command);
         return -1;
     }
     g_autoptr(GPtrArray) changes = policy_compare(subject->pinned, subject->domain, subject->evaluation);

@@ -9,6 +9,7 @@
 #include "measure/error.h"
 #include "virsh-wrappers/console.h"
 #include "virsh-wrappers/subject.h"
+#include "virsh-wrappers/suggest.h"
 
 int cmd_console_exec(virConnectPtr connection, const char *name, const char *const *options, GError **error) {
     g_autoptr(VirString) uri = virConnectGetURI(connection);
@@ -67,9 +68,11 @@ int cmd_console(CmdContext *context, GError **error) {
         return -1;
     }
     if (virDomainIsActive(domain) != 1) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
-                    "domain '%s' is not running: start it with 'virt-attest start %s'", virDomainGetName(domain),
-                    virDomainGetName(domain));
+        g_autofree gchar *uuid = NULL;
+        cmd_domain_uuid(domain, &uuid, NULL);
+        g_autofree gchar *command = cmd_suggest("start", virDomainGetName(domain), uuid);
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT, "domain '%s' is not running; to start it: %s",
+                    virDomainGetName(domain), command);
         return -1;
     }
     if (!cmd_context_quiet(context)) {

@@ -17,6 +17,7 @@
 
 #include "measure/error.h"
 #include "virsh-wrappers/commands.h"
+#include "virsh-wrappers/suggest.h"
 
 /* What define wants to be true of one domain. */
 typedef struct {
@@ -253,11 +254,11 @@ static gboolean find_former(const DefineJob *job, const XmlDomain *wanted, VirDo
         return FALSE;
     }
     if (g_strcmp0(uuid, wanted->uuid) != 0) {
+        g_autofree gchar *command = cmd_suggest("define", wanted->name, uuid);
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
                     "domain '%s' exists already, with the UUID %s; to replace it put <uuid>%s</uuid> into the XML, to "
-                    "annotate it as it "
-                    "is run 'virt-attest define %s'",
-                    wanted->name, uuid, uuid, wanted->name);
+                    "annotate it as it is: %s",
+                    wanted->name, uuid, uuid, command);
         return FALSE;
     }
     *out = g_steal_pointer(&former);

@@ -20,7 +20,11 @@ static CmdSubject *subject_from_file(CmdContext *context, const char *path, GErr
 static CmdSubject *subject_from_libvirt(CmdContext *context, const char *word, GError **error) {
     g_autoptr(VirConnection) connection = cmd_connect(context, error);
     g_autoptr(VirDomainHandle) domain = connection ? cmd_domain_lookup(connection, word, error) : NULL;
-    return domain ? cmd_subject_from_domain(context, domain, error) : NULL;
+    if (!domain) {
+        cmd_hint_file(context, word, error);
+        return NULL;
+    }
+    return cmd_subject_from_domain(context, domain, error);
 }
 
 static void print_json(const CmdSubject *subject) {

@@ -8,6 +8,7 @@
 #include "measure/error.h"
 #include "virsh-wrappers/console.h"
 #include "virsh-wrappers/subject.h"
+#include "virsh-wrappers/suggest.h"
 
 typedef struct {
     CmdContext *context;
@@ -54,8 +55,9 @@ static void print_before(const Start *start) {
         cmd_print_expected(start->pinned->measurements);
         fflush(stdout);
     } else if (start->confidential) {
-        cmd_warn("domain '%s' has no pinned reference: its start is compared with nothing ('virt-attest define %s')",
-                 start->name, start->name);
+        g_autofree gchar *command = cmd_suggest("define", start->name, start->uuid);
+        cmd_warn("domain '%s' has no pinned reference: its start is compared with nothing; to pin one: %s",
+                 start->name, command);
     }
 }
 

@@ -7,6 +7,7 @@
 
 #include "measure/error.h"
 #include "virsh-wrappers/subject.h"
+#include "virsh-wrappers/suggest.h"
 
 static gboolean is_removable(const XmlDisk *disk) {
     return disk->source && !disk->readonly && (!disk->device || g_str_equal(disk->device, "disk"));
@@ -46,10 +47,10 @@ static gboolean find_volumes(virConnectPtr connection, virDomainPtr domain, cons
         return FALSE;
     }
     if (virDomainIsActive(domain) == 1) {
+        g_autofree gchar *command = cmd_suggest("destroy", parsed->name, uuid);
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
-                    "domain '%s' is running: its volumes can be removed only after 'virt-attest destroy %s'; nothing "
-                    "was removed",
-                    parsed->name, parsed->name);
+                    "domain '%s' is running, so its volumes cannot be removed; nothing was removed; to stop it: %s",
+                    parsed->name, command);
         return FALSE;
     }
     for (guint i = 0; i < parsed->disks->len; i++) {

@@ -79,8 +79,7 @@ gchar *cmd_table_format(const CmdTable *table, gboolean bare) {
             for (guint column = 0; column < n; column++) {
                 total += widths[column] + 3;
             }
-            /* Long sentences in the last column would draw a line over half the screen and wrap. */
-            for (gsize dash = 0; dash < MIN(total, 110); dash++) {
+            for (gsize dash = 0; dash < total; dash++) {
                 g_string_append_c(out, '-');
             }
             g_string_append_c(out, '\n');

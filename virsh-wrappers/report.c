@@ -56,6 +56,23 @@ gboolean cmd_word_is_file(const char *word) {
     return g_str_equal(word, "-") || strchr(word, '/') || g_str_has_suffix(word, ".xml");
 }
 
+void cmd_hint_file(const CmdContext *context, const char *word, GError **error) {
+    if (!word || !error || !*error || cmd_context_has(context, "domain") || cmd_word_is_file(word)) {
+        return;
+    }
+    g_autofree gchar *text = NULL;
+    if (g_file_test(word, G_FILE_TEST_EXISTS)) {
+        text = g_strdup_printf("%s\nThe file of that name is './%s': without a '/' in it the word names a domain",
+                               (*error)->message, word);
+    } else {
+        text = g_strdup_printf("%s\nThere is no file '%s' either; a word names a file when it has a '/' in it or ends "
+                               "in '.xml'",
+                               (*error)->message, word);
+    }
+    g_free((*error)->message);
+    (*error)->message = g_steal_pointer(&text);
+}
+
 void cmd_report_warnings(const CmdContext *context, const XmlDomain *domain) {
     if (cmd_context_quiet(context) || !domain->warnings) {
         return;

@@ -10,6 +10,8 @@
 gboolean cmd_read_xml(const char *path, gchar **text, gsize *size, GError **error);
 /* TRUE when a word names a file rather than a domain: "-", or with a '/' or the ending ".xml". */
 gboolean cmd_word_is_file(const char *word);
+/* After a domain could not be looked up: adds to the error what to do if its word was meant to be a file. */
+void cmd_hint_file(const CmdContext *context, const char *word, GError **error);
 
 /* Prints what the parser remarked, on standard error. */
 void cmd_report_warnings(const CmdContext *context, const XmlDomain *domain);

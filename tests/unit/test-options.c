@@ -5,6 +5,7 @@
 #include "measure/error.h"
 #include "virsh-wrappers/help.h"
 #include "virsh-wrappers/output.h"
+#include "virsh-wrappers/suggest.h"
 
 static const CmdOption options[] = {
     {"flag", 'f', CMD_FLAG, NULL, "a flag"},
@@ -198,6 +199,57 @@ static void test_table(void) {
     g_assert_cmpstr(bare, ==, " 1   demo   running\n -   日本   shut off\n");
 }
 
+/* The line under the titles reaches as far as the widest row, however wide that is. */
+static void test_wide_table(void) {
+    g_autoptr(CmdTable) table = cmd_table_new("Name", "Finding", NULL);
+    g_autofree gchar *sentence = g_strnfill(300, 'x');
+    cmd_table_row(table, "a", sentence);
+    cmd_table_row(table, "b", "short");
+    g_autofree gchar *text = cmd_table_format(table, FALSE);
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    g_assert_cmpuint(strspn(lines[1], "-"), ==, strlen(lines[1]));
+    g_assert_cmpuint(strlen(lines[2]), ==, 1 + 4 + 2 + 1 + 300);
+    g_assert_cmpuint(strlen(lines[1]), ==, strlen(lines[2]) + 2);
+}
+
+#define UUID "6f1d1c5e-0b1a-4c38-9e0e-2f7f6d3a5b01"
+
+/* A suggested command means the domain, whatever it is called. */
+static void test_suggest(void) {
+    static const struct {
+        const char *name, *uuid, *command;
+    } rows[] = {
+        {"demo", UUID, "virt-attest start demo"},
+        {"web-1.example_2", UUID, "virt-attest start web-1.example_2"},
+        {"7a", UUID, "virt-attest start 7a"},
+        {"a b", UUID, "virt-attest start 'a b'"},
+        {"a'b", UUID, "virt-attest start 'a'\\''b'"},
+        {"$(reboot);`x`", UUID, "virt-attest start '$(reboot);`x`'"},
+        {"ü", UUID, "virt-attest start 'ü'"},
+        {"7", UUID, "virt-attest start " UUID},
+        {"00123", UUID, "virt-attest start " UUID},
+        {"11111111-2222-3333-4444-555555555555", UUID, "virt-attest start " UUID},
+        {"--force", UUID, "virt-attest start " UUID},
+        {"-", UUID, "virt-attest start " UUID},
+        {"dir/name", UUID, "virt-attest start " UUID},
+        {"guest.xml", UUID, "virt-attest start " UUID},
+        {"a\033[2Jb", UUID, "virt-attest start " UUID},
+        {"a\nb", UUID, "virt-attest start " UUID},
+        {"", UUID, "virt-attest start " UUID},
+        {NULL, UUID, "virt-attest start " UUID},
+        {"demo", NULL, "virt-attest start demo"},
+        {"--force", NULL, "virt-attest start --domain=--force"},
+        {"guest.xml", NULL, "virt-attest start --domain=guest.xml"},
+        {NULL, NULL, "virt-attest start DOMAIN"},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree gchar *command = cmd_suggest("start", rows[i].name, rows[i].uuid);
+        g_assert_cmpstr(command, ==, rows[i].command);
+    }
+    g_autofree gchar *accept = cmd_suggest("define --accept", "demo", UUID);
+    g_assert_cmpstr(accept, ==, "virt-attest define --accept demo");
+}
+
 /* Every row of the command table can be shown, and nothing in it collides. */
 static void test_commands(void) {
     guint n = 0;
@@ -232,6 +284,8 @@ int main(int argc, char **argv) {
     g_test_add_func("/options/nearest", test_nearest);
     g_test_add_func("/output/printable", test_printable);
     g_test_add_func("/output/table", test_table);
+    g_test_add_func("/output/wide-table", test_wide_table);
+    g_test_add_func("/output/suggest", test_suggest);
     g_test_add_func("/commands/table", test_commands);
     return g_test_run();
 }

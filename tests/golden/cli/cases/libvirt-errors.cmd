@@ -8,3 +8,7 @@ virt-attest -c test+ssh://nosuch.invalid/default list 2>&1 | head -n 1 | cut -c 
 virt-attest list
 virt-attest list --all --format json
 virt-attest show test
+virt-attest level nosuch
+virt-attest -c qemu+unix:///system?socket=/nosuch/socket level nosuch
+touch guest; virt-attest level guest
+virt-attest level --domain nosuch
