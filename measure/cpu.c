@@ -238,17 +238,6 @@ gboolean measure_cpu_host_is_amd(void)
     return FALSE;
 }
 
-gboolean measure_cpu_signature_has_snp(guint32 signature)
-{
-    guint family, model, stepping;
-
-    measure_cpu_signature_split(signature, &family, &model, &stepping);
-    /* Server parts only: the desktop parts of the same families have no SEV. */
-    if (family == 25)
-        return model <= 0x1f || (model >= 0xa0 && model <= 0xaf); /* Milan, Genoa; Bergamo and Siena */
-    return family == 26 && model <= 0x1f;                         /* Turin and Turin Dense */
-}
-
 gchar *measure_cpu_label(const MeasureCpu *cpu)
 {
     return cpu->name ? g_strdup(cpu->name) : g_strdup_printf("0x%x", cpu->signature);

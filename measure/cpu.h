@@ -43,9 +43,6 @@ guint32 measure_cpu_host_signature(void);
 /* TRUE when this processor is AMD's (or Hygon's), the only ones with SEV. */
 gboolean measure_cpu_host_is_amd(void);
 
-/* TRUE when real parts with that signature's family and model have SEV-SNP (Milan and later). */
-gboolean measure_cpu_signature_has_snp(guint32 signature);
-
 /* "EPYC-Milan" or "0xa00f11": what to print for @cpu. */
 gchar *measure_cpu_label(const MeasureCpu *cpu);
 

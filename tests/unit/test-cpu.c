@@ -130,19 +130,6 @@ static void test_text(void)
     }
 }
 
-static void test_snp_parts(void)
-{
-    static const guint32 with[] = { 0xa00f11, 0xa00f12, 0xa10f10, 0xa10f11, 0xaa0f02, 0xb00f00, 0xb00f21, 0xb10f00 };
-    /* Naples, Rome, Dhyana, QEMU's own model, Vermeer, Cezanne, Raphael, Granite Ridge, nothing. */
-    static const guint32 without[] = { 0x800f12, 0x830f10, 0x900f01, 0x60fb1, 0xa20f10,
-                                       0xa50f00, 0xa60f12, 0xb40f40, 0 };
-
-    for (guint i = 0; i < G_N_ELEMENTS(with); i++)
-        g_assert_true(measure_cpu_signature_has_snp(with[i]));
-    for (guint i = 0; i < G_N_ELEMENTS(without); i++)
-        g_assert_false(measure_cpu_signature_has_snp(without[i]));
-}
-
 /* What /proc/cpuinfo says about this machine; the kernel reads the same instruction by its own code. */
 static void test_host(void)
 {
@@ -264,7 +251,6 @@ int main(int argc, char **argv)
     g_test_add_func("/cpu/names", test_names);
     g_test_add_func("/cpu/unknown-names", test_unknown_names);
     g_test_add_func("/cpu/text", test_text);
-    g_test_add_func("/cpu/snp-parts", test_snp_parts);
     g_test_add_func("/cpu/host", test_host);
     g_test_add_func("/cpu/catalogue", test_catalogue);
     g_test_add_func("/cpu/against-qemu", test_against_qemu);
