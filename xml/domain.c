@@ -125,6 +125,37 @@ static gboolean read_uuid(xmlNode *root, XmlDomain *domain, GError **error)
     return TRUE;
 }
 
+/* The <source> of a disk or an NVRAM of @type: a path, "POOL/VOLUME" or "PROTOCOL:NAME". */
+static gboolean read_source(xmlNode *source, const char *type, gchar **out, GError **error)
+{
+    g_autofree gchar *first = NULL;
+    g_autofree gchar *second = NULL;
+
+    if (g_strcmp0(type, "file") == 0) {
+        return xml_read_attribute(source, "file", out, error);
+    }
+    if (g_strcmp0(type, "block") == 0) {
+        return xml_read_attribute(source, "dev", out, error);
+    }
+    if (g_strcmp0(type, "dir") == 0) {
+        return xml_read_attribute(source, "dir", out, error);
+    }
+    if (g_strcmp0(type, "volume") == 0) {
+        if (!xml_read_attribute(source, "pool", &first, error) ||
+            !xml_read_attribute(source, "volume", &second, error)) {
+            return FALSE;
+        }
+        *out = first != NULL && second != NULL ? g_strconcat(first, "/", second, NULL) : NULL;
+    } else if (g_strcmp0(type, "network") == 0) {
+        if (!xml_read_attribute(source, "protocol", &first, error) ||
+            !xml_read_attribute(source, "name", &second, error)) {
+            return FALSE;
+        }
+        *out = first != NULL ? g_strconcat(first, ":", second, NULL) : NULL;
+    }
+    return TRUE;
+}
+
 static gboolean read_loader(xmlNode *os, XmlDomain *domain, GError **error)
 {
     xmlNode *loader = NULL;
@@ -156,14 +187,17 @@ static gboolean read_loader(xmlNode *os, XmlDomain *domain, GError **error)
     } else {
         domain->loader_type = g_strcmp0(type, "pflash") == 0 ? XML_LOADER_PFLASH : XML_LOADER_ROM;
     }
+    /* libvirt adds the <nvram> when it defines the domain. */
+    domain->has_nvram = g_strcmp0(type, "pflash") == 0 && !domain->loader_stateless;
     return TRUE;
 }
 
-/* The path stands in the element, or, since libvirt 8.5, in a <source> below it. Not measured. */
+/* The path stands in the element, or, since libvirt 8.5, in a <source> below it; both may be absent. Not measured. */
 static gboolean read_nvram(xmlNode *os, XmlDomain *domain, GError **error)
 {
     xmlNode *nvram = NULL;
     xmlNode *source = NULL;
+    g_autofree gchar *type = NULL;
 
     if (!xml_find_child(os, "nvram", &nvram, error)) {
         return FALSE;
@@ -171,11 +205,12 @@ static gboolean read_nvram(xmlNode *os, XmlDomain *domain, GError **error)
     if (nvram == NULL) {
         return TRUE;
     }
-    if (!xml_find_child(nvram, "source", &source, error)) {
+    domain->has_nvram = TRUE;
+    if (!xml_read_attribute(nvram, "type", &type, error) || !xml_find_child(nvram, "source", &source, error)) {
         return FALSE;
     }
     if (source != NULL) {
-        return xml_read_attribute(source, "file", &domain->nvram, error);
+        return read_source(source, type != NULL ? type : "file", &domain->nvram, error);
     }
     return xml_read_text(nvram, &domain->nvram, error);
 }
@@ -319,36 +354,6 @@ static gboolean read_cpu(xmlNode *root, XmlDomain *domain, GError **error)
     return TRUE;
 }
 
-static gboolean read_disk_source(xmlNode *source, XmlDisk *disk, GError **error)
-{
-    g_autofree gchar *first = NULL;
-    g_autofree gchar *second = NULL;
-
-    if (g_strcmp0(disk->type, "file") == 0) {
-        return xml_read_attribute(source, "file", &disk->source, error);
-    }
-    if (g_strcmp0(disk->type, "block") == 0) {
-        return xml_read_attribute(source, "dev", &disk->source, error);
-    }
-    if (g_strcmp0(disk->type, "dir") == 0) {
-        return xml_read_attribute(source, "dir", &disk->source, error);
-    }
-    if (g_strcmp0(disk->type, "volume") == 0) {
-        if (!xml_read_attribute(source, "pool", &first, error) ||
-            !xml_read_attribute(source, "volume", &second, error)) {
-            return FALSE;
-        }
-        disk->source = first != NULL && second != NULL ? g_strconcat(first, "/", second, NULL) : NULL;
-    } else if (g_strcmp0(disk->type, "network") == 0) {
-        if (!xml_read_attribute(source, "protocol", &first, error) ||
-            !xml_read_attribute(source, "name", &second, error)) {
-            return FALSE;
-        }
-        disk->source = first != NULL ? g_strconcat(first, ":", second, NULL) : NULL;
-    }
-    return TRUE;
-}
-
 static XmlDisk *read_disk(xmlNode *node, GError **error)
 {
     g_autoptr(XmlDisk) disk = g_new0(XmlDisk, 1);
@@ -371,7 +376,7 @@ static XmlDisk *read_disk(xmlNode *node, GError **error)
         disk->device = g_strdup("disk");
     }
     if ((driver != NULL && !xml_read_attribute(driver, "type", &disk->format, error)) ||
-        (source != NULL && !read_disk_source(source, disk, error)) ||
+        (source != NULL && !read_source(source, disk->type, &disk->source, error)) ||
         (target != NULL && !xml_read_attribute(target, "dev", &disk->target, error))) {
         return NULL;
     }

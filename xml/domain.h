@@ -39,6 +39,10 @@ typedef struct {
  * Strings are %NULL where the XML has nothing. Sizes: @id_block 96 bytes, @id_auth 4096, @host_data 32,
  * @guest_visible_workarounds 16; %NULL or exactly that long. Paths and the command line are verbatim, blanks included,
  * as libvirt takes them. An empty element counts as absent, as it does for libvirt.
+ *
+ * @has_nvram is %TRUE for every <nvram> element, of a file, a block device, the network, a template or empty, and for
+ * every loader of type pflash that is not stateless: to such a one libvirt adds the <nvram> when it defines the domain,
+ * so that the XML before and the XML after give the same answer.
  */
 typedef struct {
     gchar *name, *uuid; /* uuid: lower case, 36 characters */
@@ -47,7 +51,8 @@ typedef struct {
     XmlLoaderType loader_type;
     gchar *loader, *loader_format; /* format: NULL, "raw", "qcow2" */
     gboolean loader_stateless;
-    gchar *nvram;
+    gboolean has_nvram; /* the guest will have a store for UEFI variables, whose contents nothing measures */
+    gchar *nvram;       /* where: path or "PROTOCOL:NAME"; often NULL although there is one */
     gchar *kernel, *initrd, *cmdline, *shim, *dtb;
     guint vcpus_max;
     guint vcpus_boot; /* the enabled ones, hot-pluggable or not: as many VMSAs */

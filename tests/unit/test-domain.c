@@ -244,6 +244,43 @@ static void test_loader_forms(void)
     }
 }
 
+static void test_nvram_forms(void)
+{
+    static const struct {
+        const char *os;
+        gboolean has;
+        const char *nvram;
+    } rows[] = {
+        {"", FALSE, NULL},
+        {"<loader type='rom'>/l</loader>", FALSE, NULL},
+        {"<loader>/l</loader>", FALSE, NULL},
+        {"<loader type='pflash' readonly='yes'>/l</loader>", TRUE, NULL},
+        {"<loader type='pflash' readonly='yes' stateless='no'>/l</loader>", TRUE, NULL},
+        {"<loader type='pflash' readonly='yes' stateless='yes'>/l</loader>", FALSE, NULL},
+        {"<loader type='pflash'/>", TRUE, NULL},
+        {"<loader type='pflash' stateless='yes'/>", FALSE, NULL},
+        {"<loader stateless='no'/>", FALSE, NULL},
+        {"<loader type='pflash' stateless='yes'>/l</loader><nvram>/n</nvram>", TRUE, "/n"},
+        {"<loader type='rom'>/l</loader><nvram>/n</nvram>", TRUE, "/n"},
+        {"<nvram/>", TRUE, NULL},
+        {"<nvram template='/t'/>", TRUE, NULL},
+        {"<nvram template='/t' format='qcow2'>/n</nvram>", TRUE, "/n"},
+        {"<nvram type='file'><source file='/n'/></nvram>", TRUE, "/n"},
+        {"<nvram><source file='/n'/></nvram>", TRUE, "/n"},
+        {"<nvram type='block'><source dev='/dev/n'/></nvram>", TRUE, "/dev/n"},
+        {"<nvram type='network'><source protocol='iscsi' name='iqn:n/0'><host name='h'/></source></nvram>", TRUE,
+         "iscsi:iqn:n/0"},
+        {"<nvram type='new'><source path='/n'/></nvram>", TRUE, NULL},
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(XmlDomain) domain = parse_parts(rows[i].os, "");
+
+        g_assert_cmpint(domain->has_nvram, ==, rows[i].has);
+        g_assert_cmpstr(domain->nvram, ==, rows[i].nvram);
+    }
+}
+
 static void test_firmware_attribute(void)
 {
     g_autoptr(XmlDomain) efi = parse_ok("<domain type='kvm'><os firmware='efi'/></domain>");
@@ -826,6 +863,7 @@ int main(int argc, char **argv)
     g_test_add_func("/domain/boot-texts-verbatim", test_boot_texts_verbatim);
     g_test_add_func("/domain/empty-is-absent", test_empty_is_absent);
     g_test_add_func("/domain/loader-forms", test_loader_forms);
+    g_test_add_func("/domain/nvram-forms", test_nvram_forms);
     g_test_add_func("/domain/firmware-attribute", test_firmware_attribute);
     g_test_add_func("/domain/vcpu-forms", test_vcpu_forms);
     g_test_add_func("/domain/vcpu-errors", test_vcpu_errors);
