@@ -157,6 +157,23 @@ static void compare_facts(GPtrArray *changes, const PolicyReference *pinned, con
     compare_text(changes, "id-block", "ID block", pinned->id_block_sha256, found->id_block_sha256);
     compare_text(changes, "id-auth", "ID authentication block", pinned->id_auth_sha256, found->id_auth_sha256);
     compare_text(changes, "host-data", "host data", pinned->host_data, found->host_data);
+    compare_text(changes, "guest-visible-workarounds", "guestVisibleWorkarounds", pinned->guest_visible_workarounds,
+                 found->guest_visible_workarounds);
+    compare_text(changes, "author-key", "authorKey", pinned->author_key ? "yes" : "no",
+                 found->author_key ? "yes" : "no");
+    compare_text(changes, "vcek", "vcek", pinned->vcek_disabled ? "no" : "yes", found->vcek_disabled ? "no" : "yes");
+}
+
+/* The program that is run, and how. A reference that does not name them leaves them open. */
+static void compare_program(GPtrArray *changes, const PolicyReference *pinned, const PolicyReference *found)
+{
+    if (pinned->domain_type && g_strcmp0(pinned->domain_type, found->domain_type))
+        add(changes, "domain-type", pinned->domain_type, found->domain_type,
+            "type of the domain changed: was '%s', is '%s'", pinned->domain_type,
+            found->domain_type ? found->domain_type : "");
+    if (pinned->emulator && g_strcmp0(pinned->emulator, found->emulator))
+        add(changes, "emulator", pinned->emulator, found->emulator, "emulator changed: was '%s', is '%s'",
+            pinned->emulator, found->emulator ? found->emulator : "");
 }
 
 /* Digests of the CPU types that both sides have. */
@@ -199,6 +216,10 @@ static void compare_references(GPtrArray *changes, const PolicyReference *pinned
         compare_input(changes, roles[i], policy_reference_find_input(pinned, roles[i]),
                       policy_reference_find_input(found, roles[i]));
     compare_facts(changes, pinned, found);
+    compare_program(changes, pinned, found);
+    /* Its contents are new at every launch, and a session added is the owner's to add: only the loss of one counts. */
+    if (pinned->session && !found->session)
+        add(changes, "session", "yes", "no", "the guest owner's session was removed: was present, is absent");
 }
 
 GPtrArray *policy_reference_diff(const PolicyReference *old_reference, const PolicyReference *new_reference)
@@ -210,6 +231,15 @@ GPtrArray *policy_reference_diff(const PolicyReference *old_reference, const Pol
     g_autofree gchar *new_level = g_strdup_printf("%u", new_reference->level);
 
     compare_references(changes, old_reference, new_reference);
+    /* What the old one left open and the new one pins. */
+    if (!old_reference->domain_type && new_reference->domain_type)
+        add(changes, "domain-type", NULL, new_reference->domain_type, "type of the domain is pinned now: '%s'",
+            new_reference->domain_type);
+    if (!old_reference->emulator && new_reference->emulator)
+        add(changes, "emulator", NULL, new_reference->emulator, "emulator is pinned now: '%s'",
+            new_reference->emulator);
+    if (!old_reference->session && new_reference->session)
+        add(changes, "session", "no", "yes", "a guest owner's session was added");
     if (strcmp(old_cpus, new_cpus))
         add(changes, "cpu", old_cpus, new_cpus, "CPU types changed: were %s, are %s", *old_cpus ? old_cpus : "none",
             *new_cpus ? new_cpus : "none");

@@ -7,7 +7,8 @@
 /**
  * PolicyChange:
  * @what: "firmware", "kernel", "initrd", "cmdline", "cpu", "vcpus", "policy", "platform", "features", "kernel-hashes",
- *   "on-mismatch", "level", "id-block", "id-auth", "host-data", "metadata", "digest"
+ *   "on-mismatch", "level", "id-block", "id-auth", "host-data", "guest-visible-workarounds", "author-key", "vcek",
+ *   "session", "domain-type", "emulator", "metadata", "digest"
  * @pinned, @found: the two values (digests in hexadecimal, a command line as text)
  * @text: one line for people: "kernel '/boot/vmlinuz' changed: SHA-256 was 12ab…, is 34cd…"
  */

@@ -220,6 +220,34 @@ static gboolean read_hex_text(JsonObject *root, const char *name, gsize size, gc
                                                    policy_json_string(root, "", name, FALSE, out, error));
 }
 
+/* Members that came later: a document without them says nothing, or libvirt's default, as reference.h has it. */
+static gboolean read_launch_facts(JsonObject *root, PolicyReference *reference, GError **error)
+{
+    static const char *const snp_only[] = {"guestVisibleWorkarounds", "authorKey", "vcek"};
+    gboolean snp = reference->platform == MEASURE_PLATFORM_SNP;
+    gboolean vcek = TRUE;
+
+    for (gsize i = 0; !snp && i < G_N_ELEMENTS(snp_only); i++) {
+        if (json_object_has_member(root, snp_only[i]))
+            return policy_json_error(error, "", snp_only[i], "this goes with sev-snp only");
+    }
+    if (!read_hex_text(root, "guestVisibleWorkarounds", 16, &reference->guest_visible_workarounds, error) ||
+        !policy_json_boolean(root, "", "authorKey", TRUE, &reference->author_key, error) ||
+        !policy_json_boolean(root, "", "vcek", TRUE, &vcek, error) ||
+        !policy_json_boolean(root, "", "session", TRUE, &reference->session, error) ||
+        !policy_json_string(root, "", "domainType", TRUE, &reference->domain_type, error) ||
+        !policy_json_string(root, "", "emulator", TRUE, &reference->emulator, error))
+        return FALSE;
+    reference->vcek_disabled = !vcek;
+    if (json_object_has_member(root, "session") && (snp || !reference->session))
+        return policy_json_error(error, "", "session", "this is not true, or does not go with sev-snp");
+    if (reference->domain_type && !*reference->domain_type)
+        return policy_json_error(error, "", "domainType", "this is empty");
+    if (reference->emulator && !*reference->emulator)
+        return policy_json_error(error, "", "emulator", "this is empty");
+    return TRUE;
+}
+
 static gboolean read_facts(JsonObject *root, PolicyReference *reference, GError **error)
 {
     MeasureVerifier verifier;
@@ -231,7 +259,8 @@ static gboolean read_facts(JsonObject *root, PolicyReference *reference, GError 
         !policy_json_string(root, "", "firmwareVersion", TRUE, &reference->firmware_version, error) ||
         !read_hex_text(root, "idBlockSha256", MEASURE_SHA256_SIZE, &reference->id_block_sha256, error) ||
         !read_hex_text(root, "idAuthSha256", MEASURE_SHA256_SIZE, &reference->id_auth_sha256, error) ||
-        !read_hex_text(root, "hostData", 32, &reference->host_data, error))
+        !read_hex_text(root, "hostData", 32, &reference->host_data, error) ||
+        !read_launch_facts(root, reference, error))
         return FALSE;
     if (reference->vmm_fpu && (reference->platform == MEASURE_PLATFORM_SEV ||
                                (strcmp(reference->vmm_fpu, "legacy") && strcmp(reference->vmm_fpu, "init2"))))
@@ -274,13 +303,14 @@ static gboolean read_pin(JsonObject *root, PolicyReference *reference, GError **
 
 PolicyReference *policy_reference_parse(const char *text, gssize size, GError **error)
 {
-    static const char *const shared[] = {
-        "platform", "level",    "findings",        "measurements",  "inputs",       "policy",   "kernelHashes",
-        "fpu",      "verifier", "firmwareVersion", "idBlockSha256", "idAuthSha256", "hostData", NULL};
-    static const char *const all[] = {
-        "format",       "domain",   "onMismatch",   "platform", "level",    "findings",        "measurements",
-        "inputs",       "policy",   "kernelHashes", "fpu",      "verifier", "firmwareVersion", "idBlockSha256",
-        "idAuthSha256", "hostData", "created",      "tool",     NULL};
+    /* The first five are those of the pinned document only. */
+    static const char *const known[] = {
+        "format",       "domain",       "onMismatch",   "created",         "tool",
+        "platform",     "level",        "findings",     "measurements",    "inputs",
+        "policy",       "kernelHashes", "fpu",          "verifier",        "firmwareVersion",
+        "idBlockSha256", "idAuthSha256", "hostData",    "guestVisibleWorkarounds",
+        "authorKey",    "vcek",         "session",      "domainType",      "emulator",
+        NULL};
     g_autoptr(PolicyReference) reference = policy_reference_alloc();
     g_autoptr(JsonNode) node = policy_json_parse(text, size, POLICY_REFERENCE_MAX_SIZE, "the reference", error);
     g_autofree gchar *platform = NULL;
@@ -293,7 +323,7 @@ PolicyReference *policy_reference_parse(const char *text, gssize size, GError **
         return NULL;
     root = json_node_get_object(node);
     pinned = json_object_has_member(root, "format");
-    if (!policy_json_members(root, "", pinned ? all : shared, error) || (pinned && !read_pin(root, reference, error)) ||
+    if (!policy_json_members(root, "", pinned ? known : known + 5, error) || (pinned && !read_pin(root, reference, error)) ||
         !policy_json_string(root, "", "platform", FALSE, &platform, error) ||
         !policy_json_uint(root, "", "level", FALSE, 4, &level, error))
         return NULL;

@@ -62,6 +62,9 @@ void policy_reference_free(PolicyReference *reference)
     g_free(reference->id_block_sha256);
     g_free(reference->id_auth_sha256);
     g_free(reference->host_data);
+    g_free(reference->guest_visible_workarounds);
+    g_free(reference->emulator);
+    g_free(reference->domain_type);
     g_ptr_array_unref(reference->findings);
     g_ptr_array_unref(reference->measurements);
     g_ptr_array_unref(reference->inputs);
@@ -116,6 +119,11 @@ static gchar *blob_sha256(GBytes *blob)
     return measure_hex_encode(digest, sizeof(digest));
 }
 
+static gchar *blob_hex(GBytes *blob)
+{
+    return blob ? measure_hex_encode(g_bytes_get_data(blob, NULL), g_bytes_get_size(blob)) : NULL;
+}
+
 PolicyReference *policy_reference_new(const XmlDomain *domain, const PolicyEvaluation *evaluation,
                                       XmlOnMismatch on_mismatch, GError **error)
 {
@@ -146,9 +154,13 @@ PolicyReference *policy_reference_new(const XmlDomain *domain, const PolicyEvalu
     }
     reference->id_block_sha256 = blob_sha256(domain->id_block);
     reference->id_auth_sha256 = blob_sha256(domain->id_auth);
-    if (domain->host_data)
-        reference->host_data =
-            measure_hex_encode(g_bytes_get_data(domain->host_data, NULL), g_bytes_get_size(domain->host_data));
+    reference->host_data = blob_hex(domain->host_data);
+    reference->guest_visible_workarounds = blob_hex(domain->guest_visible_workarounds);
+    reference->author_key = domain->author_key;
+    reference->vcek_disabled = domain->vcek_disabled;
+    reference->session = domain->session != NULL;
+    reference->emulator = g_strdup(domain->emulator);
+    reference->domain_type = g_strdup(domain->type);
     for (guint i = 0; i < evaluation->findings->len; i++) {
         const PolicyFinding *finding = g_ptr_array_index(evaluation->findings, i);
 
@@ -243,6 +255,15 @@ gchar *policy_reference_format(const PolicyReference *reference, gboolean pinned
     policy_json_add_string(root, "idBlockSha256", reference->id_block_sha256);
     policy_json_add_string(root, "idAuthSha256", reference->id_auth_sha256);
     policy_json_add_string(root, "hostData", reference->host_data);
+    policy_json_add_string(root, "guestVisibleWorkarounds", reference->guest_visible_workarounds);
+    if (reference->platform == MEASURE_PLATFORM_SNP) {
+        json_object_set_boolean_member(root, "authorKey", reference->author_key);
+        json_object_set_boolean_member(root, "vcek", !reference->vcek_disabled);
+    }
+    if (reference->session)
+        json_object_set_boolean_member(root, "session", TRUE);
+    policy_json_add_string(root, "domainType", reference->domain_type);
+    policy_json_add_string(root, "emulator", reference->emulator);
     if (pinned) {
         policy_json_add_string(root, "created", reference->created);
         policy_json_add_string(root, "tool", reference->tool);

@@ -25,7 +25,13 @@ typedef struct {
  * Same JSON shape as `measure --format json`, so one reader serves both; the pinned document adds "format"
  * ("virt-attest-reference-1"), "domain" {"name","uuid"}, "onMismatch", "created", "tool". Schema:
  * policy/reference.schema.json.
- * @id_block_sha256, @id_auth_sha256, @host_data: (nullable): hexadecimal; what `define` found in the XML
+ * @emulator: (nullable): path of the QEMU program, not its contents, which security updates change; %NULL when the XML
+ *   had none, as offline: then any is good
+ * @domain_type: (nullable): "kvm", "qemu"; %NULL in documents of older versions: then any is good
+ * @id_block_sha256, @id_auth_sha256, @host_data, @guest_visible_workarounds: (nullable): hexadecimal; what `define`
+ *   found in the XML
+ * @author_key, @vcek_disabled: as in the XML; a document of an older version has libvirt's defaults, both %FALSE
+ * @session: a guest owner's session (SEV, SEV-ES) is there; its contents change at every launch
  * @verifier: (nullable): measure_verifier_name() of the firmware, and @firmware_version
  */
 typedef struct {
@@ -37,7 +43,9 @@ typedef struct {
     gboolean kernel_hashes;
     gchar *vmm_fpu; /* "legacy" or "init2" */
     gchar *verifier, *firmware_version;
-    gchar *id_block_sha256, *id_auth_sha256, *host_data;
+    gchar *emulator, *domain_type;
+    gchar *id_block_sha256, *id_auth_sha256, *host_data, *guest_visible_workarounds;
+    gboolean author_key, vcek_disabled, session;
     GPtrArray *findings;     /* PolicyFinding */
     GPtrArray *measurements; /* XmlMeasurement */
     GPtrArray *inputs;       /* PolicyReferenceInput */

@@ -74,7 +74,11 @@ gchar *policy_define_command(const char *options, const char *name)
                                   strlen(name);
 
     quoted = plain ? g_strdup(name) : g_shell_quote(name);
-    return g_strdup_printf("virt-attest define %s %s%s", options, file ? "--domain=" : *name == '-' ? "-- " : "", quoted);
+    return g_strdup_printf("virt-attest define %s %s%s", options,
+                           file           ? "--domain="
+                           : *name == '-' ? "-- "
+                                          : "",
+                           quoted);
 }
 
 gchar *policy_accept_command(const char *name)

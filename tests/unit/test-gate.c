@@ -290,6 +290,58 @@ static void test_drift_identity(void)
     assert_refused_for(fixture, NULL, REST, "id-auth", "is absent");
 }
 
+#define EMULATOR(path) "<devices><emulator>" path "</emulator></devices>"
+#define SNP(attributes, children)                                                                                      \
+    FIXTURE_MILAN "<launchSecurity type='sev-snp' kernelHashes='yes'" attributes "><policy>0x30000</policy>" children  \
+                  "</launchSecurity>"
+#define SESSION(text)                                                                                                  \
+    FIXTURE_MILAN "<launchSecurity type='sev' kernelHashes='yes'><policy>0x5</policy>"                                  \
+                  "<dhCert>" text "</dhCert><session>" text "</session></launchSecurity>"
+#define NO_SESSION                                                                                                     \
+    FIXTURE_MILAN "<launchSecurity type='sev' kernelHashes='yes'><policy>0x5</policy></launchSecurity>"
+
+/* What no measurement covers, and what changes all the same who can do what to the guest. */
+static void test_drift_unmeasured(void)
+{
+    static const struct {
+        const char *pinned, *found, *what, *says;
+    } rows[] = {
+        {REST EMULATOR("/usr/bin/qemu"), REST EMULATOR("/tmp/qemu"), "emulator",
+         "emulator changed: was '/usr/bin/qemu', is '/tmp/qemu'"},
+        {REST EMULATOR("/usr/bin/qemu"), REST, "emulator", "is ''"},
+        {SNP("", ""), SNP(" authorKey='yes'", ""), "author-key", "authorKey changed: was no, is yes"},
+        {SNP(" vcek='yes'", ""), SNP(" vcek='no'", ""), "vcek", "vcek changed: was yes, is no"},
+        {SNP("", "<guestVisibleWorkarounds>AAAAAAAAAAAAAAAAAAAAAA==</guestVisibleWorkarounds>"), SNP("", ""),
+         "guest-visible-workarounds", "was 0000000000000000…, is absent"},
+        {SESSION("AAAA"), NO_SESSION, "session", "session was removed"},
+    };
+    g_autoptr(Fixture) fixture = fixture_new();
+    g_autofree gchar *xml = NULL;
+    g_auto(GStrv) parts = NULL;
+    g_autofree gchar *emulated = NULL;
+
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+        pin_only(fixture, rows[i].pinned, XML_ON_MISMATCH_REFUSE);
+        expect(fixture, NULL, rows[i].pinned, POLICY_VERDICT_MATCH, "matches");
+        assert_refused_for(fixture, NULL, rows[i].found, rows[i].what, rows[i].says);
+        pin_only(fixture, rows[i].pinned, XML_ON_MISMATCH_OBSERVE);
+        expect(fixture, NULL, rows[i].found, POLICY_VERDICT_OBSERVED, rows[i].says);
+    }
+    /* A reference without an emulator leaves it open; so does one without a session. */
+    pin_only(fixture, REST, XML_ON_MISMATCH_REFUSE);
+    expect(fixture, NULL, REST EMULATOR("/tmp/qemu"), POLICY_VERDICT_MATCH, "matches");
+    pin_only(fixture, SESSION("AAAA"), XML_ON_MISMATCH_REFUSE);
+    expect(fixture, NULL, SESSION("BBBB"), POLICY_VERDICT_MATCH, "matches");
+    pin_only(fixture, NO_SESSION, XML_ON_MISMATCH_REFUSE);
+    expect(fixture, NULL, SESSION("BBBB"), POLICY_VERDICT_MATCH, "matches");
+
+    pin_only(fixture, REST, XML_ON_MISMATCH_REFUSE);
+    xml = fixture_xml(fixture, NULL, REST);
+    parts = g_strsplit(xml, "type='kvm'", 2);
+    emulated = g_strjoinv("type='qemu'", parts);
+    expect_xml(fixture, emulated, POLICY_VERDICT_REFUSED, "type of the domain changed: was 'kvm', is 'qemu'");
+}
+
 /* A measurement that differs although every input agrees: a pin that was edited by hand. */
 static void test_forged_digest(void)
 {
@@ -399,6 +451,7 @@ int main(int argc, char **argv)
     g_test_add_func("/gate/drift-files", test_drift_files);
     g_test_add_func("/gate/drift-settings", test_drift_settings);
     g_test_add_func("/gate/drift-identity", test_drift_identity);
+    g_test_add_func("/gate/drift-unmeasured", test_drift_unmeasured);
     g_test_add_func("/gate/forged-digest", test_forged_digest);
     g_test_add_func("/gate/observe", test_observe);
     g_test_add_func("/gate/metadata", test_metadata);

@@ -54,6 +54,11 @@ static const char pinned_text[] = "{\n"
                                   "  \"fpu\" : \"init2\",\n"
                                   "  \"verifier\" : \"present\",\n"
                                   "  \"firmwareVersion\" : \"2026.08\",\n"
+                                  "  \"guestVisibleWorkarounds\" : \"000102030405060708090a0b0c0d0e0f\",\n"
+                                  "  \"authorKey\" : true,\n"
+                                  "  \"vcek\" : false,\n"
+                                  "  \"domainType\" : \"kvm\",\n"
+                                  "  \"emulator\" : \"/usr/bin/qemu-system-x86_64\",\n"
                                   "  \"created\" : \"2026-11-22T12:00:00Z\",\n"
                                   "  \"tool\" : \"virt-attest 0.1.0\"\n"
                                   "}\n";
@@ -92,6 +97,12 @@ static void test_read(void)
     g_assert_cmpuint(firmware->size, ==, 4194304);
     g_assert_cmpstr(cmdline->text, ==, "console=ttyS0");
     g_assert_null(reference->host_data);
+    g_assert_cmpstr(reference->guest_visible_workarounds, ==, "000102030405060708090a0b0c0d0e0f");
+    g_assert_true(reference->author_key);
+    g_assert_true(reference->vcek_disabled);
+    g_assert_false(reference->session);
+    g_assert_cmpstr(reference->domain_type, ==, "kvm");
+    g_assert_cmpstr(reference->emulator, ==, "/usr/bin/qemu-system-x86_64");
     /* Same facts, same bytes. */
     g_assert_cmpstr(again, ==, pinned_text);
 }
@@ -105,6 +116,49 @@ static gchar *replace(const char *text, const char *old_part, const char *new_pa
         g_error("'%s' is not in the document", old_part);
     head = g_strndup(text, (gsize)(at - text));
     return g_strconcat(head, new_part, at + strlen(old_part), NULL);
+}
+
+static void refuse_changed(const char *text, const char *old_part, const char *new_part, const char *says)
+{
+    g_autofree gchar *changed = replace(text, old_part, new_part);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(PolicyReference) reference = policy_reference_parse(changed, -1, &error);
+
+    if (reference)
+        g_error("this was taken: %s", new_part);
+    g_assert_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE);
+    if (!strstr(error->message, says))
+        g_error("'%s': '%s' is not in '%s'", new_part, says, error->message);
+}
+
+/* A document that was written before these members existed says nothing, or what libvirt does without them. */
+static void test_older(void)
+{
+    static const char *const later[] = {
+        "  \"guestVisibleWorkarounds\" : \"000102030405060708090a0b0c0d0e0f\",\n",
+        "  \"authorKey\" : true,\n",
+        "  \"vcek\" : false,\n",
+        "  \"domainType\" : \"kvm\",\n",
+        "  \"emulator\" : \"/usr/bin/qemu-system-x86_64\",\n",
+    };
+    g_autofree gchar *text = g_strdup(pinned_text);
+    g_autoptr(PolicyReference) reference = NULL;
+
+    for (gsize i = 0; i < G_N_ELEMENTS(later); i++) {
+        g_autofree gchar *before = g_steal_pointer(&text);
+
+        text = replace(before, later[i], "");
+    }
+    reference = parse(text);
+    g_assert_null(reference->guest_visible_workarounds);
+    g_assert_false(reference->author_key);
+    g_assert_false(reference->vcek_disabled);
+    g_assert_false(reference->session);
+    g_assert_null(reference->domain_type);
+    g_assert_null(reference->emulator);
+    g_assert_cmpint(schema_validate(SCHEMA, text), !=, SCHEMA_CONTRADICTED);
+    refuse_changed(text, "\"sev-snp\"", "\"sev-es\"", "digest of 64");
+    refuse_changed(text, "\"sev-snp\"", "\"sev\"", "fpu");
 }
 
 /* Each row makes one thing wrong. @by_schema: the schema can see it too. */
@@ -127,8 +181,8 @@ static const struct {
     {"\"level\" : 3,", "\"level\" : 99999999999999999999,", "a word or number", TRUE},
     {"virt-attest-reference-1", "virt-attest-reference-2", "format: 'virt-attest-reference-2'", TRUE},
     {"\"sev-snp\"", "\"tdx\"", "platform", TRUE},
-    {"\"sev-snp\"", "\"sev-es\"", "digest of 64", TRUE},
-    {"\"sev-snp\"", "\"sev\"", "fpu", TRUE},
+    {"\"sev-snp\"", "\"sev-es\"", "guestVisibleWorkarounds", TRUE},
+    {"\"sev-snp\"", "\"sev\"", "guestVisibleWorkarounds", TRUE},
     {"\"refuse\"", "\"ignore\"", "onMismatch", TRUE},
     {FIXTURE_UUID, "4628B277-cd81-4b55-b30c-ba36606ea5b6", "uuid", TRUE},
     {FIXTURE_UUID, "4628b277-cd81-4b55-b30c-ba36606ea5b", "uuid", TRUE},
@@ -165,21 +219,21 @@ static const struct {
     {"2026-11-22T12:00:00Z", "2026-13-22T12:00:00Z", "created", FALSE},
     {"2026-11-22T12:00:00Z", "yesterday", "created", TRUE},
     {"\"tool\" : \"virt-attest 0.1.0\"", "\"tool\" : \"virt-attest 0.1.0\", \"hostData\" : \"00\"", "hostData", TRUE},
+    {"\"authorKey\" : true", "\"authorKey\" : \"yes\"", "authorKey", TRUE},
+    {"\"vcek\" : false", "\"vcek\" : 0", "vcek", TRUE},
+    {"\"vcek\" : false", "\"vcek\" : false, \"session\" : true", "session", TRUE},
+    {"\"vcek\" : false", "\"vcek\" : false, \"session\" : false", "session", TRUE},
+    {"000102030405060708090a0b0c0d0e0f", "000102030405060708090a0b0c0d0e", "guestVisibleWorkarounds", TRUE},
+    {"\"domainType\" : \"kvm\"", "\"domainType\" : \"\"", "domainType", TRUE},
+    {"\"domainType\" : \"kvm\"", "\"domainType\" : null", "domainType", TRUE},
+    {"\"/usr/bin/qemu-system-x86_64\"", "\"\"", "emulator", TRUE},
+    {"\"/usr/bin/qemu-system-x86_64\"", "[]", "emulator", TRUE},
 };
 
 static void test_refused(void)
 {
-    for (gsize i = 0; i < G_N_ELEMENTS(wrong); i++) {
-        g_autofree gchar *text = replace(pinned_text, wrong[i].old_part, wrong[i].new_part);
-        g_autoptr(GError) error = NULL;
-        g_autoptr(PolicyReference) reference = policy_reference_parse(text, -1, &error);
-
-        if (reference)
-            g_error("this was taken: %s", wrong[i].new_part);
-        g_assert_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE);
-        if (!strstr(error->message, wrong[i].says))
-            g_error("'%s': '%s' is not in '%s'", wrong[i].new_part, wrong[i].says, error->message);
-    }
+    for (gsize i = 0; i < G_N_ELEMENTS(wrong); i++)
+        refuse_changed(pinned_text, wrong[i].old_part, wrong[i].new_part, wrong[i].says);
 }
 
 static void refuse_bytes(const char *text, gssize size, const char *says)
@@ -237,7 +291,7 @@ static void test_made(void)
     static const char *const launches[] = {
         FIXTURE_SNP_HOST_DATA,
         "<launchSecurity type='sev' kernelHashes='yes'><policy>0x5</policy></launchSecurity>",
-        "<launchSecurity type='sev'><policy>0x1</policy></launchSecurity>",
+        "<launchSecurity type='sev'><policy>0x1</policy><dhCert>AAAA</dhCert><session>AAAA</session></launchSecurity>",
     };
     g_autoptr(Fixture) fixture = fixture_new();
     g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
@@ -265,6 +319,8 @@ static void test_made(void)
         g_assert_cmpuint(reference->inputs->len, ==, i == 2 ? 1 : 4);
         g_assert_cmpstr(reference->host_data, ==,
                         i == 0 ? "0000000000000000000000000000000000000000000000000000000000000000" : NULL);
+        g_assert_cmpint(reference->session, ==, i == 2);
+        g_assert_cmpstr(reference->domain_type, ==, "kvm");
         attestation = policy_reference_to_attestation(reference);
         g_assert_cmpuint(attestation->level, ==, reference->level);
         g_assert_cmpuint(attestation->inputs->len, ==, reference->inputs->len);
@@ -334,6 +390,13 @@ static void test_diff(void)
          "cpu", "EPYC-Milan (signature 0xa00f11)", "EPYC-Genoa (signature 0xa10f10)"},
         {"\"tool\" :", "\"hostData\" : \"" SHA_A "\",\n  \"tool\" :", "host-data", "", SHA_A},
         {"\"tool\" :", "\"idBlockSha256\" : \"" SHA_A "\",\n  \"tool\" :", "id-block", "", SHA_A},
+        {"000102030405060708090a0b0c0d0e0f", "000102030405060708090a0b0c0d0eff", "guest-visible-workarounds",
+         "000102030405060708090a0b0c0d0e0f", "000102030405060708090a0b0c0d0eff"},
+        {"\"authorKey\" : true", "\"authorKey\" : false", "author-key", "yes", "no"},
+        {"\"vcek\" : false", "\"vcek\" : true", "vcek", "no", "yes"},
+        {"\"kvm\"", "\"qemu\"", "domain-type", "kvm", "qemu"},
+        {"  \"domainType\" : \"kvm\",\n", "", "domain-type", "kvm", ""},
+        {"/usr/bin/qemu-system-x86_64", "/tmp/qemu", "emulator", "/usr/bin/qemu-system-x86_64", "/tmp/qemu"},
         {"\"tool\" :", "\"idAuthSha256\" : \"" SHA_A "\",\n  \"tool\" :", "id-auth", "", SHA_A},
     };
     g_autoptr(PolicyReference) old_reference = parse(pinned_text);
@@ -345,6 +408,11 @@ static void test_diff(void)
 
         g_assert_cmpuint(changes->len, ==, 1);
         assert_change(changes, rows[i].what, rows[i].pinned, rows[i].found);
+        /* And back. */
+        g_ptr_array_unref(changes);
+        changes = policy_reference_diff(new_reference, old_reference);
+        g_assert_cmpuint(changes->len, ==, 1);
+        assert_change(changes, rows[i].what, rows[i].found, rows[i].pinned);
     }
 }
 
@@ -364,6 +432,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/reference/read", test_read);
+    g_test_add_func("/reference/older", test_older);
     g_test_add_func("/reference/refused", test_refused);
     g_test_add_func("/reference/refused-bytes", test_refused_bytes);
     g_test_add_func("/reference/made", test_made);
