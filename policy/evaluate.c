@@ -5,6 +5,8 @@
 
 #include "measure/error.h"
 
+/* QEMU's -bios takes whole units of this many bytes (x86_bios_rom_init). */
+#define ROM_UNIT 65536u
 #define AMDSEV_ADVICE "use the AmdSev build (OVMF.amdsev.fd of the package ovmf-amdsev)"
 
 const char *policy_outcome_name(PolicyOutcome outcome)
@@ -133,15 +135,20 @@ static void check_firmware_file(PolicyEvaluation *evaluation, const XmlDomain *d
             "firmware '%s' is a pflash device, which SEV-SNP cannot start: use <loader "
             "type='rom'>",
             domain->loader);
-    else if (domain->loader_type == XML_LOADER_PFLASH && domain->nvram)
+    else if (domain->loader_type == XML_LOADER_PFLASH && domain->has_nvram)
         add(evaluation, rule, 2, POLICY_FAIL,
-            "the NVRAM '%s' belongs to the host and is not measured: use <loader "
-            "type='rom'>, or a stateless pflash firmware without <nvram>",
-            domain->nvram);
+            "the NVRAM %s%s%s belongs to the host and is not measured: use <loader type='rom'>, or <loader type='pflash' "
+            "stateless='yes'> without <nvram>",
+            domain->nvram ? "'" : "", domain->nvram ? domain->nvram : "that libvirt adds", domain->nvram ? "'" : "");
     else if (!evaluation->inputs)
         add(evaluation, rule, 2, evaluation->launch ? POLICY_FAIL : POLICY_NOTE, "firmware '%s' was not measured: %s",
             domain->loader,
             evaluation->unmeasurable ? evaluation->unmeasurable->message : "the domain cannot be measured");
+    else if (domain->loader_type == XML_LOADER_ROM && evaluation->inputs->firmware->size % ROM_UNIT)
+        add(evaluation, rule, 2, POLICY_FAIL,
+            "firmware '%s' has %" G_GUINT64_FORMAT " bytes, which is no multiple of 64 KiB: QEMU does not start a "
+            "<loader type='rom'> of that size, so it is not a whole firmware file",
+            domain->loader, evaluation->inputs->firmware->size);
     else
         add(evaluation, rule, 2, POLICY_PASS, "firmware '%s' is a %s file and was measured", domain->loader,
             domain->loader_type == XML_LOADER_ROM ? "rom" : "pflash");

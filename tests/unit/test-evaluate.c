@@ -150,7 +150,12 @@ static void test_loaders(void)
         const char *says;
     } rows[] = {
         {"<loader type='pflash'>%s</loader>", "type='sev-snp'><policy>0x30000</policy>", 1, POLICY_FAIL, "pflash"},
-        {"<loader type='pflash'>%s</loader>", "type='sev'><policy>0x5</policy>", 2, POLICY_PASS, "pflash"},
+        /* libvirt gives it an NVRAM when it is defined. */
+        {"<loader type='pflash'>%s</loader>", "type='sev'><policy>0x5</policy>", 1, POLICY_FAIL, "libvirt adds"},
+        {"<loader type='pflash' stateless='yes'>%s</loader><nvram template='/t.fd'/>",
+         "type='sev'><policy>0x5</policy>", 1, POLICY_FAIL, "NVRAM"},
+        {"<loader type='pflash' stateless='yes'>%s</loader>", "type='sev'><policy>0x5</policy>", 2, POLICY_PASS,
+         "pflash"},
         {"<loader type='pflash' stateless='yes'>%s</loader>", "type='sev'><policy>0x1</policy>", 2, POLICY_PASS,
          "pflash"},
         {"<loader type='pflash'>%s</loader><nvram>/vars.fd</nvram>", "type='sev'><policy>0x5</policy>", 1, POLICY_FAIL,
@@ -176,6 +181,32 @@ static void test_loaders(void)
         g_assert_no_error(error);
         evaluation = fixture_evaluate(fixture, domain, POLICY_REFERENCE_ASSUMED);
         check_evaluation(evaluation, rows[i].level, "firmware-file", 2, rows[i].outcome, rows[i].says);
+    }
+}
+
+/* QEMU takes a rom in units of 64 KiB, a pflash in units of 4 KiB; the digest of the file stays what it is. */
+static void test_firmware_size(void)
+{
+    static const char *const loaders[] = {"type='rom'", "type='pflash' stateless='yes'"};
+    g_autoptr(Fixture) fixture = fixture_new();
+    g_autofree gchar *data = NULL;
+    g_autofree guint8 *longer = g_malloc0(FIXTURE_FIRMWARE_SIZE + 4096);
+    gsize size = 0;
+
+    g_assert_true(g_file_get_contents(fixture->firmware, &data, &size, NULL));
+    memcpy(longer + 4096, data, size);
+    fixture_put(fixture->firmware, longer, size + 4096);
+    for (gsize i = 0; i < G_N_ELEMENTS(loaders); i++) {
+        g_autofree gchar *xml = fixture_xml(
+            fixture, "", FIXTURE_MILAN "<launchSecurity type='sev'><policy>0x5</policy></launchSecurity>");
+        g_auto(GStrv) parts = g_strsplit(xml, "type='rom'", 2);
+        g_autofree gchar *loaded = g_strjoinv(loaders[i], parts);
+        g_autoptr(XmlDomain) domain = xml_domain_parse(loaded, -1, NULL);
+        g_autoptr(PolicyEvaluation) evaluation = fixture_evaluate(fixture, domain, POLICY_REFERENCE_ASSUMED);
+
+        check_evaluation(evaluation, i == 0 ? 1 : 2, "firmware-file", 2, i == 0 ? POLICY_FAIL : POLICY_PASS,
+                         i == 0 ? "69632 bytes, which is no multiple of 64 KiB" : "was measured");
+        g_assert_cmpuint(evaluation->measurements->len, ==, 1);
     }
 }
 
@@ -314,6 +345,7 @@ int main(int argc, char **argv)
     g_test_add_func("/evaluate/level-one-rules", test_level_one);
     g_test_add_func("/evaluate/level-two-rules", test_level_two);
     g_test_add_func("/evaluate/loaders", test_loaders);
+    g_test_add_func("/evaluate/firmware-size", test_firmware_size);
     g_test_add_func("/evaluate/level-three-rules", test_level_three_fails);
     g_test_add_func("/evaluate/trust-is-exact", test_trust_is_exact);
     g_test_add_func("/evaluate/real-firmware", test_real_firmware);
