@@ -327,10 +327,13 @@ static gboolean read_file(PolicyConfig *config, gboolean must_exist, gchar **tex
         close(fd);
         return config_error(error, config, NULL, NULL, "it is not a regular file of at most %u bytes", CONFIG_MAX_SIZE);
     }
-    if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & S_IWOTH)) {
+    if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & S_IWOTH) ||
+        ((st.st_mode & S_IWGRP) && st.st_gid != 0)) {
         close(fd);
         return config_error(error, config, NULL, NULL, "%s: give it to root and take the write permission from others",
-                            st.st_mode & S_IWOTH ? "everybody may write to it" : "it belongs to another user");
+                            st.st_mode & S_IWOTH                      ? "everybody may write to it"
+                            : st.st_uid != 0 && st.st_uid != geteuid() ? "it belongs to another user"
+                                                                       : "a group other than root's may write to it");
     }
     data = g_malloc(CONFIG_MAX_SIZE + 1);
     for (;;) {

@@ -163,6 +163,7 @@ static void test_files(void)
     g_autofree gchar *absent = g_build_filename(folder, "absent.conf", NULL);
     g_autofree gchar *fifo = g_build_filename(folder, "fifo.conf", NULL);
     g_autofree gchar *path = put("", -1);
+    g_autoptr(PolicyConfig) config = NULL;
 
     unusable(absent, "No such file");
     unusable(folder, "regular file");
@@ -174,6 +175,13 @@ static void test_files(void)
     if (geteuid() == 0) {
         g_assert_cmpint(chown(path, 12345, -1), ==, 0);
         unusable(path, "another user");
+        g_assert_cmpint(chown(path, 0, 12345), ==, 0);
+        g_assert_cmpint(chmod(path, 0664), ==, 0);
+        unusable(path, "a group other than root's may write");
+        /* Whoever is in root's group is as good as root. */
+        g_assert_cmpint(chown(path, 0, 0), ==, 0);
+        config = policy_config_load(path, NULL);
+        g_assert_nonnull(config);
     }
     g_unlink(path);
 
