@@ -7,11 +7,11 @@ import json
 import os
 import re
 
-from harness import (AMDSEV, CANNOT_READ, NAMESPACE, REJECTED, STATE, Tap, attest, confidential, domain_uuid,
-                     domain_xml, expect_match, expect_veto, install_hook, last, launches, model, pin_path, plain_xml,
-                     read, record, redefine, run, running, scratch, sha256, small_boot_files, small_kernel, start,
-                     state,
-                     stop, tree, virsh, virsh_define, write, write_config)
+from harness import (AMDSEV, CANNOT_READ, NAMESPACE, REJECTED, STATE, Tap, attest, boot_files, confidential,
+                     domain_uuid, domain_xml, eventually, expect_match, expect_veto, install_hook, last, launches,
+                     model, pin_path, plain_xml, read, record, redefine, run, running, scratch, sha256,
+                     small_boot_files, small_kernel, start, state, stop, tree, virsh, virsh_define, write,
+                     write_config)
 
 
 def test_install(tap: Tap):
@@ -96,10 +96,14 @@ def test_files(tap: Tap):
     parts, _ = changed_file(firmware, bytes(other))
     drift(tap, 'files', 'firmware replaced by rename', [firmware, parts[2], short(sha256(AMDSEV))], replace)
 
+    # What is in the cache was not changed lately: wait, and let it be measured once more.
     stamp = os.stat(kernel)
-    confidential_kernel = bytearray(read(kernel))
-    confidential_kernel[10000] ^= 1
-    parts, change = changed_file(kernel, bytes(confidential_kernel))
+    entry = f'{STATE}/cache/file-{stamp.st_dev:x}-{stamp.st_ino:x}'
+    tap.check(eventually(lambda: attest('check', 'files').returncode == 0 and os.path.exists(entry)),
+              'the digest of the kernel is in the cache', os.listdir(f'{STATE}/cache'))
+    other_kernel = bytearray(read(kernel))
+    other_kernel[10000] ^= 1
+    parts, change = changed_file(kernel, bytes(other_kernel))
 
     def with_old_times():
         change()
@@ -281,7 +285,8 @@ def test_broken_pin_repaired(tap: Tap):
     confidential('repair')
     write(pin_path('repair'), b'{"broken": true}')
     said = start('repair', check=False).stderr
-    tap.contains(said, [pin_path('repair'), "remove it and run 'virt-attest define' again"], 'the refusal says what to do')
+    tap.contains(said, [pin_path('repair'), "remove it and run 'virt-attest define' again"],
+                 'the refusal says what to do')
     done = attest('define', '--level', '3', '--accept', 'repair', check=False)
     tap.equal((done.returncode, read(pin_path('repair'))), (CANNOT_READ, b'{"broken": true}'),
               'define does not replace a broken pin in silence')
@@ -295,15 +300,25 @@ def test_broken_pin_repaired(tap: Tap):
 
 def test_cache(tap: Tap):
     """The cache makes starts fast and nothing else: whatever is in it, no digest but the file's own is ever taken."""
-    confidential('cache')
-    kernel, initrd = small_boot_files('cache')
+    # Files that have been there for long: what was changed lately is not cached.
+    kernel, initrd = boot_files()
+    confidential('cache', kernel=kernel, initrd=initrd, cmdline='quiet')
     expect_match(tap, 'cache', 'cold and warm')
     stop('cache')
     folder = f'{STATE}/cache'
     entries = [os.path.join(folder, name) for name in os.listdir(folder) if not name.startswith('.')]
-    tap.check(entries, 'there is a cache')
+    for path in kernel, initrd, AMDSEV:
+        found = os.stat(path)
+        tap.check([entry for entry in entries if entry.endswith(f'-{found.st_dev:x}-{found.st_ino:x}')],
+                  f'{path} is in the cache', entries)
+
+    def edited(text):
+        """Each digest with another first digit."""
+        return re.sub(rb'\b([0-9a-f])([0-9a-f]{63,95})\b', lambda m: (b'1' if m[1] == b'0' else b'0') + m[2], text,
+                      count=1)
     for what, change in (('torn', lambda text: text[:len(text) // 2]), ('empty', lambda text: b''),
-                         ('random', lambda text: os.urandom(len(text))), ('huge', lambda text: text * 100000)):
+                         ('random', lambda text: os.urandom(len(text))), ('edited', edited),
+                         ('huge', lambda text: text * 100000)):
         kept = {path: read(path) for path in entries}
         for path in entries:
             write(path, change(kept[path]))
