@@ -83,12 +83,51 @@ static gboolean bad_value(xmlNode *element, const char *what, const char *value,
     return FALSE;
 }
 
-/* For values that a newer libvirt may write: a domain without launchSecurity must not fail on them, a launch must. */
+/* For values that libvirt takes and a launch cannot have: a plain domain must not fail on them, a launch must. */
 static void add_unknown(XmlDomain *domain, const char *what, const char *value)
 {
     g_autofree gchar *shown = xml_printable(value);
 
     g_ptr_array_add(domain->unknown, g_strdup_printf("%s '%s'", what, shown));
+}
+
+/*
+ * A text that has elements in it, too: libvirt takes it, in a way of its own, and a newer one may mean something by it.
+ * What says which domain this is, and whether it is confidential, is not read like this.
+ */
+static gboolean read_text(XmlDomain *domain, xmlNode *element, gchar **out, GError **error)
+{
+    for (xmlNode *child = element->children; child != NULL; child = child->next) {
+        if (child->type == XML_ELEMENT_NODE) {
+            g_autofree gchar *what = g_strdup_printf("in <%s> the element", (const char *)element->name);
+
+            add_unknown(domain, what, (const char *)child->name);
+            return TRUE;
+        }
+    }
+    return xml_read_text(element, out, error);
+}
+
+static gboolean read_child_text(XmlDomain *domain, xmlNode *parent, const char *name, gchar **out, GError **error)
+{
+    xmlNode *child = NULL;
+
+    if (!xml_find_child(parent, name, &child, error)) {
+        return FALSE;
+    }
+    return child == NULL || read_text(domain, child, out, error);
+}
+
+/* As libvirt reads numbers: blanks and a plus sign may stand in front. */
+static gboolean parse_count(const char *text, guint64 max, guint64 *out)
+{
+    while (g_ascii_isspace(*text)) {
+        text++;
+    }
+    if (text[0] == '+' && g_ascii_isdigit(text[1])) {
+        text++;
+    }
+    return xml_parse_number(text, 10, max, out);
 }
 
 /* libvirt takes 32 digits with hyphens anywhere between them. */
@@ -161,6 +200,7 @@ static gboolean read_loader(xmlNode *os, XmlDomain *domain, GError **error)
     xmlNode *loader = NULL;
     g_autofree gchar *firmware = NULL;
     g_autofree gchar *type = NULL;
+    g_autofree gchar *stateless = NULL;
 
     if (!xml_read_attribute(os, "firmware", &firmware, error) || !xml_find_child(os, "loader", &loader, error)) {
         return FALSE;
@@ -175,12 +215,16 @@ static gboolean read_loader(xmlNode *os, XmlDomain *domain, GError **error)
     }
     if (!xml_read_attribute(loader, "type", &type, error) ||
         !xml_read_attribute(loader, "format", &domain->loader_format, error) ||
-        !xml_read_yes_no(loader, "stateless", &domain->loader_stateless, error) ||
-        !xml_read_text(loader, &domain->loader, error)) {
+        !xml_read_attribute(loader, "stateless", &stateless, error) ||
+        !read_text(domain, loader, &domain->loader, error)) {
         return FALSE;
     }
     if (type != NULL && strcmp(type, "rom") != 0 && strcmp(type, "pflash") != 0) {
         add_unknown(domain, "loader type", type);
+    }
+    domain->loader_stateless = g_strcmp0(stateless, "yes") == 0;
+    if (stateless != NULL && !domain->loader_stateless && strcmp(stateless, "no") != 0) {
+        add_unknown(domain, "loader stateless", stateless);
     }
     if (domain->loader == NULL) {
         domain->loader_type = XML_LOADER_UNRESOLVED;
@@ -212,7 +256,7 @@ static gboolean read_nvram(xmlNode *os, XmlDomain *domain, GError **error)
     if (source != NULL) {
         return read_source(source, type != NULL ? type : "file", &domain->nvram, error);
     }
-    return xml_read_text(nvram, &domain->nvram, error);
+    return read_text(domain, nvram, &domain->nvram, error);
 }
 
 static void collect_unknown_os(xmlNode *os, XmlDomain *domain)
@@ -250,20 +294,20 @@ static gboolean read_os(xmlNode *root, XmlDomain *domain, GError **error)
     }
     collect_unknown_os(os, domain);
     return read_loader(os, domain, error) && read_nvram(os, domain, error) &&
-           xml_read_child_text(os, "kernel", &domain->kernel, error) &&
-           xml_read_child_text(os, "initrd", &domain->initrd, error) &&
-           xml_read_child_text(os, "cmdline", &domain->cmdline, error) &&
-           xml_read_child_text(os, "shim", &domain->shim, error) && xml_read_child_text(os, "dtb", &domain->dtb, error);
+           read_child_text(domain, os, "kernel", &domain->kernel, error) &&
+           read_child_text(domain, os, "initrd", &domain->initrd, error) &&
+           read_child_text(domain, os, "cmdline", &domain->cmdline, error) &&
+           read_child_text(domain, os, "shim", &domain->shim, error) &&
+           read_child_text(domain, os, "dtb", &domain->dtb, error);
 }
 
-/* Counts the enabled ones of <vcpus>; a vCPU that is not listed is disabled. */
-static gboolean count_listed(xmlNode *vcpus, XmlDomain *domain, GError **error)
+/* Counts the enabled ones of <vcpus>, if there are any at all in @count; a vCPU that is not listed is disabled. */
+static gboolean count_listed(xmlNode *vcpus, XmlDomain *domain, guint *count, GError **error)
 {
-    g_autofree gboolean *listed = g_new0(gboolean, domain->vcpus_max);
+    g_autoptr(GHashTable) listed = g_hash_table_new(NULL, NULL);
     guint enabled_count = 0;
-    guint count = 0;
 
-    for (xmlNode *child = vcpus->children; child != NULL; child = child->next) {
+    for (xmlNode *child = vcpus != NULL ? vcpus->children : NULL; child != NULL; child = child->next) {
         g_autofree gchar *id = NULL;
         g_autofree gchar *enabled = NULL;
         gboolean is_enabled = FALSE;
@@ -276,23 +320,27 @@ static gboolean count_listed(xmlNode *vcpus, XmlDomain *domain, GError **error)
             !xml_read_yes_no(child, "enabled", &is_enabled, error)) {
             return FALSE;
         }
-        if (id == NULL || !xml_parse_number(id, 10, domain->vcpus_max - 1, &number) || listed[number]) {
-            return bad_value(child, "vcpu id", id, "a number below the maximum that is used once", error);
+        if (id == NULL || !parse_count(id, domain->vcpus_max - 1, &number)) {
+            return bad_value(child, "vcpu id", id, "a number below the maximum", error);
         }
         if (enabled == NULL) {
             xml_set_error(error, child, "<vcpu> in <vcpus> has no attribute 'enabled'");
             return FALSE;
         }
-        listed[number] = TRUE;
+        /* libvirt goes by the last one. */
+        if (!g_hash_table_add(listed, GUINT_TO_POINTER((guint)number))) {
+            add_unknown(domain, "a second vcpu id", id);
+        }
         enabled_count += is_enabled ? 1 : 0;
-        count++;
+        (*count)++;
     }
-    if (count > 0) {
+    if (*count > 0) {
         domain->vcpus_boot = enabled_count;
     }
     return TRUE;
 }
 
+/* libvirt takes any number of vCPUs here, and 0 of them at the start: what cannot be launched so fails later. */
 static gboolean read_vcpus(xmlNode *root, XmlDomain *domain, GError **error)
 {
     xmlNode *vcpu = NULL;
@@ -301,6 +349,7 @@ static gboolean read_vcpus(xmlNode *root, XmlDomain *domain, GError **error)
     g_autofree gchar *current = NULL;
     guint64 max = 1;
     guint64 boot = 0;
+    guint listed = 0;
 
     if (!xml_find_child(root, "vcpu", &vcpu, error) || !xml_find_child(root, "vcpus", &vcpus, error)) {
         return FALSE;
@@ -308,21 +357,27 @@ static gboolean read_vcpus(xmlNode *root, XmlDomain *domain, GError **error)
     if (vcpu != NULL && (!xml_read_text(vcpu, &text, error) || !xml_read_attribute(vcpu, "current", &current, error))) {
         return FALSE;
     }
-    if (vcpu != NULL && (text == NULL || !xml_parse_number(text, 10, MEASURE_MAX_VCPUS, &max) || max == 0)) {
+    if (vcpu != NULL && (text == NULL || !parse_count(text, G_MAXUINT32, &max) || max == 0)) {
         return bad_value(vcpu, "<vcpu>", text, "a number of vCPUs from 1 to " G_STRINGIFY(MEASURE_MAX_VCPUS), error);
     }
+    if (max > MEASURE_MAX_VCPUS) {
+        add_unknown(domain, "<vcpu>", text);
+    }
     boot = max;
-    if (current != NULL && !xml_parse_number(current, 10, max, &boot)) {
-        return bad_value(vcpu, "attribute current of <vcpu>", current, "a number of vCPUs up to the maximum", error);
+    if (current != NULL && !parse_count(current, G_MAXUINT32, &boot)) {
+        return bad_value(vcpu, "attribute current of <vcpu>", current, "a number of vCPUs", error);
     }
     domain->vcpus_max = (guint)max;
     domain->vcpus_boot = (guint)boot;
-    if (vcpus != NULL && !count_listed(vcpus, domain, error)) {
+    if (!count_listed(vcpus, domain, &listed, error)) {
         return FALSE;
     }
+    /* Where the vCPUs are listed, libvirt does not look at the attribute. */
+    if (listed == 0 && boot > max) {
+        return bad_value(vcpu, "attribute current of <vcpu>", current, "a number of vCPUs up to the maximum", error);
+    }
     if (domain->vcpus_boot == 0) {
-        xml_set_error(error, vcpus != NULL ? vcpus : vcpu, "no <vcpu> is enabled: a domain starts with at least one");
-        return FALSE;
+        add_unknown(domain, "number of enabled vCPUs", "0");
     }
     return TRUE;
 }
@@ -339,7 +394,7 @@ static gboolean read_cpu(xmlNode *root, XmlDomain *domain, GError **error)
         return TRUE;
     }
     if (!xml_read_attribute(cpu, "mode", &mode, error) ||
-        !xml_read_child_text(cpu, "model", &domain->cpu_model, error)) {
+        !read_child_text(domain, cpu, "model", &domain->cpu_model, error)) {
         return FALSE;
     }
     if (mode == NULL || strcmp(mode, "custom") == 0) {
@@ -354,7 +409,7 @@ static gboolean read_cpu(xmlNode *root, XmlDomain *domain, GError **error)
     return TRUE;
 }
 
-static XmlDisk *read_disk(xmlNode *node, GError **error)
+static XmlDisk *read_disk(XmlDomain *domain, xmlNode *node, GError **error)
 {
     g_autoptr(XmlDisk) disk = g_new0(XmlDisk, 1);
     xmlNode *driver = NULL;
@@ -366,7 +421,7 @@ static XmlDisk *read_disk(xmlNode *node, GError **error)
         !xml_read_attribute(node, "device", &disk->device, error) || !xml_find_child(node, "driver", &driver, error) ||
         !xml_find_child(node, "source", &source, error) || !xml_find_child(node, "target", &target, error) ||
         !xml_find_child(node, "readonly", &readonly, error) ||
-        !xml_read_child_text(node, "serial", &disk->serial, error)) {
+        !read_child_text(domain, node, "serial", &disk->serial, error)) {
         return NULL;
     }
     if (disk->type == NULL) {
@@ -400,13 +455,13 @@ static gboolean read_devices(xmlNode *root, XmlDomain *domain, GError **error)
         if (!xml_is_element(child, NULL, "disk")) {
             continue;
         }
-        disk = read_disk(child, error);
+        disk = read_disk(domain, child, error);
         if (disk == NULL) {
             return FALSE;
         }
         g_ptr_array_add(domain->disks, disk);
     }
-    return xml_read_child_text(devices, "emulator", &domain->emulator, error);
+    return read_child_text(domain, devices, "emulator", &domain->emulator, error);
 }
 
 static gboolean read_qemu_arguments(xmlNode *commandline, XmlDomain *domain, GError **error)

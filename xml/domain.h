@@ -54,8 +54,8 @@ typedef struct {
     gboolean has_nvram; /* the guest will have a store for UEFI variables, whose contents nothing measures */
     gchar *nvram;       /* where: path or "PROTOCOL:NAME"; often NULL although there is one */
     gchar *kernel, *initrd, *cmdline, *shim, *dtb;
-    guint vcpus_max;
-    guint vcpus_boot; /* the enabled ones, hot-pluggable or not: as many VMSAs */
+    guint vcpus_max;  /* may be more than can be launched */
+    guint vcpus_boot; /* the enabled ones, hot-pluggable or not: as many VMSAs; 0 where libvirt takes that */
     XmlCpuMode cpu_mode;
     gchar *cpu_model;
     XmlLaunchType launch_type;
@@ -84,8 +84,12 @@ typedef struct {
  * @size: bytes, or -1 when zero-terminated
  *
  * No DTD, no entities beyond the predefined ones, no network. Errors: %ATTEST_ERROR_UNREADABLE with line and cause,
- * also for what libvirt would read in a way of its own: an element twice, elements inside a text, attributes with a
- * prefix.
+ * also for what libvirt reads in a way of its own and never writes: an element twice, elements inside the name, the
+ * UUID or a number, attributes with a prefix, another encoding than UTF-8.
+ *
+ * Values that libvirt takes, this one or a later one, and that no launch can be predicted with are no errors here: a
+ * domain without launchSecurity may have them. They stand in @unknown, and xml_domain_to_launch() refuses them.
+ *
  * A damaged metadata element of ours is an error too; xml_document_set_attestation() can replace it.
  */
 XmlDomain *xml_domain_parse(const char *text, gssize size, GError **error);

@@ -96,6 +96,17 @@ static gboolean check_side_doors(const XmlDomain *domain, GError **error)
     return TRUE;
 }
 
+static gboolean check_vcpus(const XmlDomain *domain, GError **error)
+{
+    if (domain->vcpus_max > MEASURE_MAX_VCPUS) {
+        return refuse(error, "it has %u vCPUs; set at most " G_STRINGIFY(MEASURE_MAX_VCPUS), domain->vcpus_max);
+    }
+    if (domain->vcpus_boot == 0) {
+        return refuse(error, "none of its vCPUs is enabled; enable at least one");
+    }
+    return TRUE;
+}
+
 static gboolean check_path(const char *role, const char *path, GError **error)
 {
     g_autofree gchar *shown = NULL;
@@ -222,7 +233,7 @@ MeasureLaunch *xml_domain_to_launch(const XmlDomain *domain, const XmlLaunchOpti
         options = &none;
     }
     if (!check_launch_security(domain, error) || !xml_domain_platform(domain, &platform) ||
-        !check_machine(domain, platform, error) || !check_side_doors(domain, error) ||
+        !check_machine(domain, platform, error) || !check_vcpus(domain, error) || !check_side_doors(domain, error) ||
         !check_firmware(domain, platform, error) || !check_kernel(domain, platform, error)) {
         return NULL;
     }
