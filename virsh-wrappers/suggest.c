@@ -3,17 +3,14 @@
 
 #include <string.h>
 
-#include "virsh-wrappers/output.h"
+#include "policy/text.h"
 #include "virsh-wrappers/report.h"
 
-#define DIGITS "0123456789"
-#define PLAIN "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" DIGITS "-._+@%:,/"
+#define PLAIN "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._+@%:,/"
 
 /* Whether a word on the command line is this name and nothing else. */
 static gboolean is_plain_name(const char *name) {
-    g_autofree gchar *printable = cmd_printable(name);
-    return *name && *name != '-' && name[strspn(name, DIGITS)] && !g_uuid_string_is_valid(name) &&
-           !cmd_word_is_file(name) && g_str_equal(printable, name);
+    return *name && *name != '-' && !cmd_word_is_file(name) && policy_command_word(name, "") == name;
 }
 
 gchar *cmd_suggest(const char *command, const char *name, const char *uuid) {

@@ -228,6 +228,8 @@ static void test_suggest(void) {
         {"ü", UUID, "virt-attest start 'ü'"},
         {"7", UUID, "virt-attest start " UUID},
         {"00123", UUID, "virt-attest start " UUID},
+        {"+7", UUID, "virt-attest start " UUID},
+        {"11111111222233334444555555555555", UUID, "virt-attest start " UUID},
         {"11111111-2222-3333-4444-555555555555", UUID, "virt-attest start " UUID},
         {"--force", UUID, "virt-attest start " UUID},
         {"-", UUID, "virt-attest start " UUID},
