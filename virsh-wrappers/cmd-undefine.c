@@ -4,72 +4,31 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "measure/error.h"
+#include "virsh-wrappers/domain-volumes.h"
 #include "virsh-wrappers/subject.h"
 #include "virsh-wrappers/suggest.h"
 
-static gboolean is_removable(const XmlDisk *disk) {
-    return disk->source && !disk->readonly && (!disk->device || g_str_equal(disk->device, "disk"));
-}
-
-/* TRUE when another domain of this libvirt names @path as a disk's source. */
-static gboolean used_elsewhere(virConnectPtr connection, const char *uuid, const char *path, gchar **by) {
-    virDomainPtr *domains = NULL;
-    int n = virConnectListAllDomains(connection, &domains, 0);
-    for (int i = 0; i < n; i++) {
-        g_autofree gchar *its_uuid = NULL;
-        g_autofree gchar *xml = NULL;
-        g_autoptr(XmlDomain) parsed = NULL;
-        if (!*by && cmd_domain_uuid(domains[i], &its_uuid, NULL) && g_strcmp0(its_uuid, uuid) != 0) {
-            xml = cmd_domain_xml(domains[i], NULL);
-            parsed = xml ? xml_domain_parse(xml, -1, NULL) : NULL;
-        }
-        for (guint d = 0; parsed && d < parsed->disks->len; d++) {
-            const XmlDisk *disk = g_ptr_array_index(parsed->disks, d);
-            if (disk->source && g_str_equal(disk->source, path)) {
-                *by = g_strdup(virDomainGetName(domains[i]));
-                break;
-            }
-        }
-        virDomainFree(domains[i]);
-    }
-    free(domains);
-    return *by != NULL;
-}
-
-/* Finds every volume before anything is removed: a disk that is no volume, or is shared, stops it all. */
-static gboolean find_volumes(virConnectPtr connection, virDomainPtr domain, const char *uuid, GPtrArray *volumes,
+/* Finds every volume before anything is removed. */
+static gboolean find_volumes(const CmdContext *context, virDomainPtr domain, const char *uuid, GPtrArray **volumes,
                              GError **error) {
-    g_autofree gchar *xml = cmd_domain_xml(domain, error);
-    g_autoptr(XmlDomain) parsed = xml ? xml_domain_parse(xml, -1, error) : NULL;
-    if (!parsed) {
-        return FALSE;
-    }
-    if (virDomainIsActive(domain) == 1) {
-        g_autofree gchar *command = cmd_suggest("destroy", parsed->name, uuid);
+    g_autoptr(GPtrArray) kept = NULL;
+    if (virDomainIsActive(domain) != 0) {
+        g_autofree gchar *command = cmd_suggest("destroy", virDomainGetName(domain), uuid);
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
                     "domain '%s' is running, so its volumes cannot be removed; nothing was removed; to stop it: %s",
-                    parsed->name, command);
+                    virDomainGetName(domain), command);
         return FALSE;
     }
-    for (guint i = 0; i < parsed->disks->len; i++) {
-        const XmlDisk *disk = g_ptr_array_index(parsed->disks, i);
-        g_autofree gchar *other = NULL;
-        if (!is_removable(disk)) {
-            continue;
-        }
-        if (used_elsewhere(connection, uuid, disk->source, &other)) {
-            g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
-                        "'%s' is also a disk of domain '%s'; nothing was removed", disk->source, other);
-            return FALSE;
-        }
-        VirVolumeHandle *volume = virStorageVolLookupByPath(connection, disk->source);
-        if (!volume) {
-            return cmd_libvirt_error(
-                error, "'%s' is in no storage pool (try 'virsh pool-refresh'); nothing was removed", disk->source);
-        }
-        g_ptr_array_add(volumes, volume);
+    if (!cmd_domain_volumes(domain, volumes, &kept, error)) {
+        g_prefix_error(error, "nothing was removed: ");
+        return FALSE;
+    }
+    for (guint i = 0; i < kept->len && !cmd_context_quiet(context); i++) {
+        g_autofree gchar *text = cmd_printable(g_ptr_array_index(kept, i));
+        printf("%s\n", text);
     }
     return TRUE;
 }
@@ -77,7 +36,7 @@ static gboolean find_volumes(virConnectPtr connection, virDomainPtr domain, cons
 /* Goes on after a failure, so that one stubborn volume does not keep the others. */
 static gboolean remove_volumes(const CmdContext *context, GPtrArray *volumes, GError **error) {
     gboolean done = TRUE;
-    for (guint i = 0; i < volumes->len; i++) {
+    for (guint i = 0; volumes && i < volumes->len; i++) {
         VirVolumeHandle *volume = g_ptr_array_index(volumes, i);
         g_autoptr(VirString) path = virStorageVolGetPath(volume);
         if (virStorageVolDelete(volume, 0) < 0) {
@@ -136,31 +95,81 @@ static unsigned int undefine_flags(const CmdContext *context) {
     return flags;
 }
 
-/* Whoever may not remove the pin afterwards must not lose the domain first. */
-static gboolean open_state(CmdContext *context, virConnectPtr connection, const char *uuid, GError **error) {
+/*
+ * Whoever may not remove the pin afterwards must not lose the domain first. The lock keeps a `define` of the same
+ * domain away; where nothing was ever pinned there is no folder to lock, and none is made.
+ */
+static gboolean open_state(CmdContext *context, virConnectPtr connection, const char *uuid, CmdLock *lock,
+                           GError **error) {
+    if (!cmd_require_hook(connection, error)) {
+        return FALSE;
+    }
     PolicyStore *store = cmd_context_store_for(context, connection, error);
     if (!store) {
         return FALSE;
     }
-    return !has_state(store, uuid) || cmd_context_store_writable_for(context, connection, error) != NULL;
+    if (!g_file_test(policy_store_directory(store), G_FILE_TEST_EXISTS)) {
+        return TRUE;
+    }
+    if (!has_state(store, uuid) && access(policy_store_directory(store), W_OK) != 0) {
+        return TRUE;
+    }
+    store = cmd_context_store_writable_for(context, connection, error);
+    return store && cmd_lock(store, uuid, lock, error);
+}
+
+/* Only "there is none", said by the libvirt whose hook reads this state, makes a pin a leftover. */
+static gboolean is_gone(virConnectPtr connection, const char *uuid, GError **error) {
+    g_autoptr(VirDomainHandle) domain = virDomainLookupByUUIDString(connection, uuid);
+    if (domain) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
+                    "there is a domain with the UUID %s, '%s': --leftover is for what a domain left that is gone", uuid,
+                    virDomainGetName(domain));
+        return FALSE;
+    }
+    return virGetLastErrorCode() == VIR_ERR_NO_DOMAIN ||
+           cmd_libvirt_error(error, "cannot tell whether there is a domain with the UUID %s; nothing was removed", uuid);
 }
 
 /* A domain that was undefined by other means leaves its pin behind; its UUID still reaches it. */
-static gboolean undefine_leftover(CmdContext *context, virConnectPtr connection, const char *word, gboolean *done,
-                                  GError **error) {
-    *done = FALSE;
-    if (strlen(word) != VIR_UUID_STRING_BUFLEN - 1 || !g_uuid_string_is_valid(word)) {
-        return TRUE;
-    }
+static int undefine_leftover(CmdContext *context, virConnectPtr connection, const char *word, GError **error) {
     g_autofree gchar *uuid = g_ascii_strdown(word, -1);
-    if (!open_state(context, connection, uuid, error)) {
-        return FALSE;
+    g_auto(CmdLock) lock = -1;
+    if (!g_uuid_string_is_valid(uuid)) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
+                    "--leftover needs the UUID of the domain that is gone, '%s' is none", word);
+        return -1;
     }
-    if (has_state(context->store, uuid)) {
-        *done = remove_state(context, uuid, error);
-        return *done;
+    if (!is_gone(connection, uuid, error) || !open_state(context, connection, uuid, &lock, error)) {
+        return -1;
     }
-    return TRUE;
+    if (!has_state(context->store, uuid)) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT, "there is no domain %s, and it left nothing behind", uuid);
+        return -1;
+    }
+    /* Looked up again: before the lock was ours somebody may have defined and pinned it. */
+    if (!is_gone(connection, uuid, error) || !remove_state(context, uuid, error)) {
+        return -1;
+    }
+    if (!cmd_context_quiet(context)) {
+        printf("There is no domain %s any more; its pinned reference and records were removed\n", uuid);
+    }
+    return 0;
+}
+
+/* After a lookup that found nothing: is there something to remove all the same? */
+static void hint_leftover(CmdContext *context, virConnectPtr connection, const char *word, GError **error) {
+    g_autofree gchar *uuid = g_ascii_strdown(word, -1);
+    if (virGetLastErrorCode() != VIR_ERR_NO_DOMAIN || !g_uuid_string_is_valid(uuid) ||
+        !cmd_require_hook(connection, NULL) || !cmd_context_store_for(context, connection, NULL) ||
+        !has_state(context->store, uuid)) {
+        return;
+    }
+    g_clear_error(error);
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
+                "there is no domain %s, but its pinned reference or records are left; to remove them: virt-attest "
+                "undefine --leftover %s",
+                uuid, uuid);
 }
 
 int cmd_undefine(CmdContext *context, GError **error) {
@@ -169,29 +178,22 @@ int cmd_undefine(CmdContext *context, GError **error) {
     if (!connection) {
         return -1;
     }
-    g_autoptr(GError) missing = NULL;
-    g_autoptr(VirDomainHandle) domain = cmd_domain_lookup(connection, word, &missing);
+    if (cmd_context_has(context, "leftover")) {
+        return undefine_leftover(context, connection, word, error);
+    }
+    g_autoptr(VirDomainHandle) domain = cmd_domain_lookup(connection, word, error);
     if (!domain) {
-        gboolean done = FALSE;
-        if (!undefine_leftover(context, connection, word, &done, error)) {
-            return -1;
-        }
-        if (!done) {
-            g_propagate_error(error, g_steal_pointer(&missing));
-            return -1;
-        }
-        if (!cmd_context_quiet(context)) {
-            printf("There is no domain %s any more; its pinned reference and records were removed\n", word);
-        }
-        return 0;
+        hint_leftover(context, connection, word, error);
+        return -1;
     }
     g_autofree gchar *uuid = NULL;
     g_autofree gchar *name = g_strdup(virDomainGetName(domain));
-    g_autoptr(GPtrArray) volumes = g_ptr_array_new_with_free_func((GDestroyNotify)vir_volume_release);
-    if (!cmd_domain_uuid(domain, &uuid, error) || !open_state(context, connection, uuid, error)) {
+    g_autoptr(GPtrArray) volumes = NULL;
+    g_auto(CmdLock) lock = -1;
+    if (!cmd_domain_uuid(domain, &uuid, error) || !open_state(context, connection, uuid, &lock, error)) {
         return -1;
     }
-    if (cmd_context_has(context, "storage") && !find_volumes(connection, domain, uuid, volumes, error)) {
+    if (cmd_context_has(context, "storage") && !find_volumes(context, domain, uuid, &volumes, error)) {
         return -1;
     }
     if (virDomainUndefineFlags(domain, undefine_flags(context)) < 0) {

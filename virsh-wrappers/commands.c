@@ -116,6 +116,7 @@ static const CmdOption undefine_options[] = {
     {"snapshots-metadata", 0, CMD_FLAG, NULL, "remove the metadata of its snapshots"},
     {"checkpoints-metadata", 0, CMD_FLAG, NULL, "remove the metadata of its checkpoints"},
     {"keep-records", 0, CMD_FLAG, NULL, "keep what was recorded about its launches"},
+    {"leftover", 0, CMD_FLAG, NULL, "remove what a domain left that is gone; DOMAIN is its UUID"},
     END,
 };
 

@@ -88,6 +88,24 @@ gboolean cmd_require_local(virConnectPtr connection, GError **error) {
     return TRUE;
 }
 
+gboolean cmd_require_hook(virConnectPtr connection, GError **error) {
+    if (!cmd_require_local(connection, error)) {
+        return FALSE;
+    }
+    g_autoptr(VirString) text = virConnectGetURI(connection);
+    g_autoptr(GUri) uri = text ? g_uri_parse(text, G_URI_FLAGS_PARSE_RELAXED, NULL) : NULL;
+    const char *scheme = uri ? g_uri_get_scheme(uri) : "";
+    const char *path = uri ? g_uri_get_path(uri) : "";
+    if ((g_str_equal(scheme, "qemu") || g_str_has_prefix(scheme, "qemu+")) &&
+        (g_str_equal(path, "/system") || g_str_equal(path, "/session"))) {
+        return TRUE;
+    }
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
+                "'%s' is not the libvirt whose hook reads what is pinned here: use qemu:///system%s", text ? text : "",
+                geteuid() == 0 ? "" : " or qemu:///session");
+    return FALSE;
+}
+
 /* An ordinary user who talks to the system's daemon means the domains that the system's hook decides about. */
 static gboolean use_system_state(CmdContext *context, virConnectPtr connection, GError **error) {
     if (geteuid() == 0 || context->store) {
@@ -119,7 +137,10 @@ PolicyStore *cmd_context_store_for(CmdContext *context, virConnectPtr connection
 }
 
 PolicyStore *cmd_context_store_writable_for(CmdContext *context, virConnectPtr connection, GError **error) {
-    return use_system_state(context, connection, error) ? cmd_context_store_writable(context, error) : NULL;
+    if (!cmd_require_hook(connection, error) || !use_system_state(context, connection, error)) {
+        return NULL;
+    }
+    return cmd_context_store_writable(context, error);
 }
 
 const char *cmd_domain_word(const CmdContext *context) {

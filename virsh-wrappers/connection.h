@@ -30,11 +30,19 @@ virConnectAuthPtr cmd_libvirt_auth(void);
 gboolean cmd_require_local(virConnectPtr connection, GError **error);
 
 /**
+ * cmd_require_hook:
+ * The state folder belongs to the hook of the QEMU driver on this machine: %ATTEST_ERROR_USAGE when @connection is
+ * something else, whose domains may have the same UUIDs. For root qemu:///session is the system daemon too.
+ */
+gboolean cmd_require_hook(virConnectPtr connection, GError **error);
+
+/**
  * cmd_context_store_for:
  * @connection: the libvirt whose domains are meant
  *
  * The state folder that the hook of that libvirt uses: the system's for a system daemon, whoever asks. For reading;
- * owned by @context. cmd_context_store_writable_for() makes it and proves that it can be written.
+ * owned by @context. cmd_context_store_writable_for() makes it and proves that it can be written, and refuses
+ * (%ATTEST_ERROR_NOT_CONFIGURED) a folder where the hook would not look.
  */
 PolicyStore *cmd_context_store_for(CmdContext *context, virConnectPtr connection, GError **error);
 PolicyStore *cmd_context_store_writable_for(CmdContext *context, virConnectPtr connection, GError **error);

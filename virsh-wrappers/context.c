@@ -79,6 +79,26 @@ PolicyStore *cmd_context_store_writable(CmdContext *context, GError **error) {
     return context->store;
 }
 
+#define LOCK_TIMEOUT_MS 10000
+
+void cmd_lock_release(CmdLock *lock) {
+    if (*lock >= 0) {
+        close(*lock);
+    }
+    *lock = -1;
+}
+
+gboolean cmd_lock(PolicyStore *store, const char *uuid, CmdLock *lock, GError **error) {
+    g_autofree gchar *name = g_strconcat(uuid, ".json", NULL);
+    *lock = policy_store_lock(store, "references", name, LOCK_TIMEOUT_MS, error);
+    if (*lock < 0) {
+        g_prefix_error(error, "cannot lock domain %s against another virt-attest that works on it (if so, try again "
+                              "later); nothing was changed: ",
+                       uuid);
+    }
+    return *lock >= 0;
+}
+
 gboolean cmd_context_cpus(const CmdContext *context, GPtrArray **out, GError **error) {
     const GPtrArray *given = cmd_arguments_all(context->arguments, "cpu");
     g_autoptr(GPtrArray) cpus = g_ptr_array_new_with_free_func((GDestroyNotify)measure_cpu_free);

@@ -58,6 +58,20 @@ PolicyStore *cmd_context_store(CmdContext *context, GError **error);
  */
 PolicyStore *cmd_context_store_writable(CmdContext *context, GError **error);
 
+/* A lock that is given back when it goes out of scope: g_auto(CmdLock) lock = -1; */
+typedef int CmdLock;
+void cmd_lock_release(CmdLock *lock);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CmdLock, cmd_lock_release)
+/**
+ * cmd_lock:
+ * @store: a state folder that can be written
+ * @uuid: of a domain, 36 lower-case characters
+ *
+ * Keeps other runs of this program from changing the domain's definition, metadata and pinned reference. Waits ten
+ * seconds for one that does.
+ */
+gboolean cmd_lock(PolicyStore *store, const char *uuid, CmdLock *lock, GError **error);
+
 /**
  * cmd_context_cpus:
  * Reads the option --cpu: model names, signatures or FAMILY.MODEL.STEPPING, separated by commas; "host" is this

@@ -6,7 +6,10 @@ import os
 import pty
 import select
 import shutil
+import socket
+import struct
 import subprocess
+import threading
 import time
 
 from harness import (AMDSEV, HOOK, HOOK_FOLDER, LIBVIRT_REFUSED, NAMESPACE, NOT_CONFIGURED, CANNOT_READ, REJECTED,
@@ -416,39 +419,196 @@ def test_rollback(tap: Tap):
     undefine('rollback')
 
 
-def test_undefine(tap: Tap):
-    pool = scratch('pool')
-    os.makedirs(pool)
-    virsh('pool-create-as', 'tests', 'dir', '--target', pool)
-    for volume in 'one.img', 'shared.img', 'kept.img':
-        virsh('vol-create-as', 'tests', volume, '1M', '--format', 'raw')
+def disk(path, target='vda', more='', kind='raw', device='disk'):
+    return (f"<disk type='file' device='{device}'><driver name='qemu' type='{kind}'/><source file='{path}'/>"
+            f"<target dev='{target}' bus='{'sata' if device == 'cdrom' else 'virtio'}'/>{more}</disk>")
 
-    def disk(path, target, more=''):
-        return (f"<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{path}'/>"
-                f"<target dev='{target}' bus='virtio'/>"
-                f'{more}</disk>')
-    confidential('store', devices=disk(f'{pool}/one.img', 'vda') + disk(f'{pool}/kept.img', 'vdb', '<readonly/>'))
-    virsh_define(plain_xml('sharer', devices=disk(f'{pool}/shared.img', 'vda', '<shareable/>')))
-    confidential('sharer2', devices=disk(f'{pool}/shared.img', 'vda', '<shareable/>'))
-    done = expect(tap, LIBVIRT_REFUSED, 'undefine', '--storage', 'sharer2')
-    tap.contains(done.stderr, ["also a disk of domain 'sharer'", 'nothing was removed'], 'a shared disk is kept')
+
+def volume_disk(pool, volume, target='vda', kind='raw'):
+    return (f"<disk type='volume' device='disk'><driver name='qemu' type='{kind}'/>"
+            f"<source pool='{pool}' volume='{volume}'/><target dev='{target}' bus='virtio'/></disk>")
+
+
+def make_pool(name, *volumes):
+    folder = scratch(name)
+    os.makedirs(folder)
+    virsh('pool-define-as', name, 'dir', '--target', folder)
+    virsh('pool-start', name)
+    for volume in volumes:
+        virsh('vol-create-as', name, volume, '1M', '--format', 'qcow2' if volume.endswith('.qcow2') else 'raw')
+    return folder
+
+
+class Denying:
+    """A socket in front of libvirt's that answers one procedure with "access denied" and passes on everything else."""
+    LOOKUP_BY_UUID, GET_XML_DESC, LIST_ALL_DOMAINS = 24, 14, 273
+
+    def __init__(self, procedure, skip=0):
+        self.procedure, self.skip, self.denied = procedure, skip, 0
+        self.path = scratch(f'denying-{procedure}-{skip}')
+        self.uri = f'qemu+unix:///system?socket={self.path}'
+
+    def __enter__(self):
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        self.listener.listen()
+        threading.Thread(target=self.serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+        os.unlink(self.path)
+
+    def refusal(self, header):
+        program_number, version, procedure, _, serial, _ = struct.unpack('>6I', header)
+        message = b'access denied by the test!!!'  # no padding needed
+        body = struct.pack('>6I', program_number, version, procedure, 1, serial, 1)
+        body += struct.pack('>iiII', 88, 0, 1, len(message)) + message + struct.pack('>i4IiiI', 2, 0, 0, 0, 0, 0, 0, 0)
+        return struct.pack('>I', len(body) + 4) + body
+
+    def serve(self):
+        client, _ = self.listener.accept()
+        server = socket.socket(socket.AF_UNIX)
+        server.connect('/run/libvirt/libvirt-sock')
+
+        def answers():
+            while data := server.recv(65536):
+                client.sendall(data)
+        threading.Thread(target=answers, daemon=True).start()
+        stream = client.makefile('rb')
+        while len(length := stream.read(4)) == 4:
+            packet = stream.read(struct.unpack('>I', length)[0] - 4)
+            if struct.unpack_from('>I', packet, 8)[0] == self.procedure:
+                if self.skip == 0:
+                    self.denied += 1
+                    client.sendall(self.refusal(packet[:24]))
+                    continue
+                self.skip -= 1
+            server.sendall(length + packet)
+        server.close()
+
+
+def test_undefine(tap: Tap):
+    pool = make_pool('tests', 'one.img', 'named.img', 'shared.img', 'kept.img', 'cd.iso')
+    confidential('store', devices=disk(f'{pool}/one.img', 'vda') + disk(f'{pool}/kept.img', 'vdb', '<readonly/>') +
+                 disk(f'{pool}/shared.img', 'vdc', '<shareable/>') + disk(f'{pool}/cd.iso', 'sda', device='cdrom') +
+                 volume_disk('tests', 'named.img', 'vdd'))
     outside = write(scratch('outside.img'), bytes(4096))
-    confidential('outside', devices=disk(outside, 'vda'))
-    expect(tap, LIBVIRT_REFUSED, 'undefine', '--storage', 'outside')
-    tap.equal([name in names() for name in ('sharer2', 'outside')], [True, True], 'and the domains')
+    confidential('outside', devices=disk(outside))
+    done = expect(tap, LIBVIRT_REFUSED, 'undefine', '--storage', 'outside')
+    tap.contains(done.stderr, ['nothing was removed', outside, 'is in no storage pool'], 'a disk that is no volume')
+    tap.check('outside' in names() and os.path.exists(pin_path('outside')), 'and the domain stays')
     expect(tap, 0, 'start', 'store')
-    expect(tap, LIBVIRT_REFUSED, 'undefine', '--storage', 'store', name='a running domain')
+    done = expect(tap, LIBVIRT_REFUSED, 'undefine', '--storage', 'store', name='a running domain')
+    tap.contains(done.stderr, ['to stop it: virt-attest destroy store'], 'is to be stopped first')
     expect(tap, 0, 'destroy', 'store')
-    expect(tap, 0, 'undefine', '--storage', 'store')
-    tap.equal(sorted(os.listdir(pool)), ['kept.img', 'shared.img'], 'only its writable volume is gone')
+    done = expect(tap, 0, 'undefine', '--storage', 'store')
+    tap.equal(sorted(os.listdir(pool)), ['cd.iso', 'kept.img', 'shared.img'],
+              'only its own writable volumes are gone, by path and by pool and name')
+    tap.contains(done.stdout, ["kept.img' is kept: it is read-only", "shared.img' is kept: it is shareable",
+                               "cd.iso' is kept: it is a CD-ROM", "one.img' removed", "named.img' removed"],
+                 'it says what it kept')
     tap.equal((os.path.exists(pin_path('store')), os.path.exists(record_path('store'))), (False, False),
               'with pin and records')
-    virsh('undefine', 'outside')
-    expect(tap, 0, 'undefine', domain_uuid('outside'), name='the pin of a domain that virsh undefined')
-    tap.check(not os.path.exists(pin_path('outside')), 'is removed by its UUID')
-    expect(tap, LIBVIRT_REFUSED, 'undefine', domain_uuid('outside'))
-    undefine('sharer')
-    undefine('sharer2')
+    undefine('outside')
+
+
+def test_leftover(tap: Tap):
+    confidential('left')
+    identity, pinned = domain_uuid('left'), read(pin_path('left'))
+    leftover = 'undefine', '--leftover', identity
+
+    def stays(what):
+        tap.check(os.path.exists(pin_path('left')) and read(pin_path('left')) == pinned, f'{what}: the pin stays')
+    expect(tap, USAGE, *leftover, name='of a domain that exists')
+    stays('the domain exists')
+    expect(tap, USAGE, '-c', 'qemu:///session', *leftover, name="root's session is the same libvirt")
+    stays("root's session")
+    twin = write(scratch('twin.xml'), '<node><domain type="test"><name>twin</name><memory>8192</memory><os><type>hvm'
+                 f'</type></os><uuid>{identity}</uuid></domain></node>')
+    expect(tap, LIBVIRT_REFUSED, '-c', 'test:///default', 'undefine', identity, name='a libvirt that has no such domain')
+    expect(tap, LIBVIRT_REFUSED, '-c', 'test:///default', 'undefine', 'nosuch')
+    done = expect(tap, USAGE, '-c', 'test:///default', *leftover, name='a libvirt without our hook')
+    tap.contains(done.stderr, ["'test:///default' is not the libvirt whose hook reads"], 'is told so')
+    expect(tap, USAGE, '-c', f'test://{twin}', 'undefine', 'twin', name='the UUID in another libvirt')
+    expect(tap, USAGE, '-c', f'test://{twin}', 'define', 'twin', name='nothing is pinned for it')
+    stays('other drivers')
+    expect(tap, LIBVIRT_REFUSED, '-c', 'qemu+unix:///system?socket=/nosuch', *leftover, name='no libvirt')
+    for words in ('undefine', identity), leftover:
+        with Denying(Denying.LOOKUP_BY_UUID) as front:
+            expect(tap, LIBVIRT_REFUSED, '-c', front.uri, *words, name=f'{words[1]}: a lookup that is denied')
+            tap.equal(front.denied, 1, 'it was denied')
+    with Denying(Denying.LOOKUP_BY_UUID, skip=1) as front:
+        virsh('undefine', 'left')
+        expect(tap, LIBVIRT_REFUSED, '-c', front.uri, *leftover, name='a second look that is denied')
+        tap.equal(front.denied, 1, 'it was denied')
+    stays('libvirt did not say that there is none')
+    done = expect(tap, LIBVIRT_REFUSED, 'undefine', identity, name='the pin of a domain that virsh undefined')
+    tap.contains(done.stderr, [f'to remove them: virt-attest undefine --leftover {identity}'], 'how to remove it')
+    stays('not asked for')
+    expect(tap, USAGE, 'undefine', '--leftover', 'left', name='by name')
+    stays('a name')
+    expect(tap, 0, *leftover)
+    tap.check(not os.path.exists(pin_path('left')), 'its UUID reaches it')
+    expect(tap, LIBVIRT_REFUSED, *leftover)
+
+
+def test_used_volumes(tap: Tap):
+    """A volume that anybody else uses, or may use, stays, and so does its domain."""
+    pool = make_pool('used', 'mine.img', 'base.qcow2')
+    virsh('vol-create-as', 'used', 'over.qcow2', '1M', '--format', 'qcow2', '--backing-vol', 'base.qcow2',
+          '--backing-vol-format', 'qcow2')
+    mine, link, folder = f'{pool}/mine.img', scratch('other-spelling'), scratch('same-pool')
+    os.symlink(pool, folder)
+    os.symlink(mine, link)
+    confidential('mine', devices=disk(mine))
+    confidential('base', devices=disk(f'{pool}/base.qcow2', kind='qcow2'))
+    before = sorted(os.listdir(pool))
+
+    def stays(what, *words, name='mine', code=LIBVIRT_REFUSED, front=()):
+        done = expect(tap, code, *front, 'undefine', '--storage', name, name=what)
+        tap.contains(done.stderr, ['nothing was removed', *words], f'{what}: why')
+        tap.equal((sorted(os.listdir(pool)), name in names(), os.path.exists(pin_path(name))), (before, True, True),
+                  f'{what}: everything is still there')
+
+    for what, devices in {
+            'a disk of another domain': disk(mine),
+            'another spelling': disk(f'{pool}/../used//mine.img'),
+            'a symbolic link': disk(link),
+            'below a linked folder': disk(f'{folder}/mine.img'),
+            'a read-only disk': disk(mine, more='<readonly/>'),
+            'a CD-ROM': disk(mine, 'sda', device='cdrom'),
+            'pool and volume': volume_disk('used', 'mine.img'),
+            'a base in the XML': disk(f'{pool}/over.qcow2', kind='qcow2', more=(
+                f"<backingStore type='file'><format type='raw'/><source file='{mine}'/></backingStore>"))}.items():
+        virsh_define(plain_xml('user', devices=devices))
+        stays(what, mine, "used by domain 'user'")
+        virsh('undefine', 'user')
+    virsh_define(plain_xml('user', kernel=mine))
+    stays('a kernel', mine, "used by domain 'user'")
+    virsh('undefine', 'user')
+    stays('the base of a volume', 'base.qcow2', f"used by volume '{pool}/over.qcow2', whose base it is", name='base')
+    virsh_define(plain_xml('user', devices=disk(f'{pool}/over.qcow2', kind='qcow2')))
+    stays('the base of a disk', f"used by volume '{pool}/over.qcow2'", name='base')
+    unknown = scratch('unknown.qcow2')
+    call('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', mine, '-F', 'raw', unknown)
+    virsh_define(plain_xml('user', devices=disk(unknown, kind='qcow2')))
+    stays('an overlay outside of all pools', unknown, "used by domain 'user'", 'is in no storage pool')
+    virsh_define(plain_xml('user'))
+    virsh('pool-define-as', 'idle', 'dir', '--target', scratch('idle'))
+    stays('a pool that is not active', "pool 'idle' is not active")
+    virsh('pool-undefine', 'idle')
+    virsh_define(plain_xml('user', devices=disk('/dev/null/x') + disk(scratch('gone.qcow2'), 'vdb', kind='qcow2')))
+    for procedure, skip in (Denying.LIST_ALL_DOMAINS, 0), (Denying.GET_XML_DESC, 1), (Denying.GET_XML_DESC, 2):
+        with Denying(procedure, skip) as front:
+            stays(f'procedure {procedure} fails', 'access denied', front=('-c', front.uri))
+            tap.equal(front.denied, 1, 'it was denied')
+    expect(tap, 0, 'undefine', '--storage', 'mine', name='when nobody uses it')
+    tap.check('mine.img' not in os.listdir(pool) and 'mine' not in names(), 'it is gone')
+    virsh('vol-delete', '--pool', 'used', 'over.qcow2')
+    expect(tap, 0, 'undefine', '--storage', 'base', name='when it is no base any more')
+    tap.equal(os.listdir(pool), [], 'it is gone')
+    virsh('undefine', 'user')
 
 
 def test_names(tap: Tap):
@@ -495,5 +655,5 @@ if __name__ == '__main__':
     run([test_without_hook, test_host_check, test_show_and_list, test_refused_start, test_observed_and_unpinned,
          test_other_veto, test_console,
          test_nothing_changed, test_existing, test_pipe, test_virt_install, test_compose, test_rollback,
-         test_undefine, test_names,
+         test_undefine, test_leftover, test_used_volumes, test_names,
          test_ordinary_user])
