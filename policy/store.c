@@ -64,14 +64,64 @@ static gboolean check_folder(const PolicyStore *store, const char *kind, int fd,
     return TRUE;
 }
 
+/* Takes away what make_root() has made; what does not go stays, empty and private. */
+static void unmake(const char *path)
+{
+    for (guint i = 0; kinds[i]; i++) {
+        g_autofree gchar *child = g_build_filename(path, kinds[i], NULL);
+
+        rmdir(child);
+    }
+    rmdir(path);
+}
+
+/*
+ * Makes the state folder with all its subfolders. It appears whole: a folder
+ * without "references" is one that has lost its pins, and nobody may take one
+ * that is being made for that.
+ */
+static gboolean make_root(const PolicyStore *store, GError **error)
+{
+    g_autofree gchar *parent = g_path_get_dirname(store->directory);
+    g_autofree gchar *temporary = g_strdup_printf("%s.%d-%08x", store->directory, (int)getpid(), g_random_int());
+    g_auto(PolicyFd) fd = -1;
+
+    if (g_mkdir_with_parents(parent, 0700) < 0 || mkdir(temporary, 0700) < 0)
+        return fail(error, ATTEST_ERROR_NOT_CONFIGURED, store, NULL, NULL, g_strerror(errno));
+    for (guint i = 0; kinds[i]; i++) {
+        g_autofree gchar *child = g_build_filename(temporary, kinds[i], NULL);
+
+        if (mkdir(child, 0700) < 0) {
+            fail(error, ATTEST_ERROR_NOT_CONFIGURED, store, kinds[i], NULL, g_strerror(errno));
+            unmake(temporary);
+            return FALSE;
+        }
+    }
+    if (rename(temporary, store->directory) < 0) {
+        int saved = errno;
+
+        unmake(temporary);
+        /* Somebody else was faster: that one is not empty. */
+        return saved == EEXIST || saved == ENOTEMPTY ||
+               fail(error, ATTEST_ERROR_NOT_CONFIGURED, store, NULL, NULL, g_strerror(saved));
+    }
+    fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0)
+        fsync(fd);
+    return TRUE;
+}
+
 /* Opens the state folder; one that is missing is made with @create and otherwise leaves @store->fd at -1. */
 static gboolean open_root(PolicyStore *store, gboolean create, GError **error)
 {
     if (store->fd >= 0)
         return TRUE;
-    if (create && g_mkdir_with_parents(store->directory, 0700) < 0)
-        return fail(error, ATTEST_ERROR_NOT_CONFIGURED, store, NULL, NULL, g_strerror(errno));
     store->fd = open(store->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (store->fd < 0 && errno == ENOENT && create) {
+        if (!make_root(store, error))
+            return FALSE;
+        store->fd = open(store->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    }
     if (store->fd < 0)
         return (errno == ENOENT && !create) ||
                fail(error, ATTEST_ERROR_NOT_CONFIGURED, store, NULL, NULL, g_strerror(errno));
@@ -82,7 +132,10 @@ static gboolean open_root(PolicyStore *store, gboolean create, GError **error)
     return TRUE;
 }
 
-/* The folder of a kind, or -1: without @error when it is missing and not to be made. */
+/*
+ * The folder of a kind, or -1: without @error when there is no state folder and none is to be made. Whoever makes the
+ * state folder makes all of it, so a kind that is missing there was taken away, with everything in it.
+ */
 static int open_kind(PolicyStore *store, const char *kind, gboolean create, GError **error)
 {
     g_auto(PolicyFd) fd = -1;
@@ -90,12 +143,17 @@ static int open_kind(PolicyStore *store, const char *kind, gboolean create, GErr
     g_return_val_if_fail(g_strv_contains(kinds, kind), -1);
     if (!open_root(store, create, error) || store->fd < 0)
         return -1;
-    if (create && mkdirat(store->fd, kind, 0700) == 0)
-        fsync(store->fd);
     fd = openat(store->fd, kind, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT && create) {
+        if (mkdirat(store->fd, kind, 0700) == 0)
+            fsync(store->fd);
+        fd = openat(store->fd, kind, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    }
     if (fd < 0) {
-        if (errno != ENOENT || create)
-            fail_errno(error, store, kind, NULL);
+        fail(error, ATTEST_ERROR_NOT_CONFIGURED, store, kind, NULL,
+             errno == ENOENT ? "this folder is missing from the state folder, and with it whatever was in it: restore "
+                               "it, or make it anew with mode 0700 if nothing was"
+                             : g_strerror(errno));
         return -1;
     }
     return check_folder(store, kind, fd, error) ? policy_fd_steal(&fd) : -1;
@@ -118,6 +176,8 @@ PolicyStore *policy_store_open(const char *directory, gboolean create, GError **
 
     store->fd = -1;
     store->directory = g_strdup(directory);
+    for (gsize n = strlen(directory); n > 1 && directory[n - 1] == '/'; n--)
+        store->directory[n - 1] = '\0';
     store->cache.lookup = policy_cache_lookup;
     store->cache.store = policy_cache_store;
     store->cache.user_data = store;

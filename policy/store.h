@@ -16,7 +16,8 @@ typedef struct PolicyStore PolicyStore;
  * @create: make it (0700) and its subfolders when missing
  *
  * Refuses a folder that others can write or that belongs to somebody else (%ATTEST_ERROR_NOT_CONFIGURED).
- * A missing folder without @create opens as an empty store.
+ * A missing folder without @create opens as an empty store; writing makes it, always with all its subfolders. So a
+ * subfolder that is missing from a state folder was taken away, and reading from it is an error, not an empty answer.
  */
 PolicyStore *policy_store_open(const char *directory, gboolean create, GError **error);
 void policy_store_free(PolicyStore *store);
@@ -29,7 +30,8 @@ const char *policy_store_directory(const PolicyStore *store);
  * @name: file name; letters, digits, '-', '.' and '_' only, no leading '.'
  *
  * read: sets @text to %NULL and returns %TRUE when the file does not exist. @max_size bytes at most; not a symbolic
- * link, not somebody else's file. write: atomic and durable (durable %FALSE skips the syncs: for the cache).
+ * link, not somebody else's file. Errors: %ATTEST_ERROR_NOT_CONFIGURED when the folders cannot be used, so that nobody
+ * can tell whether there is such a file; %ATTEST_ERROR_UNREADABLE for the file itself. write: atomic and durable (durable %FALSE skips the syncs: for the cache).
  */
 gboolean policy_store_read(PolicyStore *store, const char *kind, const char *name, gsize max_size, gchar **text,
                            gsize *size, GError **error);

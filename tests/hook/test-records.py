@@ -138,7 +138,8 @@ def test_cannot_record():
     """Where a check is wanted a start without a record is refused; where only to observe, it goes on."""
     with Rig() as r:
         records = r.state / 'records'
-        r.state.mkdir(mode=0o700)
+        for folder in (r.state, r.state / 'references', r.state / 'cache'):
+            folder.mkdir(mode=0o700)
         records.write_text('not a folder')
         accepted(r.start())
         accepted(r.start(r.plain_xml()))

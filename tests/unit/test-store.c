@@ -189,6 +189,45 @@ static void test_folders(void)
     }
 }
 
+/* Whoever makes the state folder makes all of it; what is missing from it afterwards was taken away. */
+static void test_vanished(void)
+{
+    static const char *const kinds[] = {"references", "records", "cache"};
+    g_autoptr(Fixture) fixture = fixture_new();
+    g_autofree gchar *made = g_build_filename(fixture->folder, "made", NULL);
+    g_autofree gchar *slashes = g_strconcat(made, "//", NULL);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(PolicyStore) store = policy_store_open(slashes, FALSE, &error);
+    g_autoptr(GDir) dir = NULL;
+
+    g_assert_no_error(error);
+    g_assert_true(policy_store_write(store, "records", NAME, "x", 1, TRUE, &error));
+    g_assert_no_error(error);
+    for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        g_autofree gchar *path = g_build_filename(made, kinds[i], NULL);
+        g_autofree gchar *text = NULL;
+        struct stat st;
+
+        g_assert_cmpint(lstat(path, &st), ==, 0);
+        g_assert_cmpint(st.st_mode, ==, S_IFDIR | 0700);
+        fixture_remove_tree(path);
+        g_assert_false(policy_store_read(store, kinds[i], NAME, 10, &text, NULL, &error));
+        g_assert_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED);
+        g_assert_nonnull(strstr(error->message, path));
+        g_clear_error(&error);
+        g_assert_null(policy_store_list(store, kinds[i], &error));
+        g_assert_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED);
+        g_clear_error(&error);
+        g_assert_false(policy_store_remove(store, kinds[i], NAME, NULL));
+        /* Reading does not make it again. */
+        g_assert_cmpint(lstat(path, &st), <, 0);
+    }
+    /* Nothing else was left beside it: no folder that was being made. */
+    dir = g_dir_open(fixture->folder, 0, NULL);
+    for (const char *name; (name = g_dir_read_name(dir));)
+        g_assert_false(g_str_has_prefix(name, "made."));
+}
+
 /* A writer that was killed leaves its temporary file; later writers remove it when it is old. */
 static void test_leftovers(void)
 {
@@ -426,6 +465,7 @@ int main(int argc, char **argv)
     g_test_add_func("/store/names", test_names);
     g_test_add_func("/store/unusable-files", test_unusable_files);
     g_test_add_func("/store/folders", test_folders);
+    g_test_add_func("/store/vanished", test_vanished);
     g_test_add_func("/store/leftovers", test_leftovers);
     g_test_add_func("/store/lock", test_lock);
     g_test_add_func("/store/references", test_references);
