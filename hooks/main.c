@@ -156,14 +156,30 @@ static gboolean record_is_needed(const PolicyDecision *decision, const PolicyCon
            config->unpinned == POLICY_UNPINNED_REFUSE;
 }
 
+/* Without a configuration only where a pin shows that this is the right place; and then nothing old is dropped. */
 static gboolean write_record(const PolicyDecision *decision, const PolicyConfig *config, PolicyStore *store,
-                             const GError *store_error, GError **error)
+                             const GError *config_error, const GError *store_error, GError **error)
 {
-    if (store)
-        return hook_record_decision(store, decision, config->history, error);
-    if (store_error)
-        g_propagate_error(error, g_error_copy(store_error));
+    const GError *cause = store ? config_error : store_error;
+
+    if (store && (config || decision->reference))
+        return hook_record_decision(store, decision, config ? config->history : G_MAXUINT, error);
+    if (cause)
+        g_propagate_error(error, g_error_copy(cause));
     return FALSE;
+}
+
+/*
+ * Not made here: for a domain without launchSecurity nothing is written. A
+ * configuration that cannot be read must not hide a pin: it is looked for where
+ * it is unless the configuration says otherwise.
+ */
+static PolicyStore *open_store(const PolicyConfig *config, GError **error)
+{
+    g_autofree gchar *directory =
+        config ? g_strdup(config->state_directory) : policy_config_default_state_directory();
+
+    return policy_store_open(directory, FALSE, error);
 }
 
 static int run_start(void)
@@ -180,17 +196,15 @@ static int run_start(void)
     gsize size = 0;
 
     config = policy_config_load(NULL, &config_error);
-    if (config) {
+    if (config)
         alarm(config->watchdog);
-        /* Not made here: for a domain without launchSecurity nothing is written. */
-        store = policy_store_open(config->state_directory, FALSE, &store_error);
-    }
+    store = open_store(config, &store_error);
     xml = read_stdin(&size);
     decision = policy_gate_decide(xml, size, config, config_error, store, store_error);
     if (decision->verdict == POLICY_VERDICT_NONE)
         return 0;
     refused = decision->verdict == POLICY_VERDICT_REFUSED;
-    if (!write_record(decision, config, store, store_error, &record_error)) {
+    if (!write_record(decision, config, store, config_error, store_error, &record_error)) {
         remark = g_strdup_printf("this start could not be recorded: %s",
                                  record_error ? record_error->message : "there is no state folder");
         if (!refused && record_is_needed(decision, config)) {

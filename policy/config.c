@@ -369,6 +369,12 @@ static gchar *default_path(void)
     return g_strdup(CONFIG_FILE);
 }
 
+gchar *policy_config_default_state_directory(void)
+{
+    return geteuid() == 0 ? g_strdup(STATE_DIRECTORY)
+                          : g_build_filename(g_get_user_state_dir(), "virt-attest", NULL);
+}
+
 PolicyConfig *policy_config_load(const char *path, GError **error)
 {
     g_autoptr(PolicyConfig) config = g_new0(PolicyConfig, 1);
@@ -384,8 +390,7 @@ PolicyConfig *policy_config_load(const char *path, GError **error)
     config->default_cpus = TRUE;
     config->sev_es_fpu = MEASURE_FPU_LEGACY;
     config->trusted_firmware = g_ptr_array_new_with_free_func(g_free);
-    config->state_directory =
-        geteuid() == 0 ? g_strdup(STATE_DIRECTORY) : g_build_filename(g_get_user_state_dir(), "virt-attest", NULL);
+    config->state_directory = policy_config_default_state_directory();
     config->allowed_cpus = g_ptr_array_new_with_free_func((GDestroyNotify)measure_cpu_free);
     add_cpus(config->allowed_cpus, default_snp_cpus);
 

@@ -46,6 +46,8 @@ typedef struct {
  * environment, so VIRT_ATTEST_CONFIG cannot reach the hook from a user.)
  */
 PolicyConfig *policy_config_load(const char *path, GError **error);
+/* Where references and records are unless the configuration says otherwise. */
+gchar *policy_config_default_state_directory(void);
 /**
  * policy_config_cpus:
  *

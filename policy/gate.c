@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "measure/error.h"
 #include "policy/text.h"
 
 #define SUMMARY_MAX 2048
@@ -76,12 +77,7 @@ static void detail(PolicyDecision *decision, const char *format, ...)
     g_ptr_array_add(decision->details, policy_one_line(text, 16384));
 }
 
-/*
- * Reads the domain. A damaged attestation element makes the XML unreadable for
- * us; where the domain is none of our business without it, that must not stop
- * its start. @damaged then says what is wrong with it.
- */
-static XmlDomain *read_domain(const char *xml, gsize size, GError **damaged, GError **error)
+XmlDomain *policy_gate_read_domain(const char *xml, gsize size, GError **damaged, GError **error)
 {
     g_autoptr(GError) cause = NULL;
     g_autofree gchar *stripped = NULL;
@@ -204,21 +200,51 @@ static void evaluate(PolicyDecision *decision, const PolicyConfig *config, Polic
     decision->evaluation = policy_evaluate(decision->domain, &options);
 }
 
-static void decide_confidential(PolicyDecision *decision, const PolicyConfig *config, const GError *config_error,
-                                PolicyStore *store, const GError *store_error)
+/*
+ * Looks for the pin. @error: there is one that cannot be used. @unknown: nobody can tell whether there is one, since the
+ * state folder cannot be used, or the configuration might name another one.
+ */
+static void look_up_pin(PolicyDecision *decision, const PolicyConfig *config, const GError *config_error,
+                        PolicyStore *store, const GError *store_error, GError **unknown, GError **error)
 {
-    if (!config || !store) {
-        const GError *cause = config ? store_error : config_error;
+    const GError *cause = !store ? store_error : !config ? config_error : NULL;
+    g_autoptr(GError) failure = NULL;
 
-        decide(decision, POLICY_VERDICT_REFUSED, "start refused; virt-attest is not usable: %s",
-               cause ? cause->message : "no reason is known");
-        return;
+    if (store && decision->uuid)
+        decision->reference = policy_store_get_reference(store, decision->uuid, &failure);
+    if (failure) {
+        gboolean folder = g_error_matches(failure, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED);
+
+        g_propagate_error(folder ? unknown : error, g_steal_pointer(&failure));
+    } else if (cause) {
+        g_propagate_error(unknown, g_error_copy(cause));
+    } else if (!store || !config) {
+        g_set_error(unknown, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED, "no reason is known");
     }
-    evaluate(decision, config, store);
-    if (decision->reference)
-        decide_pinned(decision);
-    else
-        decide_unpinned(decision, config);
+}
+
+/* A domain that would be none of our business, were it not for what its metadata says. */
+static void decide_plain(PolicyDecision *decision, gboolean damaged, const GError *unknown)
+{
+    const XmlAttestation *metadata = decision->domain->attestation;
+
+    if ((metadata || damaged) && unknown) {
+        decide(decision, POLICY_VERDICT_REFUSED,
+               "start refused; its metadata has an <attest:attestation> element, and nobody can tell whether a "
+               "reference is pinned: %s",
+               unknown->message);
+    } else if (metadata && metadata->on_mismatch == XML_ON_MISMATCH_REFUSE) {
+        g_autofree gchar *accept = policy_accept_command(policy_command_word(decision->name, decision->uuid));
+        g_autofree gchar *metadata_command = policy_metadata_command(decision->name, decision->uuid);
+
+        decide(decision, POLICY_VERDICT_REFUSED,
+               "start refused; its metadata asks for a check, but it has no <launchSecurity>, and no reference is "
+               "pinned on this host; to pin it, give it <launchSecurity> and run: %s; to start it without any "
+               "protection, remove the metadata: %s",
+               accept, metadata_command);
+    } else {
+        decide(decision, POLICY_VERDICT_NONE, "it has no launchSecurity and no reference");
+    }
 }
 
 PolicyDecision *policy_gate_decide(const char *xml, gsize size, const PolicyConfig *config, const GError *config_error,
@@ -226,42 +252,40 @@ PolicyDecision *policy_gate_decide(const char *xml, gsize size, const PolicyConf
 {
     PolicyDecision *decision = g_new0(PolicyDecision, 1);
     g_autoptr(GError) damaged = NULL;
+    g_autoptr(GError) unknown = NULL;
     g_autoptr(GError) error = NULL;
     MeasurePlatform platform;
-    gboolean confidential = FALSE;
 
     decision->details = g_ptr_array_new_with_free_func(g_free);
     decision->changes = g_ptr_array_new_with_free_func((GDestroyNotify)policy_change_free);
-    decision->domain = read_domain(xml, size, &damaged, &error);
+    decision->domain = policy_gate_read_domain(xml, size, &damaged, &error);
     if (!decision->domain) {
         decide(decision, POLICY_VERDICT_REFUSED, "start refused; the domain XML cannot be read: %s", error->message);
         return decision;
     }
     decision->uuid = g_strdup(decision->domain->uuid);
     decision->name = g_strdup(decision->domain->name);
-    confidential = xml_domain_platform(decision->domain, &platform);
 
-    if (store && decision->uuid)
-        decision->reference = policy_store_get_reference(store, decision->uuid, &error);
+    look_up_pin(decision, config, config_error, store, store_error, &unknown, &error);
     if (error) {
         decide(decision, POLICY_VERDICT_REFUSED,
                "start refused; its reference cannot be used: %s; restore that file, or remove it and run "
                "'virt-attest define' again",
                error->message);
-        return decision;
-    }
-    if (!confidential && (!decision->reference || !decision->reference->level)) {
-        decide(decision, POLICY_VERDICT_NONE, "it has no launchSecurity and no reference");
-        return decision;
-    }
-    if (damaged) {
+    } else if (!decision->reference && !xml_domain_platform(decision->domain, &platform)) {
+        decide_plain(decision, damaged != NULL, unknown);
+    } else if (damaged) {
         decide(decision, POLICY_VERDICT_REFUSED, "start refused; its metadata cannot be read: %s", damaged->message);
-        return decision;
-    }
-    if (!decision->uuid) {
+    } else if (!decision->uuid) {
         decide(decision, POLICY_VERDICT_REFUSED, "start refused; the domain XML has no UUID");
-        return decision;
+    } else if (unknown) {
+        decide(decision, POLICY_VERDICT_REFUSED, "start refused; virt-attest is not usable: %s", unknown->message);
+    } else {
+        evaluate(decision, config, store);
+        if (decision->reference)
+            decide_pinned(decision);
+        else
+            decide_unpinned(decision, config);
     }
-    decide_confidential(decision, config, config_error, store, store_error);
     return decision;
 }

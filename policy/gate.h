@@ -57,14 +57,33 @@ typedef struct {
 } PolicyDecision;
 
 /**
+ * policy_gate_read_domain:
+ * @damaged: set when the XML is fine but for our metadata element, which the domain returned does not have then
+ *
+ * A damaged element of ours makes the XML unreadable for xml_domain_parse(); where the domain is none of our business
+ * without it, that must not stop its start.
+ */
+XmlDomain *policy_gate_read_domain(const char *xml, gsize size, GError **damaged, GError **error);
+
+/**
  * policy_gate_decide:
  * @xml, @size: the domain XML of the hook's `start`
- * @config: (nullable): %NULL when it could not be read: then @config_error says why, and a confidential domain is
- *   refused
- * @store: (nullable): likewise with @store_error
+ * @config: (nullable): %NULL when it could not be read: then @config_error says why
+ * @store: (nullable): likewise with @store_error. Without a configuration the caller gives the default state folder,
+ *   so that a pin there still counts
  *
- * Never fails: whatever is wrong is a refusal with a reason. A domain without launchSecurity and without a pin is
- * let through even when configuration or state are broken.
+ * Never fails: whatever is wrong is a refusal with a reason. In this order:
+ *  - XML that cannot be read: refused.
+ *  - A pin that cannot be read: refused, whatever else the domain has. Any pin counts, of level 0 too.
+ *  - Neither launchSecurity nor a pin: let through, %POLICY_VERDICT_NONE, even when configuration or state are broken,
+ *    with two exceptions. Refused is a domain whose metadata says onMismatch='refuse' (it has lost both: somebody took
+ *    them, or moved it here), until that is removed; and a domain with any metadata element of ours, damaged or not,
+ *    while configuration or state folder cannot be used, so that nobody can tell whether it is pinned.
+ *  - launchSecurity or a pin while configuration or state folder cannot be used: refused.
+ *  - Pinned: measured and compared; a difference, or what cannot be measured, is refused, or only noted where the pin
+ *    says "observe".
+ *  - Not pinned: refused when the metadata says onMismatch='refuse' or the configuration unpinned = refuse. Otherwise
+ *    measured and let through, also when it cannot be measured: observing never stops a guest.
  */
 PolicyDecision *policy_gate_decide(const char *xml, gsize size, const PolicyConfig *config, const GError *config_error,
                                    PolicyStore *store, const GError *store_error);

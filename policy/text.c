@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "xml/attestation.h"
+
 gchar *policy_one_line(const char *text, gsize max)
 {
     g_autofree gchar *valid = g_utf8_make_valid(text, -1);
@@ -66,22 +68,32 @@ const char *policy_command_word(const char *name, const char *uuid)
     return g_str_equal(shown, name) && !is_number(name) && !is_uuid(name) ? name : uuid;
 }
 
+static gchar *quote(const char *word)
+{
+    gboolean plain = *word && strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._+@%:,/") ==
+                                  strlen(word);
+
+    return plain ? g_strdup(word) : g_shell_quote(word);
+}
+
 gchar *policy_define_command(const char *options, const char *name)
 {
     gboolean file = strchr(name, '/') || g_str_equal(name, "-") || g_str_has_suffix(name, ".xml");
-    g_autofree gchar *quoted = NULL;
-    gboolean plain = *name && strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._+@%:,/") ==
-                                  strlen(name);
+    g_autofree gchar *quoted = quote(name);
+    const char *guard = file ? "--domain=" : *name == '-' ? "-- " : "";
 
-    quoted = plain ? g_strdup(name) : g_shell_quote(name);
-    return g_strdup_printf("virt-attest define %s %s%s", options,
-                           file           ? "--domain="
-                           : *name == '-' ? "-- "
-                                          : "",
-                           quoted);
+    return g_strdup_printf("virt-attest define %s %s%s", options, guard, quoted);
 }
 
 gchar *policy_accept_command(const char *name)
 {
     return policy_define_command("--accept", name);
+}
+
+gchar *policy_metadata_command(const char *name, const char *uuid)
+{
+    const char *word = policy_command_word(name && *name == '-' && uuid ? uuid : name, uuid);
+    g_autofree gchar *quoted = quote(word);
+
+    return g_strdup_printf("virsh metadata %s " XML_ATTESTATION_URI " --remove --config", quoted);
 }

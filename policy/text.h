@@ -23,3 +23,5 @@ const char *policy_command_word(const char *name, const char *uuid);
 gchar *policy_define_command(const char *options, const char *name);
 /* The same with "--accept". */
 gchar *policy_accept_command(const char *name);
+/* "virsh metadata …": takes our element out of the domain's definition. @uuid is used as in policy_command_word(). */
+gchar *policy_metadata_command(const char *name, const char *uuid);

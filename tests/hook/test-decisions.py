@@ -12,6 +12,7 @@ import rig
 from rig import HOOK, ROOT, UUID, Rig, Skip, accepted, refused
 
 NOBODY = 65534
+DAMAGED = b"<metadata><a:attestation xmlns:a='urn:virt-attest:domain:1' novelty='1'/></metadata>"
 
 
 def test_unpinned():
@@ -157,6 +158,14 @@ def test_metadata():
         refused(r.start(r.xml(metadata=metadata)), 'no reference is pinned', 'define --accept guest1')
         accepted(r.start(r.xml(metadata=metadata.replace('"refuse"', '"observe"'))))
         accepted(r.start())
+        # And launchSecurity is gone too.
+        known = len(r.launches())
+        refused(r.start(r.xml(launch='', metadata=metadata)), 'define --accept guest1',
+                'virsh metadata guest1 urn:virt-attest:domain:1 --remove --config')
+        assert len(r.launches()) == known + 1 and r.launches()[-1]['verdict'] == 'refused'
+        accepted(r.start(r.xml(launch='', metadata=metadata.replace('"refuse"', '"observe"'))))
+        accepted(r.start(r.xml(launch='')))
+        assert len(r.launches()) == known + 1
 
 
 def test_pin_unusable():
@@ -208,10 +217,21 @@ def test_state_folder():
             r.state.chmod(mode)
             refused(r.start(), 'others can write', '0700')
             accepted(r.start(r.plain_xml()))
+            # Nobody can tell whether it is pinned, and its metadata speaks of it.
+            refused(r.start(r.plain_xml().replace(b'<vcpu>', DAMAGED + b'<vcpu>')), 'nobody can tell')
             r.state.chmod(0o700)
             (r.state / 'references').chmod(mode)
             refused(r.start(), 'others can write')
+            accepted(r.start(r.plain_xml()))
             (r.state / 'references').chmod(0o700)
+        accepted(r.start())
+        # launchSecurity is gone and the pin is not.
+        refused(r.start(r.plain_xml()), '<launchSecurity> was removed')
+        (r.state / 'references').rename(r.folder / 'references')
+        refused(r.start(), 'missing from the state folder')
+        refused(r.start(r.plain_xml().replace(b'<vcpu>', DAMAGED + b'<vcpu>')), 'missing from the state folder')
+        accepted(r.start(r.plain_xml()))
+        (r.folder / 'references').rename(r.state / 'references')
         accepted(r.start())
         if ROOT:
             os.chown(r.state, 12345, -1)
@@ -229,6 +249,7 @@ def test_configuration_broken():
             r.config.write_text(text, encoding='latin-1')
             refused(r.start(), 'virt-attest is not usable', str(r.config))
             accepted(r.start(r.plain_xml()))
+            refused(r.start(r.plain_xml().replace(b'<vcpu>', DAMAGED + b'<vcpu>')), 'nobody can tell', str(r.config))
         r.config.unlink()
         refused(r.start(), 'No such file')
         accepted(r.start(r.plain_xml()))
@@ -279,11 +300,27 @@ def test_ordinary_user():
         record = json.loads((state / 'records' / f'{UUID}.json').read_bytes())
         summary = record['launches'][-1]['summary']
         assert str(r.initrd) in summary and 'denied' in summary, summary
+        # A configuration that cannot be read does not hide a pin in the usual place.
+        pin = state / 'references' / f'{UUID}.json'
+        r.initrd.chmod(0o644)
+        r.pin()
+        shutil.copy(r.state / 'references' / f'{UUID}.json', pin)
+        os.chown(pin, NOBODY, NOBODY)
+        own.write_text('[gate]\nunpinned = observe\n')
+        refused(as_nobody(r, r.plain_xml(), env), '<launchSecurity> was removed')
+        own.write_text('[gate]\nunpined = observe\n')
+        for xml in (r.plain_xml(), r.xml()):
+            refused(as_nobody(r, xml, env), 'not usable', "'unpined'")
+        record = json.loads((state / 'records' / f'{UUID}.json').read_bytes())
+        assert [launch['verdict'] for launch in record['launches'][-3:]] == ['refused'] * 3, record
+        pin.unlink()
+        accepted(as_nobody(r, r.plain_xml(), env))
+        refused(as_nobody(r, r.xml(), env), 'not usable')
+        own.write_text('[gate]\nunpinned = observe\n')
         # Another state folder through the environment.
         elsewhere = r.folder / 'xdg'
         elsewhere.mkdir()
         os.chown(elsewhere, NOBODY, NOBODY)
-        r.initrd.chmod(0o644)
         accepted(as_nobody(r, r.xml(), {**env, 'XDG_STATE_HOME': str(elsewhere)}))
         assert (elsewhere / 'virt-attest' / 'records' / f'{UUID}.json').exists()
 

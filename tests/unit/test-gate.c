@@ -407,6 +407,86 @@ static void test_corrupt_pin(void)
     expect(fixture, NULL, REST, POLICY_VERDICT_UNPINNED, "no pinned reference");
 }
 
+/* The verdict when configuration, store or neither can be used. */
+static void expect_broken(Fixture *fixture, const char *rest, gboolean config, gboolean store, PolicyVerdict verdict,
+                          const char *says)
+{
+    g_autofree gchar *xml = fixture_xml(fixture, "", rest);
+    g_autoptr(GError) broken = g_error_new(ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "it is broken");
+    g_autoptr(PolicyDecision) decision =
+        policy_gate_decide(xml, strlen(xml), config ? fixture->config : NULL, config ? NULL : broken,
+                           store ? fixture->store : NULL, store ? NULL : broken);
+
+    if (decision->verdict != verdict || !strstr(decision->summary, says))
+        g_error("verdict %s, wanted %s; summary '%s', wanted '%s'", policy_verdict_name(decision->verdict),
+                policy_verdict_name(verdict), decision->summary, says);
+}
+
+#define DAMAGED "<metadata><a:attestation xmlns:a='urn:virt-attest:domain:1' level='9'/></metadata>"
+
+/* launchSecurity is gone; what is left must still stop the start. */
+static void test_lost(void)
+{
+    g_autoptr(Fixture) fixture = fixture_new();
+    g_autoptr(PolicyReference) reference = pin(fixture, REST, XML_ON_MISMATCH_REFUSE);
+    g_autofree gchar *asking = with_metadata(reference, NULL, NULL, "");
+    g_autofree gchar *looking = with_metadata(reference, "onMismatch=\"refuse\"", "onMismatch=\"observe\"", "");
+    g_autofree gchar *references = g_build_filename(fixture->state, "references", NULL);
+
+    /* The pin is found without a configuration too. */
+    expect_broken(fixture, "", TRUE, TRUE, POLICY_VERDICT_REFUSED, "<launchSecurity> was removed");
+    expect_broken(fixture, "", FALSE, TRUE, POLICY_VERDICT_REFUSED, "it is broken");
+    expect_broken(fixture, asking, FALSE, TRUE, POLICY_VERDICT_REFUSED, "it is broken");
+
+    g_assert_true(policy_store_remove_reference(fixture->store, FIXTURE_UUID, NULL));
+    for (guint usable = 0; usable < 3; usable++) {
+        gboolean config = usable & 1, store = usable & 2;
+
+        expect_broken(fixture, "", config, store, POLICY_VERDICT_NONE, "no launchSecurity");
+        expect_broken(fixture, asking, config, store, POLICY_VERDICT_REFUSED, "nobody can tell");
+        expect_broken(fixture, looking, config, store, POLICY_VERDICT_REFUSED, "it is broken");
+        expect_broken(fixture, DAMAGED, config, store, POLICY_VERDICT_REFUSED, "it is broken");
+    }
+    /* Pin and launchSecurity are both gone, and everything works. */
+    expect(fixture, "", "", POLICY_VERDICT_NONE, "no launchSecurity");
+    expect(fixture, "", looking, POLICY_VERDICT_NONE, "no launchSecurity");
+    expect(fixture, "", DAMAGED, POLICY_VERDICT_NONE, "no launchSecurity");
+    expect(fixture, "", asking, POLICY_VERDICT_REFUSED, "run: virt-attest define --accept guest1; to start it");
+    expect(fixture, "", asking, POLICY_VERDICT_REFUSED,
+           "remove the metadata: virsh metadata guest1 urn:virt-attest:domain:1 --remove --config");
+    {
+        g_autofree gchar *xml = fixture_xml(fixture, "", asking);
+        g_auto(GStrv) parts = g_strsplit(xml, "guest1", 2);
+        g_autofree gchar *dashed = g_strjoinv("-1", parts);
+        g_autofree gchar *blank = g_strjoinv("a b", parts);
+
+        expect_xml(fixture, dashed, POLICY_VERDICT_REFUSED, "virsh metadata " FIXTURE_UUID " urn:");
+        expect_xml(fixture, blank, POLICY_VERDICT_REFUSED, "virsh metadata 'a b' urn:");
+    }
+
+    /* All pins are gone, with the folder that they were in. */
+    fixture_remove_tree(references);
+    expect(fixture, "", "", POLICY_VERDICT_NONE, "no launchSecurity");
+    expect(fixture, "", looking, POLICY_VERDICT_REFUSED, "missing from the state folder");
+    expect(fixture, "", DAMAGED, POLICY_VERDICT_REFUSED, "missing from the state folder");
+    expect(fixture, NULL, REST, POLICY_VERDICT_REFUSED, "missing from the state folder");
+}
+
+/* A pin of level 0: debugging by the host was allowed, and still the measurement is to stay what it is. */
+static void test_level_zero(void)
+{
+    const char *debug =
+        FIXTURE_MILAN "<launchSecurity type='sev-snp' kernelHashes='yes'><policy>0xb0000</policy></launchSecurity>";
+    g_autoptr(Fixture) fixture = fixture_new();
+    g_autoptr(PolicyReference) reference = pin(fixture, debug, XML_ON_MISMATCH_REFUSE);
+
+    g_assert_cmpuint(reference->level, ==, 0);
+    expect(fixture, NULL, debug, POLICY_VERDICT_MATCH, "level 0");
+    expect(fixture, "", "", POLICY_VERDICT_REFUSED, "<launchSecurity> was removed");
+    pin_only(fixture, debug, XML_ON_MISMATCH_OBSERVE);
+    expect(fixture, "", "", POLICY_VERDICT_OBSERVED, "<launchSecurity> was removed");
+}
+
 static void test_names(void)
 {
     static const struct {
@@ -456,6 +536,8 @@ int main(int argc, char **argv)
     g_test_add_func("/gate/observe", test_observe);
     g_test_add_func("/gate/metadata", test_metadata);
     g_test_add_func("/gate/corrupt-pin", test_corrupt_pin);
+    g_test_add_func("/gate/lost", test_lost);
+    g_test_add_func("/gate/level-zero", test_level_zero);
     g_test_add_func("/gate/names", test_names);
     return g_test_run();
 }
