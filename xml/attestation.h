@@ -70,9 +70,9 @@ gchar *xml_attestation_format(const XmlAttestation *attestation);
 /*
  * Reads the element back (text of the element alone). The namespace counts, not the prefix; elements without any are
  * taken for ours, as virDomainGetMetadata() takes the namespace away. Strict, %ATTEST_ERROR_UNREADABLE: unknown
- * elements and attributes ("written by a newer version"), numbers out of range, a digest that does not fit the platform,
- * two inputs of one role, two measurements of one kind, more than %XML_ATTESTATION_MAX_MEASUREMENTS. An absent onMismatch
- * means refuse.
+ * elements and attributes ("written by a newer version"), numbers out of range, a digest that does not fit the
+ * platform, two inputs of one role, two measurements of one kind, more than %XML_ATTESTATION_MAX_MEASUREMENTS. An
+ * absent onMismatch means refuse.
  */
 XmlAttestation *xml_attestation_parse(const char *text, gssize size, GError **error);
 
