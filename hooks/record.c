@@ -17,8 +17,7 @@
 
 #include "measure/error.h"
 #include "policy/json.h"
-#include "policy/reference-private.h"
-#include "policy/store-private.h"
+#include "policy/reference-json.h"
 #include "policy/text.h"
 
 #define RECORD_FORMAT "virt-attest-record-1"

@@ -176,7 +176,7 @@ PolicyReference *policy_reference_new(const XmlDomain *domain, const PolicyEvalu
     return g_steal_pointer(&reference);
 }
 
-JsonObject *policy_input_to_json(const PolicyReferenceInput *input)
+static JsonObject *input_to_json(const PolicyReferenceInput *input)
 {
     JsonObject *object = json_object_new();
 
@@ -194,7 +194,7 @@ JsonObject *policy_inputs_to_json(const GPtrArray *inputs)
     for (guint i = 0; i < inputs->len; i++) {
         const PolicyReferenceInput *input = g_ptr_array_index(inputs, i);
 
-        json_object_set_object_member(object, input->role, policy_input_to_json(input));
+        json_object_set_object_member(object, input->role, input_to_json(input));
     }
     return object;
 }

@@ -18,6 +18,10 @@ typedef struct {
     guint64 size;
     guint8 sha256[MEASURE_SHA256_SIZE];
 } PolicyReferenceInput;
+void policy_reference_input_free(PolicyReferenceInput *input);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PolicyReferenceInput, policy_reference_input_free)
+/* Adds a PolicyReferenceInput for everything that the measurement of @evaluation covers. */
+void policy_collect_inputs(const PolicyEvaluation *evaluation, GPtrArray *inputs);
 
 /**
  * PolicyReference:
@@ -66,3 +70,7 @@ gchar *policy_reference_format(const PolicyReference *reference, gboolean pinned
 PolicyReference *policy_reference_parse(const char *text, gssize size, GError **error);
 /* The metadata element that carries the same facts. */
 XmlAttestation *policy_reference_to_attestation(const PolicyReference *reference);
+
+/* What the documents of this suite take: a UUID of 36 characters in lower case, a time such as "2026-11-22T12:00:00Z". */
+gboolean policy_uuid_valid(const char *uuid);
+gboolean policy_time_valid(const char *time);

@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Between the parts of the store, and for the hook's record. */
+/* Between the parts of the store. */
 #pragma once
 
 #include "policy/store.h"
-
-/* A file descriptor that closes itself: g_auto(PolicyFd) fd = -1; */
-typedef int PolicyFd;
-void policy_close(PolicyFd *fd);
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PolicyFd, policy_close)
 
 static inline int policy_fd_steal(PolicyFd *fd)
 {
@@ -16,10 +11,6 @@ static inline int policy_fd_steal(PolicyFd *fd)
     *fd = -1;
     return stolen;
 }
-
-/* Renames a file that cannot be used, so that it is neither lost nor in the way; @aside must not exist. */
-gboolean policy_store_keep_aside(PolicyStore *store, const char *kind, const char *name, const char *aside,
-                                 GError **error);
 
 /* The two functions of the digest cache; @store is the user data. */
 gchar *policy_cache_lookup(const MeasureInput *input, const char *kind, gpointer store);

@@ -10,6 +10,11 @@
 
 typedef struct PolicyStore PolicyStore;
 
+/* A file descriptor that closes itself: g_auto(PolicyFd) fd = -1; */
+typedef int PolicyFd;
+void policy_close(PolicyFd *fd);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PolicyFd, policy_close)
+
 /**
  * policy_store_open:
  * @directory: the state folder
@@ -40,6 +45,9 @@ gboolean policy_store_write(PolicyStore *store, const char *kind, const char *na
 gboolean policy_store_remove(PolicyStore *store, const char *kind, const char *name, GError **error);
 /* Names of the files of a kind, sorted; temporary and lock files left out. */
 GPtrArray *policy_store_list(PolicyStore *store, const char *kind, GError **error);
+/* Renames a file that cannot be used, so that it is neither lost nor in the way; @aside must not exist. */
+gboolean policy_store_keep_aside(PolicyStore *store, const char *kind, const char *name, const char *aside,
+                                 GError **error);
 /**
  * policy_store_lock:
  * Takes an exclusive lock that lives until the returned descriptor is closed; -1 on error. Waits at most @timeout_ms.
