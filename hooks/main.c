@@ -230,23 +230,28 @@ static int run_update(const char *operation, const char *extra)
     g_autoptr(PolicyConfig) config = policy_config_load(NULL, NULL);
     g_autoptr(PolicyStore) store = NULL;
     g_autoptr(XmlDomain) domain = NULL;
+    g_autoptr(GError) damaged = NULL;
     g_autofree gchar *xml = NULL;
     gsize size = 0;
 
     if (!config)
         return 0;
     alarm(config->watchdog);
-    store = policy_store_open(config->state_directory, FALSE, NULL);
+    store = open_store(config, NULL);
     if (!store)
         return 0;
     xml = read_stdin(&size);
-    domain = size <= XML_MAX_SIZE ? xml_domain_parse(xml, (gssize)size, NULL) : NULL;
+    domain = policy_gate_read_domain(xml, size, &damaged, NULL);
     if (!domain || !domain->uuid)
         return 0;
-    if (!strcmp(operation, "started"))
+    if (!strcmp(operation, "prepare"))
+        hook_record_prepared(store, domain->uuid, NULL);
+    else if (!strcmp(operation, "started"))
         hook_record_running(store, domain->uuid, NULL);
+    else if (!strcmp(operation, "stopped"))
+        hook_record_stopped(store, domain, config->history, NULL);
     else
-        hook_record_stopped(store, domain->uuid, extra, NULL);
+        hook_record_released(store, domain, extra, config->history, NULL);
     return 0;
 }
 
@@ -267,7 +272,8 @@ int main(int argc, char **argv)
         prepare_process(1);
         return run_start();
     }
-    if (!strcmp(operation, "started") || !strcmp(operation, "stopped") || !strcmp(operation, "release")) {
+    if (!strcmp(operation, "prepare") || !strcmp(operation, "started") || !strcmp(operation, "stopped") ||
+        !strcmp(operation, "release")) {
         prepare_process(0);
         return run_update(operation, argv[4]);
     }

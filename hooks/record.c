@@ -180,7 +180,7 @@ static HookLaunch *launch_parse(JsonObject *object, const char *where, GError **
                                         "platform", "policy",  "cpu",    "vcpus",   "digest",    "signature",
                                         "features", "changes", "inputs", "ended",   "endReason", NULL};
     static const char *const states[] = {"decided", "running", "stopped", NULL};
-    static const char *const verdicts[] = {"match", "unpinned", "observed", "refused", NULL};
+    static const char *const verdicts[] = {"match", "unpinned", "observed", "refused", HOOK_UNDECIDED, NULL};
     g_autoptr(HookLaunch) launch = launch_new();
     JsonObject *inputs = NULL;
     guint64 level = 0;
@@ -202,6 +202,10 @@ static HookLaunch *launch_parse(JsonObject *object, const char *where, GError **
         return NULL;
     if (!policy_time_valid(launch->time) || (launch->ended && !policy_time_valid(launch->ended))) {
         policy_json_error(error, where, "time", "this is not a time such as 2026-01-31T12:00:00Z");
+        return NULL;
+    }
+    if (strcmp(launch->state, "stopped") && (launch->ended || launch->end_reason)) {
+        policy_json_error(error, where, "state", "this launch has an end, so it is 'stopped'");
         return NULL;
     }
     launch->level = (guint)level;
@@ -503,79 +507,200 @@ gboolean hook_record_decision(PolicyStore *store, const PolicyDecision *decision
     return record_write(store, decision->uuid, lines, history, error);
 }
 
-/* Calls @change for the newest launch; writes the record when that returns TRUE. */
-static gboolean update_newest(PolicyStore *store, const char *uuid, gboolean (*change)(HookLaunch *, const char *),
-                              const char *reason, GError **error)
+/* A launch that the record knows nothing of but its end. */
+static HookLaunch *launch_undecided(const XmlDomain *domain)
 {
+    HookLaunch *launch = launch_new();
+    MeasurePlatform platform;
+    g_autofree gchar *name = policy_one_line(domain->name ? domain->name : "", 200);
+
+    launch->id = g_strdup_printf("%" G_GINT64_FORMAT "-%d", g_get_real_time(), (int)getpid());
+    launch->time = now_text();
+    launch->state = g_strdup("stopped");
+    launch->verdict = g_strdup(HOOK_UNDECIDED);
+    launch->summary = g_strdup_printf("domain '%s': ended before a decision about it was recorded: the hook ran out of "
+                                      "time or was killed, libvirt or another hook refused the start before it, or "
+                                      "the hook was not there when the guest started",
+                                      name);
+    launch->ended = g_strdup(launch->time);
+    if (xml_domain_platform(domain, &platform)) {
+        launch->platform = g_strdup(measure_platform_name(platform));
+        launch->policy = domain->policy;
+    }
+    return launch;
+}
+
+/* Whether a start of @domain would have been recorded. */
+static gboolean is_recorded(PolicyStore *store, const XmlDomain *domain)
+{
+    MeasurePlatform platform;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(PolicyReference) reference = NULL;
+
+    if (xml_domain_platform(domain, &platform))
+        return TRUE;
+    reference = policy_store_get_reference(store, domain->uuid, &error);
+    return reference || g_error_matches(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE);
+}
+
+/* What an event does to the newest launch. */
+typedef enum {
+    EVENT_IGNORED,
+    EVENT_CHANGED,
+    EVENT_FOREIGN, /* it belongs to another launch, which is not on record */
+} EventOutcome;
+
+/**
+ * HookEvent:
+ * @apply: what it does to the newest launch
+ * @uuid: of the domain
+ * @domain: (nullable): the domain, when the launch that the event belongs to is to be added if it is not on record
+ * @reason: (nullable): of the end
+ * @history: for a launch that is added
+ */
+typedef struct {
+    EventOutcome (*apply)(HookLaunch *newest, const char *reason);
+    const char *uuid;
+    const XmlDomain *domain;
+    const char *reason;
+    guint history;
+} HookEvent;
+
+/* Sets @history to how many launches to keep, 0 when nothing changed. */
+static gboolean apply_event(RecordLines *lines, const HookEvent *event, guint *history, GError **error)
+{
+    gchar **newest = lines->lines->len ? (gchar **)&lines->lines->pdata[lines->lines->len - 1] : NULL;
+    g_autoptr(HookLaunch) launch = newest ? line_parse(*newest, lines->lines->len - 1, error) : NULL;
+    EventOutcome outcome = EVENT_FOREIGN;
+
+    *history = 0;
+    if (newest && !launch)
+        return FALSE;
+    if (launch)
+        outcome = event->apply(launch, event->reason);
+    if (outcome == EVENT_FOREIGN && event->domain) {
+        g_autoptr(HookLaunch) added = launch_undecided(event->domain);
+
+        event->apply(added, event->reason);
+        g_ptr_array_add(lines->lines, launch_format(added));
+        *history = event->history;
+    } else if (outcome == EVENT_CHANGED) {
+        g_free(*newest);
+        *newest = launch_format(launch);
+        *history = lines->lines->len;
+    }
+    return TRUE;
+}
+
+static gboolean record_event(PolicyStore *store, const HookEvent *request, GError **error)
+{
+    HookEvent event = *request;
     g_autofree gchar *file = NULL;
     g_autofree gchar *text = NULL;
     g_auto(PolicyFd) lock = -1;
     g_autoptr(RecordLines) lines = NULL;
-    g_autoptr(HookLaunch) launch = NULL;
-    gchar **newest = NULL;
+    guint history = 0;
     gsize size = 0;
 
-    if (!uuid || !policy_uuid_valid(uuid))
+    if (!event.uuid || !policy_uuid_valid(event.uuid))
         return TRUE;
-    file = record_file(uuid);
+    file = record_file(event.uuid);
+    if (event.domain && !is_recorded(store, event.domain))
+        event.domain = NULL;
     /* Looked for first without the lock, whose file would be a trace of a domain that is none of our business. */
-    if (!record_load(store, uuid, &text, &size, error))
-        return FALSE;
-    if (!text)
-        return TRUE;
-    g_clear_pointer(&text, g_free);
+    if (!event.domain) {
+        if (!record_load(store, event.uuid, &text, &size, error))
+            return FALSE;
+        if (!text)
+            return TRUE;
+        g_clear_pointer(&text, g_free);
+    }
     lock = policy_store_lock(store, "records", file, LOCK_TIMEOUT_MS, error);
-    if (lock < 0 || !record_load(store, uuid, &text, &size, error))
+    if (lock < 0 || !record_load(store, event.uuid, &text, &size, error))
         return FALSE;
-    if (!text)
+    if (!text && !event.domain)
         return TRUE;
-    lines = split_lines(text, uuid, error);
-    if (!lines)
+    lines = text ? split_lines(text, event.uuid, error) : record_lines_new(event.domain->name);
+    if (!lines || !apply_event(lines, &event, &history, error))
         return FALSE;
-    if (!lines->lines->len)
-        return TRUE;
-    newest = (gchar **)&lines->lines->pdata[lines->lines->len - 1];
-    launch = line_parse(*newest, lines->lines->len - 1, error);
-    if (!launch)
-        return FALSE;
-    if (!change(launch, reason))
-        return TRUE;
-    g_free(*newest);
-    *newest = launch_format(launch);
-    return record_write(store, uuid, lines, lines->lines->len, error);
+    return !history || record_write(store, event.uuid, lines, history, error);
 }
 
-static gboolean set_running(HookLaunch *launch, const char *reason)
+/* A domain that is being prepared does not run: whatever the record says, that launch is over. */
+static EventOutcome set_prepared(HookLaunch *launch, const char *reason)
+{
+    if (!strcmp(launch->state, "stopped"))
+        return EVENT_IGNORED;
+    g_free(launch->state);
+    launch->state = g_strdup("stopped");
+    launch->end_reason = g_strdup("unknown");
+    return EVENT_CHANGED;
+}
+
+static EventOutcome set_running(HookLaunch *launch, const char *reason)
 {
     if (strcmp(launch->state, "decided"))
-        return FALSE;
+        return EVENT_IGNORED;
     g_free(launch->state);
     launch->state = g_strdup("running");
-    return TRUE;
+    return EVENT_CHANGED;
 }
 
-/* libvirt says `stopped` without a reason and then `release` with one; a later veto in `prepare` has both again. */
-static gboolean set_stopped(HookLaunch *launch, const char *reason)
+/* libvirt says `stopped`, without a reason, once for every end: one that has ended already is not what this is about. */
+static EventOutcome set_stopped(HookLaunch *launch, const char *reason)
+{
+    if (!strcmp(launch->state, "stopped"))
+        return EVENT_FOREIGN;
+    g_free(launch->state);
+    launch->state = g_strdup("stopped");
+    launch->ended = now_text();
+    return EVENT_CHANGED;
+}
+
+/* `release` follows `stopped`, with the reason. */
+static EventOutcome set_released(HookLaunch *launch, const char *reason)
 {
     gboolean known = reason && *reason && strcmp(reason, "-");
 
-    if (!strcmp(launch->state, "stopped") && (!known || launch->end_reason))
-        return FALSE;
-    if (!launch->ended)
-        launch->ended = now_text();
+    if (!strcmp(launch->state, "stopped") && launch->end_reason)
+        return known ? EVENT_FOREIGN : EVENT_IGNORED;
+    if (!strcmp(launch->state, "stopped") && !known)
+        return EVENT_IGNORED;
     g_free(launch->state);
     launch->state = g_strdup("stopped");
-    if (known && !launch->end_reason)
+    if (!launch->ended)
+        launch->ended = now_text();
+    if (known)
         launch->end_reason = policy_one_line(reason, 64);
-    return TRUE;
+    return EVENT_CHANGED;
+}
+
+gboolean hook_record_prepared(PolicyStore *store, const char *uuid, GError **error)
+{
+    HookEvent event = {.apply = set_prepared, .uuid = uuid};
+
+    return record_event(store, &event, error);
 }
 
 gboolean hook_record_running(PolicyStore *store, const char *uuid, GError **error)
 {
-    return update_newest(store, uuid, set_running, NULL, error);
+    HookEvent event = {.apply = set_running, .uuid = uuid};
+
+    return record_event(store, &event, error);
 }
 
-gboolean hook_record_stopped(PolicyStore *store, const char *uuid, const char *reason, GError **error)
+gboolean hook_record_stopped(PolicyStore *store, const XmlDomain *domain, guint history, GError **error)
 {
-    return update_newest(store, uuid, set_stopped, reason, error);
+    HookEvent event = {.apply = set_stopped, .uuid = domain->uuid, .domain = domain, .history = history};
+
+    return record_event(store, &event, error);
+}
+
+gboolean hook_record_released(PolicyStore *store, const XmlDomain *domain, const char *reason, guint history,
+                              GError **error)
+{
+    HookEvent event = {
+        .apply = set_released, .uuid = domain->uuid, .domain = domain, .reason = reason, .history = history};
+
+    return record_event(store, &event, error);
 }

@@ -19,6 +19,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static gchar *folder;
 static gchar *path;
 static PolicyStore *store;
+static XmlDomain *domain;
+static const char domain_xml[] = "<domain type='kvm'><name>guest1</name><uuid>" UUID "</uuid><vcpu>1</vcpu>"
+                                 "<os><type arch='x86_64' machine='q35'>hvm</type></os>"
+                                 "<launchSecurity type='sev-snp'><policy>0x30000</policy></launchSecurity></domain>";
 
 static void clean_up(void)
 {
@@ -31,6 +35,7 @@ static void clean_up(void)
         g_remove(name);
     }
     policy_store_free(store);
+    xml_domain_free(domain);
     g_free(folder);
     g_free(path);
 }
@@ -42,7 +47,8 @@ static void set_up(void)
     folder = g_dir_make_tmp("virt-attest-XXXXXX", NULL);
     store = policy_store_open(folder, TRUE, NULL);
     path = g_build_filename(folder, "records", UUID ".json", NULL);
-    if (!store)
+    domain = xml_domain_parse(domain_xml, -1, NULL);
+    if (!store || !domain)
         abort();
     atexit(clean_up);
 }
@@ -63,15 +69,19 @@ static void read_record(const char *text, gsize size)
         abort();
     /* What can be read can be brought up to date, and read again. */
     if (record && record->launches->len && record->launches->len < 4) {
+        const HookLaunch *newest = g_ptr_array_index(record->launches, record->launches->len - 1);
+        gboolean added = !strcmp(newest->state, "stopped");
         g_autoptr(HookRecord) again = NULL;
 
-        if (!hook_record_stopped(store, UUID, "destroyed", &error))
+        if (!hook_record_stopped(store, domain, 10, &error))
+            abort();
+        if (!hook_record_released(store, domain, "destroyed", 10, &error))
             abort();
         again = hook_record_read(store, UUID, &error);
-        if (!again || again->launches->len != record->launches->len)
+        if (!again || again->launches->len != record->launches->len + (added ? 1 : 0))
             abort();
     } else if (!record) {
-        hook_record_stopped(store, UUID, "destroyed", NULL);
+        hook_record_stopped(store, domain, 10, NULL);
     }
 }
 

@@ -49,9 +49,21 @@ def test_life_of_a_launch():
         launch, = r.launches()
         assert launch['endReason'] == 'destroyed', launch
         # A later veto in `prepare` by another hook says stopped and release again, for a launch that never was.
+        accepted(r.run('prepare', xml))
         accepted(r.run('stopped', xml, sub='end'))
         accepted(r.run('release', xml, sub='end', extra='failed'))
-        assert r.launches() == [launch]
+        first, second = r.launches()
+        assert first == launch, first
+        assert (second['state'], second['verdict'], second['endReason']) == ('stopped', 'undecided', 'failed'), second
+        # The host crashes under a running guest, and the next start is vetoed before it gets here.
+        accepted(r.start(xml))
+        accepted(r.run('started', xml))
+        accepted(r.run('prepare', xml))
+        launch = r.launches()[-1]
+        assert (launch['state'], launch['endReason'], 'ended' in launch) == ('stopped', 'unknown', False), launch
+        accepted(r.run('stopped', xml, sub='end'))
+        accepted(r.run('release', xml, sub='end', extra='failed'))
+        assert len(r.launches()) == 4 and r.launches()[2] == launch, r.launches()
 
 
 def test_other_operations_never_fail():
@@ -240,6 +252,28 @@ def test_watchdog():
                 if status:
                     refused(done, 'did not finish in time')
         assert len(r.launches()) == 1
+        # A start that ran out of time shows, the first one of a domain too; its launch stays what it was.
+        accepted(r.run('stopped', r.xml(), sub='end'))
+        accepted(r.run('release', r.xml(), sub='end', extra='destroyed'))
+        known = r.launches()
+        other = '11111111-2222-3333-4444-555555555555'
+        for domain in (rig.UUID, other):
+            read, write = os.pipe()
+            done = subprocess.run([HOOK, 'guest1', 'start', 'begin', '-'], stdin=read, capture_output=True,
+                                  env=r.environment(), check=False, timeout=30)
+            os.close(read)
+            os.close(write)
+            refused(done, 'did not finish in time')
+            accepted(r.run('stopped', r.xml(domain=domain), sub='end'))
+            accepted(r.run('release', r.xml(domain=domain), sub='end', extra='failed'))
+            launch = r.launches(domain)[-1]
+            assert (launch['verdict'], launch['endReason']) == ('undecided', 'failed'), launch
+        assert r.launches()[:-1] == known and len(r.launches(other)) == 1
+        # A domain that is none of our business leaves no trace.
+        third = '11111111-2222-3333-4444-666666666666'
+        accepted(r.run('stopped', r.plain_xml(third), sub='end'))
+        accepted(r.run('release', r.plain_xml(third), sub='end', extra='failed'))
+        assert not list((r.state / 'records').glob(f'*{third}*'))
 
 
 def test_blocking_files():

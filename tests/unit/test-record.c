@@ -77,42 +77,153 @@ static void test_round_trip(void)
     g_assert_cmpint(schema_validate("hooks/record.schema.json", text), !=, SCHEMA_CONTRADICTED);
 }
 
+static void running(Fixture *fixture)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_assert_true(hook_record_running(fixture->store, FIXTURE_UUID, &error));
+    g_assert_no_error(error);
+}
+
+static void prepared(Fixture *fixture)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_assert_true(hook_record_prepared(fixture->store, FIXTURE_UUID, &error));
+    g_assert_no_error(error);
+}
+
+/* What libvirt says at the end of the domain with @rest; @reason %NULL: `stopped` alone. */
+static void end(Fixture *fixture, const char *rest, const char *reason)
+{
+    g_autoptr(XmlDomain) domain = fixture_domain(fixture, *rest ? NULL : "", rest);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_true(hook_record_stopped(fixture->store, domain, 10, &error));
+    g_assert_no_error(error);
+    if (reason)
+        g_assert_true(hook_record_released(fixture->store, domain, reason, 10, &error));
+    g_assert_no_error(error);
+}
+
+/* The newest of @n launches. */
+static void assert_newest(Fixture *fixture, guint n, const char *verdict, const char *state, const char *reason)
+{
+    g_autoptr(HookRecord) record = get(fixture);
+    const HookLaunch *newest = NULL;
+
+    g_assert_nonnull(record);
+    g_assert_cmpuint(record->launches->len, ==, n);
+    newest = record->launches->pdata[n - 1];
+    g_assert_cmpstr(newest->verdict, ==, verdict);
+    g_assert_cmpstr(newest->state, ==, state);
+    g_assert_cmpstr(newest->end_reason, ==, reason);
+}
+
 static void test_states(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
     g_autoptr(GError) error = NULL;
 
-    /* Nothing is recorded of a domain that never was. */
-    g_assert_true(hook_record_running(fixture->store, FIXTURE_UUID, &error));
-    g_assert_true(hook_record_stopped(fixture->store, FIXTURE_UUID, "destroyed", &error));
-    g_assert_true(hook_record_stopped(fixture->store, "../../x", "destroyed", &error));
+    /* Nothing is recorded of a domain that never was, and no trace is left of one that is not confidential. */
+    running(fixture);
+    prepared(fixture);
+    end(fixture, "", "destroyed");
+    g_assert_true(hook_record_running(fixture->store, "../../x", &error));
     g_assert_true(hook_record_running(fixture->store, NULL, &error));
     g_assert_no_error(error);
-    g_assert_null(get(fixture));
+    {
+        g_autofree gchar *folder = g_build_filename(fixture->state, "records", NULL);
+        g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+
+        g_assert_null(g_dir_read_name(dir));
+    }
 
     put(fixture, NULL, REST, 10);
+    assert_newest(fixture, 1, "unpinned", "decided", NULL);
     put(fixture, NULL, REST, 10);
-    g_assert_true(hook_record_running(fixture->store, FIXTURE_UUID, &error));
+    running(fixture);
+    assert_newest(fixture, 2, "unpinned", "running", NULL);
     {
         g_autoptr(HookRecord) record = get(fixture);
 
         g_assert_cmpstr(((HookLaunch *)record->launches->pdata[0])->state, ==, "decided");
-        g_assert_cmpstr(((HookLaunch *)record->launches->pdata[1])->state, ==, "running");
     }
-    g_assert_true(hook_record_stopped(fixture->store, FIXTURE_UUID, "-", &error));
-    g_assert_true(hook_record_stopped(fixture->store, FIXTURE_UUID, "crashed\n\033[1m", &error));
-    g_assert_true(hook_record_stopped(fixture->store, FIXTURE_UUID, "failed", &error));
-    g_assert_true(hook_record_running(fixture->store, FIXTURE_UUID, &error));
-    g_assert_no_error(error);
+    end(fixture, REST, NULL);
+    assert_newest(fixture, 2, "unpinned", "stopped", NULL);
+    {
+        g_autoptr(XmlDomain) domain = fixture_domain(fixture, NULL, REST);
+
+        /* Before libvirt 10.5 there was no reason. */
+        g_assert_true(hook_record_released(fixture->store, domain, "-", 10, NULL));
+        assert_newest(fixture, 2, "unpinned", "stopped", NULL);
+        g_assert_true(hook_record_released(fixture->store, domain, "crashed\n\033[1m", 10, NULL));
+    }
+    running(fixture);
+    prepared(fixture);
+    assert_newest(fixture, 2, "unpinned", "stopped", "crashed ?[1m");
+}
+
+/* The start that ends now is not on record: the one before it is left alone. */
+static void test_undecided(void)
+{
+    g_autoptr(Fixture) fixture = fixture_new();
+    g_autofree gchar *path = record_path(fixture);
+    g_autofree gchar *first = NULL;
+    g_autofree gchar *text = NULL;
+    g_autofree gchar *old_line = NULL;
+
+    /* The very first start ran into the watchdog. */
+    end(fixture, REST, "failed");
+    assert_newest(fixture, 1, "undecided", "stopped", "failed");
     {
         g_autoptr(HookRecord) record = get(fixture);
-        const HookLaunch *newest = record->launches->pdata[1];
+        const HookLaunch *launch = record->launches->pdata[0];
 
-        g_assert_cmpstr(newest->state, ==, "stopped");
-        g_assert_cmpstr(newest->end_reason, ==, "crashed ?[1m");
-        g_assert_nonnull(newest->ended);
-        g_assert_cmpstr(((HookLaunch *)record->launches->pdata[0])->state, ==, "decided");
+        g_assert_cmpstr(record->name, ==, "guest1");
+        g_assert_cmpstr(launch->platform, ==, "sev-snp");
+        g_assert_cmphex(launch->policy, ==, 0x30000);
+        g_assert_nonnull(strstr(launch->summary, "domain 'guest1': ended before a decision about it was recorded"));
+        g_assert_nonnull(launch->ended);
+        g_assert_null(launch->digest);
     }
+    put(fixture, NULL, REST, 10);
+    running(fixture);
+    end(fixture, REST, "shutdown");
+    assert_newest(fixture, 2, "unpinned", "stopped", "shutdown");
+    g_assert_true(g_file_get_contents(path, &first, NULL, NULL));
+    end(fixture, REST, "failed");
+    assert_newest(fixture, 3, "undecided", "stopped", "failed");
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    old_line = g_strndup(first, (gsize)(strstr(first, "\n],") - first));
+    g_assert_true(g_str_has_prefix(text, old_line));
+    g_assert_cmpint(schema_validate("hooks/record.schema.json", text), !=, SCHEMA_CONTRADICTED);
+
+    /* The host crashed under a running guest: the next start tells, before it fails. */
+    put(fixture, NULL, REST, 10);
+    running(fixture);
+    prepared(fixture);
+    assert_newest(fixture, 4, "unpinned", "stopped", "unknown");
+    end(fixture, REST, "failed");
+    assert_newest(fixture, 5, "undecided", "stopped", "failed");
+
+    /* Not confidential and not pinned, although there is a record. */
+    end(fixture, "", "failed");
+    assert_newest(fixture, 5, "undecided", "stopped", "failed");
+    /* Pinned, and launchSecurity is gone. */
+    {
+        g_autoptr(XmlDomain) domain = fixture_domain(fixture, NULL, REST);
+        g_autoptr(PolicyEvaluation) evaluation = fixture_evaluate(fixture, domain, POLICY_REFERENCE_ASSUMED);
+        g_autoptr(PolicyReference) reference = policy_reference_new(domain, evaluation, XML_ON_MISMATCH_REFUSE, NULL);
+
+        g_assert_true(policy_store_put_reference(fixture->store, reference, NULL));
+    }
+    end(fixture, "", "failed");
+    assert_newest(fixture, 6, "undecided", "stopped", "failed");
+    /* Not more than the history. */
+    for (guint i = 0; i < 20; i++)
+        end(fixture, REST, "failed");
+    assert_newest(fixture, 10, "undecided", "stopped", "failed");
 }
 
 static void test_refusal(void)
@@ -170,6 +281,7 @@ static void test_damaged(void)
     g_autoptr(Fixture) fixture = fixture_new();
     g_autofree gchar *path = record_path(fixture);
     g_autofree gchar *good = NULL;
+    g_autoptr(XmlDomain) domain = fixture_domain(fixture, NULL, REST);
     gsize size = 0;
 
     put(fixture, NULL, REST, 10);
@@ -191,7 +303,7 @@ static void test_damaged(void)
         if (i % 50)
             continue;
         /* Updating does not replace it. */
-        g_assert_false(hook_record_stopped(fixture->store, FIXTURE_UUID, "destroyed", NULL));
+        g_assert_false(hook_record_stopped(fixture->store, domain, 10, NULL));
         g_assert_true(g_file_get_contents(path, &after, &after_size, NULL));
         g_assert_cmpuint(after_size, ==, size);
         g_assert_cmpint(memcmp(after, bad, size), ==, 0);
@@ -206,6 +318,7 @@ static void test_strict(void)
     } rows[] = {
         {"\"verdict\":\"unpinned\"", "\"verdict\":\"none\""},
         {"\"state\":\"decided\"", "\"state\":\"flying\""},
+        {"\"changes\":[]", "\"changes\":[],\"endReason\":\"failed\""},
         {"\"level\":1", "\"level\":5"},
         {"\"level\":1", "\"level\":1,\"level\":1"},
         {"\"vcpus\":2", "\"vcpus\":5000"},
@@ -267,6 +380,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/record/round-trip", test_round_trip);
     g_test_add_func("/record/states", test_states);
+    g_test_add_func("/record/undecided", test_undecided);
     g_test_add_func("/record/refusal", test_refusal);
     g_test_add_func("/record/bounded", test_bounded);
     g_test_add_func("/record/damaged", test_damaged);
