@@ -7,8 +7,14 @@
  * defined, read back as libvirt understood it, measured again, and only that
  * measurement is pinned. Whatever fails after libvirt was touched is undone.
  *
- *   plan:     source XML -> evaluation -> level reached? pin unchanged or --accept?
- *   carry out: virDomainDefineXML -> XML back -> plan again -> metadata -> pin
+ *   plan:     UUID, lock -> source XML -> evaluation -> level reached? pin unchanged or --accept?
+ *   carry out: virDomainDefineXML with metadata -> XML back -> plan again, same result? -> metadata -> pin
+ *
+ * Killed at any moment it leaves a domain that is as before, or complete, or
+ * one that the hook refuses to start: the XML that is handed to libvirt has our
+ * element in it already, and without the pin that belongs to it this asks the
+ * hook to refuse. The lock is held from before the pin is read until it is
+ * written, so of two runs on one domain each sees what the other has finished.
  */
 #include "virsh-wrappers/cmd-define.h"
 
@@ -193,14 +199,18 @@ static gboolean set_metadata(virDomainPtr domain, const char *element, GError **
     return TRUE;
 }
 
-/* Metadata and pin belong together: when the second cannot be written, the first is put back. */
+/*
+ * Metadata and pin belong together: when the second cannot be written, the first is put back. Metadata comes first: it
+ * asks the hook to refuse until the pin is there.
+ */
 static gboolean write_reference(const DefineJob *job, virDomainPtr domain, const CmdSubject *subject,
                                 const PolicyReference *reference, GError **error) {
     g_autoptr(XmlAttestation) attestation = reference ? policy_reference_to_attestation(reference) : NULL;
     g_autofree gchar *element = attestation ? xml_attestation_format(attestation) : NULL;
     g_autofree gchar *former = subject->domain->attestation ? xml_attestation_format(subject->domain->attestation)
                                                             : NULL;
-    if ((element || former) && !set_metadata(domain, element, error)) {
+    gboolean differs = g_strcmp0(element, former) != 0;
+    if (differs && !set_metadata(domain, element, error)) {
         return FALSE;
     }
     gboolean done;
@@ -209,14 +219,42 @@ static gboolean write_reference(const DefineJob *job, virDomainPtr domain, const
     } else {
         done = !subject->pinned || policy_store_remove_reference(job->context->store, subject->pinned->uuid, error);
     }
-    if (!done && (element || former)) {
+    if (!done && differs) {
         set_metadata(domain, former, NULL);
     }
     return done;
 }
 
-/* Evaluates a domain as libvirt has it and writes metadata and pin. */
-static gboolean annotate(const DefineJob *job, virDomainPtr domain, const char *what, GError **error) {
+/*
+ * libvirt has what it was given: it fills in an emulator, which may decide about a level, and nothing else changes.
+ * Programs that do not know our lock may have defined the domain once more in between.
+ */
+static gboolean check_planned(const PolicyReference *planned, const PolicyReference *found, const char *name,
+                              GError **error) {
+    g_autoptr(GString) text = g_string_new(NULL);
+    if (planned && found) {
+        static const char *const filled_in[] = {"emulator", "level", NULL};
+        g_autoptr(GPtrArray) changes = policy_reference_diff(planned, found);
+        for (guint i = 0; i < changes->len; i++) {
+            const PolicyChange *change = g_ptr_array_index(changes, i);
+            if (!g_strv_contains(filled_in, change->what)) {
+                g_string_append_printf(text, "\n  %s", change->text);
+            }
+        }
+    }
+    if (text->len == 0 && (!planned || found)) {
+        return TRUE;
+    }
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
+                "domain '%s' is not what was handed to libvirt: it was changed by somebody else meanwhile, or libvirt "
+                "understands the XML in another way%s",
+                name, text->str);
+    return FALSE;
+}
+
+/* Evaluates a domain as libvirt has it and writes metadata and pin. @planned: (nullable): what must come out */
+static gboolean annotate(const DefineJob *job, virDomainPtr domain, const PolicyReference *planned, const char *what,
+                         GError **error) {
     g_autoptr(PolicyReference) pinned = NULL;
     g_autofree gchar *xml = cmd_domain_xml(domain, error);
     if (!xml || !cmd_pinned_reference(job->context, domain, &pinned, error)) {
@@ -229,6 +267,7 @@ static gboolean annotate(const DefineJob *job, virDomainPtr domain, const char *
     cmd_report_warnings(job->context, subject->domain);
     g_autoptr(PolicyReference) reference = NULL;
     if (!check_level(job, subject, error) || !make_reference(job, subject, &reference, error) ||
+        !check_planned(planned, reference, subject->domain->name, error) ||
         !check_pin(job, subject, reference, TRUE, error) || !write_reference(job, domain, subject, reference, error)) {
         return FALSE;
     }
@@ -265,8 +304,20 @@ static gboolean find_former(const DefineJob *job, const XmlDomain *wanted, VirDo
     return TRUE;
 }
 
-/* Before libvirt is touched: would it succeed? Not to be known yet where libvirt chooses the firmware. */
-static gboolean rehearse(const DefineJob *job, const char *xml, virDomainPtr former, GError **error) {
+/* Stands for the measurement while that is not known: it asks for a check, and nothing agrees with it yet. */
+static XmlAttestation *make_placeholder(const DefineJob *job, const CmdSubject *subject) {
+    XmlAttestation *attestation = xml_attestation_new();
+    attestation->level = job->level < 0 ? 0 : (guint)job->level;
+    attestation->on_mismatch = on_mismatch(job->context, subject);
+    return attestation;
+}
+
+/*
+ * Before libvirt is touched: would it succeed? Not to be known yet where libvirt chooses the firmware.
+ * @planned: what will be pinned, or NULL. @annotated: the XML with the metadata that belongs to it.
+ */
+static gboolean rehearse(const DefineJob *job, const char *xml, virDomainPtr former, PolicyReference **planned,
+                         gchar **annotated, GError **error) {
     g_autoptr(PolicyReference) pinned = NULL;
     if (former && !cmd_pinned_reference(job->context, former, &pinned, error)) {
         return FALSE;
@@ -275,12 +326,20 @@ static gboolean rehearse(const DefineJob *job, const char *xml, virDomainPtr for
     if (!subject) {
         return FALSE;
     }
+    g_autoptr(XmlAttestation) attestation = NULL;
     if (subject->domain->loader_type == XML_LOADER_UNRESOLVED) {
-        return TRUE;
+        attestation = subject->evaluation->confidential ? make_placeholder(job, subject) : NULL;
+    } else {
+        g_autoptr(PolicyReference) reference = NULL;
+        if (!check_level(job, subject, error) || !make_reference(job, subject, &reference, error) ||
+            !check_pin(job, subject, reference, FALSE, error)) {
+            return FALSE;
+        }
+        attestation = reference ? policy_reference_to_attestation(reference) : NULL;
+        *planned = g_steal_pointer(&reference);
     }
-    g_autoptr(PolicyReference) reference = NULL;
-    return check_level(job, subject, error) && make_reference(job, subject, &reference, error) &&
-           check_pin(job, subject, reference, FALSE, error);
+    *annotated = xml_document_set_attestation(xml, (gssize)strlen(xml), attestation, error);
+    return *annotated != NULL;
 }
 
 /* The former definition comes back, or nothing stays where nothing was. */
@@ -296,23 +355,29 @@ static void restore(virConnectPtr connection, virDomainPtr domain, const char *f
     }
 }
 
-static int define_xml(const DefineJob *job, const char *xml, const char *from, GError **error) {
-    g_autoptr(XmlDomain) wanted = xml_domain_parse(xml, -1, error);
+static int define_xml(const DefineJob *job, const char *source, const char *from, GError **error) {
+    g_autofree gchar *xml = cmd_define_with_uuid(source, error);
+    g_autoptr(XmlDomain) wanted = xml ? xml_domain_parse(xml, -1, error) : NULL;
     g_autoptr(VirDomainHandle) former = NULL;
     g_autofree gchar *former_xml = NULL;
-    if (!wanted || !find_former(job, wanted, &former, error) || !rehearse(job, xml, former, error)) {
+    g_autoptr(PolicyReference) planned = NULL;
+    g_autofree gchar *annotated = NULL;
+    g_auto(CmdLock) lock = -1;
+    if (!wanted || !cmd_lock(job->context->store, wanted->uuid, &lock, error) ||
+        !find_former(job, wanted, &former, error) ||
+        !rehearse(job, xml, former, &planned, &annotated, error)) {
         return -1;
     }
     if (former && virDomainIsPersistent(former) == 1 && !(former_xml = cmd_domain_xml(former, error))) {
         return -1;
     }
-    g_autoptr(VirDomainHandle) domain = virDomainDefineXML(job->connection, xml);
+    g_autoptr(VirDomainHandle) domain = virDomainDefineXML(job->connection, annotated);
     if (!domain) {
         cmd_libvirt_error(error, "cannot define domain '%s'", wanted->name);
         return -1;
     }
     g_autofree gchar *what = g_strdup_printf("defined from %s", from);
-    if (!annotate(job, domain, what, error)) {
+    if (!annotate(job, domain, planned, what, error)) {
         restore(job->connection, domain, former_xml);
         return -1;
     }
@@ -321,7 +386,13 @@ static int define_xml(const DefineJob *job, const char *xml, const char *from, G
 
 static int define_existing(const DefineJob *job, const char *word, GError **error) {
     g_autoptr(VirDomainHandle) domain = cmd_domain_lookup(job->connection, word, error);
+    g_autofree gchar *uuid = NULL;
+    g_auto(CmdLock) lock = -1;
     if (!domain) {
+        cmd_hint_file(job->context, word, error);
+        return -1;
+    }
+    if (!cmd_domain_uuid(domain, &uuid, error) || !cmd_lock(job->context->store, uuid, &lock, error)) {
         return -1;
     }
     if (virDomainIsPersistent(domain) != 1) {
@@ -329,7 +400,7 @@ static int define_existing(const DefineJob *job, const char *word, GError **erro
                     "domain '%s' is transient: it has no persistent definition that could carry a reference", word);
         return -1;
     }
-    return annotate(job, domain, "annotated and pinned", error) ? 0 : -1;
+    return annotate(job, domain, NULL, "annotated and pinned", error) ? 0 : -1;
 }
 
 static void warn_without_hook(const DefineJob *job) {
@@ -342,7 +413,11 @@ static void warn_without_hook(const DefineJob *job) {
 
 static gboolean open_libvirt(DefineJob *job, gboolean writable, GError **error) {
     job->connection = cmd_connect(job->context, error);
-    if (!job->connection || !cmd_require_local(job->connection, error)) {
+    if (!job->connection) {
+        cmd_hint_file(job->context, cmd_domain_word(job->context), error);
+        return FALSE;
+    }
+    if (!cmd_require_local(job->connection, error)) {
         return FALSE;
     }
     return !writable || cmd_context_store_writable_for(job->context, job->connection, error) != NULL;

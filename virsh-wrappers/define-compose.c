@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* define --name …: a new domain XML from options. */
+/* define: a new domain XML from options, and a UUID for one that has none. */
 #include "virsh-wrappers/cmd-define.h"
 
 #include "measure/error.h"
 #include "virsh-wrappers/domcaps.h"
 #include "virsh-wrappers/firmware-list.h"
+#include "xml/document.h"
 
 gboolean cmd_define_wanted_level(const CmdContext *context, gint *out, GError **error) {
     guint64 level = 0;
@@ -110,4 +111,23 @@ gchar *cmd_define_compose(CmdContext *context, virConnectPtr connection, GError 
         return NULL;
     }
     return xml_compose_format(compose, error);
+}
+
+gchar *cmd_define_with_uuid(const char *xml, GError **error) {
+    g_autoptr(xmlDoc) document = xml_document_parse(xml, -1, error);
+    xmlNode *root = document ? xmlDocGetRootElement(document) : NULL;
+    xmlNode *element = NULL;
+    g_autofree gchar *text = NULL;
+    if (!root || !xml_find_child(root, "uuid", &element, error) || (element && !xml_read_text(element, &text, error))) {
+        return NULL;
+    }
+    if (text) {
+        return g_strdup(xml);
+    }
+    g_autofree gchar *uuid = g_uuid_string_random();
+    if (!element) {
+        element = xmlNewChild(root, NULL, (const xmlChar *)"uuid", NULL);
+    }
+    xmlNodeSetContent(element, (const xmlChar *)uuid);
+    return xml_node_to_text(root, 0);
 }
