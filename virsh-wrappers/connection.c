@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "virsh-wrappers/connection.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -106,13 +107,20 @@ gboolean cmd_require_hook(virConnectPtr connection, GError **error) {
     return FALSE;
 }
 
+/* "/system" or "/session"; "" when it cannot be told. */
+static gchar *uri_path(virConnectPtr connection) {
+    g_autoptr(VirString) text = virConnectGetURI(connection);
+    g_autoptr(GUri) uri = text ? g_uri_parse(text, G_URI_FLAGS_PARSE_RELAXED, NULL) : NULL;
+    return g_strdup(uri ? g_uri_get_path(uri) : "");
+}
+
 /* An ordinary user who talks to the system's daemon means the domains that the system's hook decides about. */
 static gboolean use_system_state(CmdContext *context, virConnectPtr connection, GError **error) {
     if (geteuid() == 0 || context->store) {
         return TRUE;
     }
-    g_autoptr(VirString) uri = virConnectGetURI(connection);
-    if (!uri || !g_str_has_suffix(uri, "/system")) {
+    g_autofree gchar *path = uri_path(connection);
+    if (!g_str_equal(path, "/system")) {
         return TRUE;
     }
     if (!cmd_context_get(context, "config") && !g_getenv("VIRT_ATTEST_CONFIG") &&
@@ -132,12 +140,58 @@ static gboolean use_system_state(CmdContext *context, virConnectPtr connection, 
     return TRUE;
 }
 
+static gboolean same_folder(const char *left, const char *right) {
+    g_autofree gchar *a = g_canonicalize_filename(left, "/");
+    g_autofree gchar *b = g_canonicalize_filename(right, "/");
+    g_autoptr(VirString) real_a = realpath(a, NULL);
+    g_autoptr(VirString) real_b = realpath(b, NULL);
+    return g_str_equal(a, b) || (real_a && real_b && g_str_equal(real_a, real_b));
+}
+
+static gboolean refuse_folder(const char *variable, const char *folder, const char *what, const char *hook_folder,
+                              GError **error) {
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
+                "%s is '%s', but libvirt does not tell its hooks: the hook would look for %s in '%s', so what is pinned "
+                "would not count; unset %s and run this command again",
+                variable, folder, what, hook_folder, variable);
+    return FALSE;
+}
+
+/* Of a user's own environment libvirt hands HOME to the hook, and no XDG_… variable. */
+static gboolean check_session_folders(CmdContext *context, GError **error) {
+    PolicyConfig *config = cmd_context_config(context, error);
+    if (!config) {
+        return FALSE;
+    }
+    g_autofree gchar *state = g_build_filename(g_get_user_state_dir(), "virt-attest", NULL);
+    g_autofree gchar *hook_state_home = g_build_filename(g_get_home_dir(), ".local", "state", NULL);
+    if (g_str_equal(config->state_directory, state) && !same_folder(g_get_user_state_dir(), hook_state_home)) {
+        return refuse_folder("XDG_STATE_HOME", g_get_user_state_dir(), "the pinned reference", hook_state_home, error);
+    }
+    g_autofree gchar *hook_config_home = g_build_filename(g_get_home_dir(), ".config", NULL);
+    g_autofree gchar *file = g_build_filename(g_get_user_config_dir(), "virt-attest", "virt-attest.conf", NULL);
+    g_autofree gchar *hook_file = g_build_filename(hook_config_home, "virt-attest", "virt-attest.conf", NULL);
+    gboolean chosen = cmd_context_get(context, "config") || g_getenv("VIRT_ATTEST_CONFIG");
+    gboolean exists = g_file_test(file, G_FILE_TEST_EXISTS) || g_file_test(hook_file, G_FILE_TEST_EXISTS);
+    if (!chosen && exists && !same_folder(g_get_user_config_dir(), hook_config_home)) {
+        return refuse_folder("XDG_CONFIG_HOME", g_get_user_config_dir(), "its configuration", hook_config_home, error);
+    }
+    return TRUE;
+}
+
+/* The libvirt of one user, which that user's own daemon runs. */
+static gboolean is_user_session(virConnectPtr connection) {
+    g_autofree gchar *path = uri_path(connection);
+    return geteuid() != 0 && g_str_equal(path, "/session");
+}
+
 PolicyStore *cmd_context_store_for(CmdContext *context, virConnectPtr connection, GError **error) {
     return use_system_state(context, connection, error) ? cmd_context_store(context, error) : NULL;
 }
 
 PolicyStore *cmd_context_store_writable_for(CmdContext *context, virConnectPtr connection, GError **error) {
-    if (!cmd_require_hook(connection, error) || !use_system_state(context, connection, error)) {
+    if (!cmd_require_hook(connection, error) || !use_system_state(context, connection, error) ||
+        (is_user_session(connection) && !check_session_folders(context, error))) {
         return NULL;
     }
     return cmd_context_store_writable(context, error);

@@ -1,11 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The commands as a user runs them: what they print, their exit codes, and what they leave alone."""
+import concurrent.futures
+import fcntl
 import json
 import os
 import pty
+import resource
 import select
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -44,6 +48,16 @@ def predicted(name, cmdline='console=ttyS0 quiet', vcpus=1, firmware=AMDSEV):
 
 def pin(name):
     return json.loads(read(pin_path(name))) if os.path.exists(pin_path(name)) else None
+
+
+def all_pins():
+    return sorted(name for name in os.listdir(f'{STATE}/references') if not name.startswith('.'))
+
+
+def need_hook():
+    """For a test that runs alone."""
+    if not os.path.exists(HOOK):
+        install_hook()
 
 
 def names():
@@ -270,7 +284,7 @@ def test_console(tap: Tap):
 # Definitions
 #
 def test_nothing_changed(tap: Tap):
-    before, pins = names(), sorted(os.listdir(f'{STATE}/references'))
+    before, pins = names(), all_pins()
     kernel, initrd = small_boot_files('weak')
     weak = domain_xml('weak', firmware=GENERIC, kernel=kernel, initrd=initrd)
     done = expect(tap, REJECTED, 'define', '--level', '3', '-', given=weak)
@@ -293,7 +307,7 @@ def test_nothing_changed(tap: Tap):
     missing = {'LIBVIRT_DEFAULT_URI': 'qemu+unix:///system?socket=/nosuch'}
     done = expect(tap, LIBVIRT_REFUSED, 'define', '-', given=strong, env={**os.environ, **missing})
     tap.contains(done.stderr, ['cannot connect to', 'is libvirt running?'], 'no libvirt')
-    tap.equal((names(), sorted(os.listdir(f'{STATE}/references'))), (before, pins),
+    tap.equal((names(), all_pins()), (before, pins),
               'nothing was defined, nothing pinned')
 
 
@@ -324,7 +338,7 @@ def test_pipe(tap: Tap):
     xml = domain_xml('pipe', kernel=kernel, initrd=initrd).replace(f'<uuid>{domain_uuid("pipe")}</uuid>', '')
     expect(tap, 0, 'define', '--level', '3', '-', given=xml, name='a document without UUID')
     identity = virsh('domuuid', 'pipe').stdout.strip()
-    tap.check(os.path.exists(f'{STATE}/references/{identity}.json'), 'libvirt gave it one')
+    tap.check(os.path.exists(f'{STATE}/references/{identity}.json'), 'it got one')
     expect(tap, 0, 'undefine', 'pipe')
     xml = choose_firmware(domain_xml('chosen', kernel=kernel, initrd=initrd))
     expect(tap, 0, 'define', '--level', '3', '-', given=xml, name='unresolved firmware')
@@ -440,11 +454,14 @@ def make_pool(name, *volumes):
 
 
 class Denying:
-    """A socket in front of libvirt's that answers one procedure with "access denied" and passes on everything else."""
+    """A socket in front of libvirt's that answers one procedure with "access denied" and passes on everything else.
+
+    With @action it is not denied: that runs first.
+    """
     LOOKUP_BY_UUID, GET_XML_DESC, LIST_ALL_DOMAINS = 24, 14, 273
 
-    def __init__(self, procedure, skip=0):
-        self.procedure, self.skip, self.denied = procedure, skip, 0
+    def __init__(self, procedure, skip=0, action=None):
+        self.procedure, self.skip, self.action, self.denied = procedure, skip, action, 0
         self.path = scratch(f'denying-{procedure}-{skip}')
         self.uri = f'qemu+unix:///system?socket={self.path}'
 
@@ -479,13 +496,103 @@ class Denying:
         while len(length := stream.read(4)) == 4:
             packet = stream.read(struct.unpack('>I', length)[0] - 4)
             if struct.unpack_from('>I', packet, 8)[0] == self.procedure:
-                if self.skip == 0:
+                self.skip -= 1
+                if self.skip < 0 and not self.action:
                     self.denied += 1
                     client.sendall(self.refusal(packet[:24]))
                     continue
-                self.skip -= 1
+                if self.skip == -1:
+                    self.action()
             server.sendall(length + packet)
         server.close()
+
+
+def test_locked(tap: Tap):
+    """Two runs on one domain: each sees what the other has finished."""
+    kernel, initrd = small_boot_files('locked')
+
+    def changed(text):
+        return domain_xml('locked', kernel=kernel, initrd=initrd, cmdline=text)
+
+    def begin(*words, given=''):
+        return subprocess.Popen([program('virsh-wrappers/virt-attest'), *words], stdin=subprocess.PIPE, text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE), given
+
+    def end(runs):
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            return [(each.returncode, *printed) for (each, _), printed in
+                    zip(runs, pool.map(lambda run: run[0].communicate(run[1], timeout=60), runs))]
+    expect(tap, 0, 'define', '-', given=changed('first'))
+    former, pinned = virsh('dumpxml', '--inactive', 'locked').stdout, read(pin_path('locked'))
+    with open(f'{STATE}/references/.{domain_uuid("locked")}.json.lock', 'r+b') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for code, _, said in end([begin('define', '--accept', '-', given=changed('second')), begin('undefine', 'locked'),
+                                  begin('define', 'locked')]):
+            tap.equal(code, CANNOT_READ, 'somebody else is at it', said)
+            tap.contains(said, ['error: cannot lock domain', 'another virt-attest', 'nothing was changed'], 'is said')
+        tap.equal((virsh('dumpxml', '--inactive', 'locked').stdout, read(pin_path('locked'))), (former, pinned),
+                  'nothing was changed')
+        waiting = begin('define', '--accept', '-', given=changed('second'))
+        time.sleep(1)
+        tap.check(waiting[0].poll() is None, 'it waits')
+    tap.equal([run[0] for run in end([waiting])], [0], 'and goes on when the other one is done')
+    undefine('locked')
+    for turn in range(4):
+        done = end([begin('define', '-', given=changed(text)) for text in ('this', 'that')])
+        tap.equal(sorted(run[0] for run in done), [0, REJECTED], f'two at once, turn {turn}: only one defines it', done)
+        expect(tap, 0, 'check', 'locked')
+        done = end([begin('define', '--accept', '-', given=changed(text)) for text in ('one', 'two')])
+        tap.equal([run[0] for run in done], [0, 0], f'two that accept, turn {turn}: one after the other', done)
+        expect(tap, 0, 'check', 'locked')
+        tap.equal(json.loads(attest('show', '--format', 'json', 'locked').stdout)['metadata'], 'agrees',
+                  'pin and metadata are of one run')
+        undefine('locked')
+    with Denying(Denying.GET_XML_DESC, action=lambda: virsh_define(changed('other'))) as front:
+        done = expect(tap, LIBVIRT_REFUSED, '-c', front.uri, 'define', '-', given=changed('asked'),
+                      name='a program without our lock gets in between')
+    tap.contains(done.stderr, ["domain 'locked' is not what was handed to libvirt", 'asked', 'other'], 'is noticed')
+    tap.check('locked' not in names() and not os.path.exists(pin_path('locked')), 'nothing stays')
+
+
+def test_killed(tap: Tap):
+    """Killed at any moment define leaves a domain that is complete, or one that does not start."""
+    kernel, initrd = small_boot_files('killed')
+    xml = domain_xml('killed', kernel=kernel, initrd=initrd, cmdline='quiet')
+    need_hook()
+
+    def kill_by_limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+    done = attest('define', '-', given=choose_firmware(xml), check=False, preexec_fn=kill_by_limit)
+    tap.equal((done.returncode, 'killed' in names(), os.path.exists(pin_path('killed'))),
+              (-signal.SIGXFSZ, True, False), 'killed at the first file that it writes: there is a domain without a pin',
+              done.stderr)
+    expect(tap, REJECTED, 'start', 'killed', name='which does not start')
+    tap.equal(state('killed'), 'shut off', 'it does not run')
+    expect(tap, 0, 'define', '--level', '3', 'killed', name='another run completes it')
+    expect(tap, 0, 'start', 'killed')
+    undefine('killed')
+    begin = time.monotonic()
+    expect(tap, 0, 'define', '-', given=xml)
+    whole = time.monotonic() - begin
+    undefine('killed')
+    seen = []
+    for turn in range(16):
+        with subprocess.Popen([program('virsh-wrappers/virt-attest'), 'define', '-'], stdin=subprocess.PIPE,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+            run.stdin.write(xml.encode())
+            run.stdin.close()
+            time.sleep(whole * (0.4 + 0.6 * turn / 15))
+            run.kill()
+        if 'killed' not in names():
+            seen.append('nothing')
+        elif os.path.exists(pin_path('killed')):
+            expect(tap, 0, 'check', 'killed', name=f'turn {turn}: pinned')
+            seen.append('pinned')
+        else:
+            expect(tap, REJECTED, 'start', 'killed', name=f'turn {turn}: refused')
+            seen.append('refused')
+        undefine('killed')
+    tap.comment(f'killed within {whole:.2f} s: {seen}')
 
 
 def test_undefine(tap: Tap):
@@ -494,6 +601,7 @@ def test_undefine(tap: Tap):
                  disk(f'{pool}/shared.img', 'vdc', '<shareable/>') + disk(f'{pool}/cd.iso', 'sda', device='cdrom') +
                  volume_disk('tests', 'named.img', 'vdd'))
     outside = write(scratch('outside.img'), bytes(4096))
+    need_hook()
     confidential('outside', devices=disk(outside))
     done = expect(tap, LIBVIRT_REFUSED, 'undefine', '--storage', 'outside')
     tap.contains(done.stderr, ['nothing was removed', outside, 'is in no storage pool'], 'a disk that is no volume')
@@ -651,9 +759,44 @@ def test_ordinary_user(tap: Tap):
     tap.equal(done.returncode, 0, 'measure needs nothing', done.stderr)
 
 
+def test_session(tap: Tap):
+    """libvirt tells its hooks a user's HOME, but no XDG_… variable: what is pinned elsewhere would not count."""
+    home = scratch('session')
+    for folder in home, f'{home}/run', f'{home}/state', f'{home}/config', f'{home}/config/virt-attest':
+        os.makedirs(folder)
+        os.chown(folder, 65534, 65534)
+        os.chmod(folder, 0o700)
+    os.chmod(os.environ['PRIVATE_LIBVIRT_STATE'], 0o755)
+    tool = shutil.copyfile(program('virsh-wrappers/virt-attest'), f'{home}/virt-attest')
+    os.chmod(tool, 0o755)
+    environment = {'PATH': os.environ['PATH'], 'HOME': home, 'XDG_RUNTIME_DIR': f'{home}/run',
+                   'ASAN_OPTIONS': 'detect_leaks=0'}
+    xml = plain_xml('humble').replace("type='kvm'", "type='qemu'")
+
+    def define(**variables):
+        return subprocess.run([tool, '-c', 'qemu:///session', 'define', '--level', '0', '-'], input=xml, text=True,
+                              capture_output=True, env={**environment, **variables}, user=65534, group=65534,
+                              extra_groups=[], timeout=60, check=False)
+
+    def refused(done, variable):
+        tap.equal(done.returncode, NOT_CONFIGURED, f'{variable}: refused', done.stdout + done.stderr)
+        tap.contains(done.stderr, [f"error: {variable} is '", f'unset {variable} and run this command again'],
+                     f'{variable}: what to do')
+    refused(define(XDG_STATE_HOME=f'{home}/state'), 'XDG_STATE_HOME')
+    tap.equal((os.listdir(f'{home}/state'), os.path.exists(f'{home}/.local')), ([], False), 'nothing was written')
+    write(f'{home}/config/virt-attest/virt-attest.conf', '')
+    refused(define(XDG_CONFIG_HOME=f'{home}/config'), 'XDG_CONFIG_HOME')
+    os.unlink(f'{home}/config/virt-attest/virt-attest.conf')
+    for variables in {}, {'XDG_CONFIG_HOME': f'{home}/config'}, {'XDG_STATE_HOME': f'{home}/.local/state/'}, \
+            {'XDG_STATE_HOME': f'{home}/.local/../.local/state'}:
+        done = define(**variables)
+        tap.equal(done.returncode, 0, f'{variables}: the hook looks there too', done.stderr)
+    tap.check(os.path.isdir(f'{home}/.local/state/virt-attest/references'), 'that is where the state is')
+
+
 if __name__ == '__main__':
     run([test_without_hook, test_host_check, test_show_and_list, test_refused_start, test_observed_and_unpinned,
          test_other_veto, test_console,
          test_nothing_changed, test_existing, test_pipe, test_virt_install, test_compose, test_rollback,
-         test_undefine, test_leftover, test_used_volumes, test_names,
-         test_ordinary_user])
+         test_locked, test_killed, test_undefine, test_leftover, test_used_volumes, test_names,
+         test_ordinary_user, test_session])
