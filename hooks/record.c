@@ -702,5 +702,10 @@ gboolean hook_record_released(PolicyStore *store, const XmlDomain *domain, const
     HookEvent event = {
         .apply = set_released, .uuid = domain->uuid, .domain = domain, .reason = reason, .history = history};
 
-    return record_event(store, &event, error);
+    if (!record_event(store, &event, error))
+        return FALSE;
+    /* Nobody waits for a guest any more: time to clean up. */
+    policy_store_sweep(store, "records");
+    policy_store_sweep(store, "cache");
+    return TRUE;
 }

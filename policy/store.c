@@ -188,6 +188,7 @@ PolicyStore *policy_store_open(const char *directory, gboolean create, GError **
 
         if (fd < 0)
             return NULL;
+        policy_store_sweep(store, kinds[i]);
     }
     return g_steal_pointer(&store);
 }
@@ -286,16 +287,15 @@ static gboolean write_all(int fd, const char *data, gsize size)
     return TRUE;
 }
 
-/* Removes what writers that were killed have left. Their names never collide with ours, so nothing waits for this. */
-static void sweep(int folder)
+void policy_store_sweep(PolicyStore *store, const char *kind)
 {
-    int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+    int folder = open_kind(store, kind, FALSE, NULL);
+    DIR *dir = folder < 0 ? NULL : fdopendir(folder);
     gint64 now = g_get_real_time() / G_USEC_PER_SEC;
     struct dirent *entry;
 
     if (!dir) {
-        policy_close(&copy);
+        policy_close(&folder);
         return;
     }
     while ((entry = readdir(dir))) {
@@ -320,12 +320,11 @@ gboolean policy_store_write(PolicyStore *store, const char *kind, const char *na
     folder = open_kind(store, kind, TRUE, error);
     if (folder < 0)
         return FALSE;
-    sweep(folder);
     temporary = g_strdup_printf(TEMPORARY_PREFIX "%d-%08x-%s", (int)getpid(), g_random_int(), name);
     fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return fail_errno(error, store, kind, name);
-    if (!write_all(fd, text, size) || (durable && fsync(fd) < 0) || renameat(folder, temporary, folder, name) < 0) {
+    if (!write_all(fd, text, size) || (durable && fdatasync(fd) < 0) || renameat(folder, temporary, folder, name) < 0) {
         fail_errno(error, store, kind, name);
         unlinkat(folder, temporary, 0);
         return FALSE;

@@ -48,6 +48,9 @@ GPtrArray *policy_store_list(PolicyStore *store, const char *kind, GError **erro
 /* Renames a file that cannot be used, so that it is neither lost nor in the way; @aside must not exist. */
 gboolean policy_store_keep_aside(PolicyStore *store, const char *kind, const char *name, const char *aside,
                                  GError **error);
+/* Removes old temporary files, which writers that were killed have left: their names never come again, so it can wait
+ * until nobody else does. policy_store_open() with @create does it too. */
+void policy_store_sweep(PolicyStore *store, const char *kind);
 /**
  * policy_store_lock:
  * Takes an exclusive lock that lives until the returned descriptor is closed; -1 on error. Waits at most @timeout_ms.

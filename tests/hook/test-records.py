@@ -107,7 +107,8 @@ def test_killed():
         # What the killed ones left behind is removed once it is old.
         for path in (r.state / 'records').glob('.tmp-*'):
             os.utime(path, (1, 1))
-        accepted(r.start(xml))
+        accepted(r.run('stopped', xml, sub='end'))
+        accepted(r.run('release', xml, sub='end', extra='destroyed'))
         assert not list((r.state / 'records').glob('.tmp-*'))
 
 

@@ -228,20 +228,30 @@ static void test_vanished(void)
         g_assert_false(g_str_has_prefix(name, "made."));
 }
 
-/* A writer that was killed leaves its temporary file; later writers remove it when it is old. */
+/* A writer that was killed leaves its temporary file; it goes when it is old, and not while a start waits. */
 static void test_leftovers(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
     g_autofree gchar *old_file = state_path(fixture, "records", ".tmp-1-00000000-x.json");
     g_autofree gchar *new_file = state_path(fixture, "records", ".tmp-2-00000000-x.json");
+    g_autofree gchar *data_file = state_path(fixture, "records", NAME);
+    g_autoptr(PolicyStore) store = NULL;
     struct timespec times[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
 
     fixture_put_text(old_file, "half");
     fixture_put_text(new_file, "half");
     g_assert_cmpint(utimensat(AT_FDCWD, old_file, times, 0), ==, 0);
     write_ok(fixture, "records", NAME, "x");
+    g_assert_true(g_file_test(old_file, G_FILE_TEST_EXISTS));
+    policy_store_sweep(fixture->store, "records");
     g_assert_false(g_file_test(old_file, G_FILE_TEST_EXISTS));
     g_assert_true(g_file_test(new_file, G_FILE_TEST_EXISTS));
+    g_assert_true(g_file_test(data_file, G_FILE_TEST_EXISTS));
+    g_assert_cmpint(utimensat(AT_FDCWD, new_file, times, 0), ==, 0);
+    g_assert_cmpint(utimensat(AT_FDCWD, data_file, times, 0), ==, 0);
+    store = policy_store_open(fixture->state, TRUE, NULL);
+    g_assert_false(g_file_test(new_file, G_FILE_TEST_EXISTS));
+    g_assert_true(g_file_test(data_file, G_FILE_TEST_EXISTS));
 }
 
 static void test_lock(void)
