@@ -40,13 +40,13 @@ def guid(text):
 
 
 def firmware(hashes):
-    """Two pages with a footer: metadata, reset block, and a hash table area or none."""
+    """64 KiB with a footer: metadata, reset block, and a hash table area or none."""
     sections = [(0x800000, 0x2000, 1), (0x80d000, 0x1000, 2), (0x80e000, 0x1000, 3)]
     if hashes:
         sections.append((0x810000, 0x1000, 0x10))
     metadata = struct.pack('<4sIII', b'ASEV', 16 + 12 * len(sections), 1, len(sections))
     metadata += b''.join(struct.pack('<III', *section) for section in sections)
-    size, metadata_at = 8192, 6144
+    size, metadata_at = 65536, 63488
     entries = b''
     for name, data in (('dc886566-984a-4798-a75e-5585a7bf67cc', struct.pack('<I', size - metadata_at)),
                        ('7255371f-3a3b-4b04-927b-1da6efa8d454', struct.pack('<II', 0x810c00 if hashes else 0, 0x400)),
