@@ -128,7 +128,7 @@ static gboolean is_gone(virConnectPtr connection, const char *uuid, GError **err
         return FALSE;
     }
     return virGetLastErrorCode() == VIR_ERR_NO_DOMAIN ||
-           cmd_libvirt_error(error, "cannot tell whether there is a domain with the UUID %s; nothing was removed", uuid);
+           cmd_libvirt_error(error, "cannot tell whether there is a domain %s; nothing was removed", uuid);
 }
 
 /* A domain that was undefined by other means leaves its pin behind; its UUID still reaches it. */
@@ -144,7 +144,8 @@ static int undefine_leftover(CmdContext *context, virConnectPtr connection, cons
         return -1;
     }
     if (!has_state(context->store, uuid)) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT, "there is no domain %s, and it left nothing behind", uuid);
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT, "there is no domain %s, and it left nothing behind",
+                    uuid);
         return -1;
     }
     /* Looked up again: before the lock was ours somebody may have defined and pinned it. */

@@ -151,8 +151,8 @@ static gboolean same_folder(const char *left, const char *right) {
 static gboolean refuse_folder(const char *variable, const char *folder, const char *what, const char *hook_folder,
                               GError **error) {
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
-                "%s is '%s', but libvirt does not tell its hooks: the hook would look for %s in '%s', so what is pinned "
-                "would not count; unset %s and run this command again",
+                "%s is '%s', but libvirt does not tell its hooks: the hook would look for %s in '%s', so what is "
+                "pinned would not count; unset %s and run this command again",
                 variable, folder, what, hook_folder, variable);
     return FALSE;
 }

@@ -60,7 +60,7 @@ static gboolean is_missing(const char *identity) {
     return g_str_has_prefix(identity, MISSING);
 }
 
-/* What a path leads to, the same text for every path that leads there. Volumes of network pools have names, not paths. */
+/* What a path leads to: one text for every path that leads there. Volumes of network pools have names, not paths. */
 static gboolean identify(const char *path, gchar **identity, GError **error) {
     struct stat st;
     if (!g_path_is_absolute(path)) {

@@ -10,8 +10,8 @@
  * @name: (nullable): the domain's name
  * @uuid: (nullable): its UUID
  *
- * Returns: "virt-attest COMMAND DOMAIN", which a shell takes as it stands and which means that domain: by its UUID where
- * the name would be taken for an id, a UUID, an option or a file, or cannot be shown as it is. Belongs behind a colon,
+ * Returns: "virt-attest COMMAND DOMAIN", which a shell takes as it stands and which means that domain: by its UUID
+ * where the name would be taken for an id, a UUID, an option or a file, or cannot be shown as it is. Belongs behind a colon,
  * not between quotes.
  */
 gchar *cmd_suggest(const char *command, const char *name, const char *uuid);

@@ -526,8 +526,8 @@ def test_locked(tap: Tap):
     former, pinned = virsh('dumpxml', '--inactive', 'locked').stdout, read(pin_path('locked'))
     with open(f'{STATE}/references/.{domain_uuid("locked")}.json.lock', 'r+b') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for code, _, said in end([begin('define', '--accept', '-', given=changed('second')), begin('undefine', 'locked'),
-                                  begin('define', 'locked')]):
+        for code, _, said in end([begin('define', '--accept', '-', given=changed('second')),
+                                  begin('undefine', 'locked'), begin('define', 'locked')]):
             tap.equal(code, CANNOT_READ, 'somebody else is at it', said)
             tap.contains(said, ['error: cannot lock domain', 'another virt-attest', 'nothing was changed'], 'is said')
         tap.equal((virsh('dumpxml', '--inactive', 'locked').stdout, read(pin_path('locked'))), (former, pinned),
@@ -564,7 +564,7 @@ def test_killed(tap: Tap):
         resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
     done = attest('define', '-', given=choose_firmware(xml), check=False, preexec_fn=kill_by_limit)
     tap.equal((done.returncode, 'killed' in names(), os.path.exists(pin_path('killed'))),
-              (-signal.SIGXFSZ, True, False), 'killed at the first file that it writes: there is a domain without a pin',
+              (-signal.SIGXFSZ, True, False), 'killed at the first file that it writes: a domain without a pin',
               done.stderr)
     expect(tap, REJECTED, 'start', 'killed', name='which does not start')
     tap.equal(state('killed'), 'shut off', 'it does not run')
@@ -634,7 +634,7 @@ def test_leftover(tap: Tap):
     stays("root's session")
     twin = write(scratch('twin.xml'), '<node><domain type="test"><name>twin</name><memory>8192</memory><os><type>hvm'
                  f'</type></os><uuid>{identity}</uuid></domain></node>')
-    expect(tap, LIBVIRT_REFUSED, '-c', 'test:///default', 'undefine', identity, name='a libvirt that has no such domain')
+    expect(tap, LIBVIRT_REFUSED, '-c', 'test:///default', 'undefine', identity, name='a libvirt without that domain')
     expect(tap, LIBVIRT_REFUSED, '-c', 'test:///default', 'undefine', 'nosuch')
     done = expect(tap, USAGE, '-c', 'test:///default', *leftover, name='a libvirt without our hook')
     tap.contains(done.stderr, ["'test:///default' is not the libvirt whose hook reads"], 'is told so')
