@@ -646,7 +646,7 @@ static EventOutcome set_running(HookLaunch *launch, const char *reason)
     return EVENT_CHANGED;
 }
 
-/* libvirt says `stopped`, without a reason, once for every end: one that has ended already is not what this is about. */
+/* libvirt says `stopped`, without a reason, once for every end: a launch that has ended already is not the one. */
 static EventOutcome set_stopped(HookLaunch *launch, const char *reason)
 {
     if (!strcmp(launch->state, "stopped"))

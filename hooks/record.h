@@ -18,7 +18,8 @@
  * @cpu, @vcpus, @platform, @level: of this launch
  * @changes: (element-type PolicyChange)
  * @inputs: (element-type PolicyReferenceInput)
- * @ended: (nullable): RFC 3339, %NULL while it runs and when nobody knows; @end_reason: (nullable): as libvirt gives it ("destroyed", "shutdown", "failed", …)
+ * @ended: (nullable): RFC 3339, %NULL while it runs and when nobody knows
+ * @end_reason: (nullable): as libvirt gives it ("destroyed", "shutdown", "failed", "unknown", …)
  */
 typedef struct {
     gchar *id, *time, *state, *verdict, *summary, *digest, *cpu, *platform, *ended, *end_reason;

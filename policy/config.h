@@ -40,8 +40,8 @@ typedef struct {
  * @path: (nullable): the file; %NULL: $VIRT_ATTEST_CONFIG if set, else for an ordinary user
  *   $XDG_CONFIG_HOME/virt-attest/virt-attest.conf when it exists, else the system's
  *
- * A file that is named explicitly must exist; the default one need not. One that belongs to somebody other than root and
- * the user, or that everybody or a group other than root's may write to, is refused. An unknown group, key or value is
+ * A file that is named explicitly must exist; the default one need not. One that belongs to somebody other than root
+ * and the user, or that everybody or a group other than root's may write to, is refused. An unknown group, key or value is
  * %ATTEST_ERROR_UNREADABLE with the file, the group, the key and the known ones. (libvirt hands its hooks a fixed, tiny
  * environment, so VIRT_ATTEST_CONFIG cannot reach the hook from a user.)
  */

@@ -137,8 +137,8 @@ static void check_firmware_file(PolicyEvaluation *evaluation, const XmlDomain *d
             domain->loader);
     else if (domain->loader_type == XML_LOADER_PFLASH && domain->has_nvram)
         add(evaluation, rule, 2, POLICY_FAIL,
-            "the NVRAM %s%s%s belongs to the host and is not measured: use <loader type='rom'>, or <loader type='pflash' "
-            "stateless='yes'> without <nvram>",
+            "the NVRAM %s%s%s belongs to the host and is not measured: use <loader type='rom'>, or <loader "
+            "type='pflash' stateless='yes'> without <nvram>",
             domain->nvram ? "'" : "", domain->nvram ? domain->nvram : "that libvirt adds", domain->nvram ? "'" : "");
     else if (!evaluation->inputs)
         add(evaluation, rule, 2, evaluation->launch ? POLICY_FAIL : POLICY_NOTE, "firmware '%s' was not measured: %s",

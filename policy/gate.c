@@ -201,8 +201,8 @@ static void evaluate(PolicyDecision *decision, const PolicyConfig *config, Polic
 }
 
 /*
- * Looks for the pin. @error: there is one that cannot be used. @unknown: nobody can tell whether there is one, since the
- * state folder cannot be used, or the configuration might name another one.
+ * Looks for the pin. @error: there is one that cannot be used. @unknown: nobody can tell whether there is one, since
+ * the state folder cannot be used, or the configuration might name another one.
  */
 static void look_up_pin(PolicyDecision *decision, const PolicyConfig *config, const GError *config_error,
                         PolicyStore *store, const GError *store_error, GError **unknown, GError **error)

@@ -323,7 +323,8 @@ PolicyReference *policy_reference_parse(const char *text, gssize size, GError **
         return NULL;
     root = json_node_get_object(node);
     pinned = json_object_has_member(root, "format");
-    if (!policy_json_members(root, "", pinned ? known : known + 5, error) || (pinned && !read_pin(root, reference, error)) ||
+    if (!policy_json_members(root, "", pinned ? known : known + 5, error) ||
+        (pinned && !read_pin(root, reference, error)) ||
         !policy_json_string(root, "", "platform", FALSE, &platform, error) ||
         !policy_json_uint(root, "", "level", FALSE, 4, &level, error))
         return NULL;

@@ -71,6 +71,6 @@ PolicyReference *policy_reference_parse(const char *text, gssize size, GError **
 /* The metadata element that carries the same facts. */
 XmlAttestation *policy_reference_to_attestation(const PolicyReference *reference);
 
-/* What the documents of this suite take: a UUID of 36 characters in lower case, a time such as "2026-11-22T12:00:00Z". */
+/* What our documents take: a UUID of 36 characters in lower case, a time such as "2026-11-22T12:00:00Z". */
 gboolean policy_uuid_valid(const char *uuid);
 gboolean policy_time_valid(const char *time);

@@ -36,7 +36,8 @@ const char *policy_store_directory(const PolicyStore *store);
  *
  * read: sets @text to %NULL and returns %TRUE when the file does not exist. @max_size bytes at most; not a symbolic
  * link, not somebody else's file. Errors: %ATTEST_ERROR_NOT_CONFIGURED when the folders cannot be used, so that nobody
- * can tell whether there is such a file; %ATTEST_ERROR_UNREADABLE for the file itself. write: atomic and durable (durable %FALSE skips the syncs: for the cache).
+ * can tell whether there is such a file; %ATTEST_ERROR_UNREADABLE for the file itself. write: atomic and durable
+ * (durable %FALSE skips the syncs: for the cache).
  */
 gboolean policy_store_read(PolicyStore *store, const char *kind, const char *name, gsize max_size, gchar **text,
                            gsize *size, GError **error);

@@ -117,6 +117,9 @@ def test_drift():
                 (r.xml(launch=launch % ('yes', '0x30000', '<novelty/>')), 'novelty'),
                 (r.xml(launch="<launchSecurity type='sev' kernelHashes='yes'><policy>0x5</policy></launchSecurity>"),
                  'platform changed: was sev-snp, is sev-es'),
+                (r.xml(launch=launch.replace('>', " authorKey='yes'>", 1) % ('yes', '0x30000', '')),
+                 'authorKey changed: was no, is yes'),
+                (r.xml().replace(b"type='kvm'", b"type='qemu'"), "type of the domain changed: was 'kvm', is 'qemu'"),
                 (r.xml(launch=''), '<launchSecurity> was removed'),
                 (r.xml(launch="<launchSecurity type='tdx'><policy>0x0</policy></launchSecurity>"), 'removed'),
                 (r.xml(extra="<q:commandline xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'><q:arg value='-S'/>"
@@ -138,6 +141,21 @@ def test_observing_pin():
         accepted(r.start())
         assert r.launches()[-1]['verdict'] == 'observed'
         assert [change['what'] for change in r.launches()[-1]['changes']] == ['initrd', 'digest']
+        r.initrd.write_bytes(b'an initrd')
+        # Each of these is seen, and none of them stops the guest.
+        launch = "<launchSecurity type='sev-snp' kernelHashes='yes'%s><policy>0x30000</policy></launchSecurity>"
+        emulator = b"<devices><emulator>/usr/bin/qemu</emulator></devices>"
+        r.pin(r.xml().replace(b'<devices/>', emulator), mismatch='observe')
+        for xml, what in ((r.xml().replace(b'<devices/>', emulator), None),
+                          (r.xml().replace(b'<devices/>', emulator.replace(b'/usr', b'/tmp')), 'emulator'),
+                          (r.xml().replace(b'<devices/>', emulator).replace(b"'kvm'", b"'qemu'"), 'domain-type'),
+                          (r.xml(launch=launch % " authorKey='yes'").replace(b'<devices/>', emulator), 'author-key'),
+                          (r.xml(launch=launch % " vcek='no'").replace(b'<devices/>', emulator), 'vcek'),
+                          (r.xml(launch=''), 'platform'), (r.plain_xml(), 'platform')):
+            accepted(r.start(xml))
+            seen = r.launches()[-1]
+            assert (seen['verdict'], [change['what'] for change in seen['changes']]) == (
+                ('observed', [what]) if what else ('match', [])), (what, seen)
 
 
 def test_metadata():

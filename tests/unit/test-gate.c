@@ -295,7 +295,7 @@ static void test_drift_identity(void)
     FIXTURE_MILAN "<launchSecurity type='sev-snp' kernelHashes='yes'" attributes "><policy>0x30000</policy>" children  \
                   "</launchSecurity>"
 #define SESSION(text)                                                                                                  \
-    FIXTURE_MILAN "<launchSecurity type='sev' kernelHashes='yes'><policy>0x5</policy>"                                  \
+    FIXTURE_MILAN "<launchSecurity type='sev' kernelHashes='yes'><policy>0x5</policy>"                                 \
                   "<dhCert>" text "</dhCert><session>" text "</session></launchSecurity>"
 #define NO_SESSION                                                                                                     \
     FIXTURE_MILAN "<launchSecurity type='sev' kernelHashes='yes'><policy>0x5</policy></launchSecurity>"
