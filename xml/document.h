@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Reading hostile XML, for this folder only: parse without DTD, entities or
+ * Reading hostile XML, here and in the commands: parse without DTD, entities or
  * network, then take single elements, texts and attributes with an error for
  * everything that libvirt and we might understand differently.
  *
