@@ -8,7 +8,8 @@
 #include "virsh-wrappers/subject.h"
 #include "virsh-wrappers/suggest.h"
 
-static void print_json(const CmdSubject *subject, GPtrArray *changes) {
+static void print_json(const CmdSubject *subject, GPtrArray *changes)
+{
     g_autoptr(JsonBuilder) builder = json_builder_new();
     json_builder_begin_object(builder);
     cmd_json_string(builder, "name", subject->domain->name);
@@ -24,7 +25,8 @@ static void print_json(const CmdSubject *subject, GPtrArray *changes) {
 }
 
 /* What cannot be measured cannot be accepted. */
-static void print_remedy(const CmdSubject *subject) {
+static void print_remedy(const CmdSubject *subject)
+{
     const PolicyEvaluation *evaluation = subject->evaluation;
     g_autofree gchar *command = cmd_suggest(evaluation->confidential ? "define --accept" : "define --accept --level 0",
                                             subject->domain->name, subject->pinned->uuid);
@@ -33,7 +35,8 @@ static void print_remedy(const CmdSubject *subject) {
     }
 }
 
-static void print_changes(const CmdContext *context, const CmdSubject *subject, GPtrArray *changes) {
+static void print_changes(const CmdContext *context, const CmdSubject *subject, GPtrArray *changes)
+{
     if (changes->len == 0) {
         printf("Domain '%s' matches its pinned reference (level %u)\n", subject->domain->name, subject->pinned->level);
         return;
@@ -54,7 +57,8 @@ static void print_changes(const CmdContext *context, const CmdSubject *subject, 
     }
 }
 
-int cmd_check(CmdContext *context, GError **error) {
+int cmd_check(CmdContext *context, GError **error)
+{
     g_autoptr(VirConnection) connection = cmd_connect(context, error);
     g_autoptr(VirDomainHandle) domain = connection ? cmd_domain_lookup(connection, cmd_domain_word(context), error)
                                                    : NULL;

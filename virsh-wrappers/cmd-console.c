@@ -11,7 +11,8 @@
 #include "virsh-wrappers/subject.h"
 #include "virsh-wrappers/suggest.h"
 
-int cmd_console_exec(virConnectPtr connection, const char *name, const char *const *options, GError **error) {
+int cmd_console_exec(virConnectPtr connection, const char *name, const char *const *options, GError **error)
+{
     g_autoptr(VirString) uri = virConnectGetURI(connection);
     if (!uri) {
         cmd_libvirt_error(error, "cannot tell which libvirt this is");
@@ -36,7 +37,8 @@ int cmd_console_exec(virConnectPtr connection, const char *name, const char *con
     return -1;
 }
 
-static void print_trust(CmdContext *context, virDomainPtr domain) {
+static void print_trust(CmdContext *context, virDomainPtr domain)
+{
     g_autoptr(GError) problem = NULL;
     g_autoptr(PolicyReference) pinned = NULL;
     g_autoptr(HookRecord) record = NULL;
@@ -60,7 +62,8 @@ static void print_trust(CmdContext *context, virDomainPtr domain) {
     printf("The host sees and can change everything on this console: type no secret on it.\n\n");
 }
 
-int cmd_console(CmdContext *context, GError **error) {
+int cmd_console(CmdContext *context, GError **error)
+{
     g_autoptr(VirConnection) connection = cmd_connect(context, error);
     g_autoptr(VirDomainHandle) domain = connection ? cmd_domain_lookup(connection, cmd_domain_word(context), error)
                                                    : NULL;

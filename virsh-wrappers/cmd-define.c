@@ -33,18 +33,21 @@ typedef struct {
     gint level; /* -1: whatever is reached */
 } DefineJob;
 
-static void define_job_clear(DefineJob *job) {
+static void define_job_clear(DefineJob *job)
+{
     g_clear_pointer(&job->connection, vir_connection_close);
     g_clear_pointer(&job->cpus, g_ptr_array_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DefineJob, define_job_clear)
 
 /* A domain that carries no measurement may still be wanted at level 0 or 1. */
-static gboolean is_measured(const CmdSubject *subject) {
+static gboolean is_measured(const CmdSubject *subject)
+{
     return subject->evaluation->measurements->len > 0;
 }
 
-static XmlOnMismatch on_mismatch(const CmdContext *context, const CmdSubject *subject) {
+static XmlOnMismatch on_mismatch(const CmdContext *context, const CmdSubject *subject)
+{
     const char *option = cmd_context_get(context, "on-mismatch");
     if (option) {
         return g_str_equal(option, "observe") ? XML_ON_MISMATCH_OBSERVE : XML_ON_MISMATCH_REFUSE;
@@ -55,12 +58,14 @@ static XmlOnMismatch on_mismatch(const CmdContext *context, const CmdSubject *su
     return subject->domain->attestation ? subject->domain->attestation->on_mismatch : XML_ON_MISMATCH_REFUSE;
 }
 
-static CmdSubject *evaluate(const DefineJob *job, const char *xml, PolicyReference *pinned, GError **error) {
+static CmdSubject *evaluate(const DefineJob *job, const char *xml, PolicyReference *pinned, GError **error)
+{
     return cmd_subject_new(job->context, xml, strlen(xml), pinned, job->cpus, job->connection != NULL,
                            POLICY_REFERENCE_ASSUMED, error);
 }
 
-static gboolean check_level(const DefineJob *job, const CmdSubject *subject, GError **error) {
+static gboolean check_level(const DefineJob *job, const CmdSubject *subject, GError **error)
+{
     const PolicyEvaluation *evaluation = subject->evaluation;
     guint wanted = job->level < 0 ? 2 : (guint)job->level;
     if (evaluation->level >= wanted || (job->level < 0 && is_measured(subject))) {
@@ -77,7 +82,8 @@ static gboolean check_level(const DefineJob *job, const CmdSubject *subject, GEr
     return FALSE;
 }
 
-static void append_changes(GString *text, GPtrArray *changes) {
+static void append_changes(GString *text, GPtrArray *changes)
+{
     for (guint i = 0; i < changes->len; i++) {
         const PolicyChange *change = g_ptr_array_index(changes, i);
         g_string_append_printf(text, "\n  %s", change->text);
@@ -86,7 +92,8 @@ static void append_changes(GString *text, GPtrArray *changes) {
 
 /* The pin may change only when --accept says so, and never unseen. @announce: print the difference. */
 static gboolean check_pin(const DefineJob *job, const CmdSubject *subject, const PolicyReference *reference,
-                          gboolean announce, GError **error) {
+                          gboolean announce, GError **error)
+{
     const char *name = subject->domain->name;
     if (!subject->pinned) {
         return TRUE;
@@ -125,7 +132,8 @@ static gboolean check_pin(const DefineJob *job, const CmdSubject *subject, const
 }
 
 /* The reference that would be pinned; NULL without @error for a domain that carries no measurement. */
-static gboolean make_reference(const DefineJob *job, const CmdSubject *subject, PolicyReference **out, GError **error) {
+static gboolean make_reference(const DefineJob *job, const CmdSubject *subject, PolicyReference **out, GError **error)
+{
     *out = NULL;
     if (is_measured(subject)) {
         *out = policy_reference_new(subject->domain, subject->evaluation, on_mismatch(job->context, subject), error);
@@ -134,7 +142,8 @@ static gboolean make_reference(const DefineJob *job, const CmdSubject *subject, 
     return TRUE;
 }
 
-static gboolean read_source(const DefineJob *job, const char *word, gchar **xml, GError **error) {
+static gboolean read_source(const DefineJob *job, const char *word, gchar **xml, GError **error)
+{
     gsize size = 0;
     if (cmd_context_has(job->context, "name")) {
         *xml = cmd_define_compose(job->context, job->connection, error);
@@ -150,7 +159,8 @@ static gboolean read_source(const DefineJob *job, const char *word, gchar **xml,
     return TRUE;
 }
 
-static void print_result(const DefineJob *job, const CmdSubject *subject, const char *what) {
+static void print_result(const DefineJob *job, const CmdSubject *subject, const char *what)
+{
     const PolicyEvaluation *evaluation = subject->evaluation;
     if (cmd_context_quiet(job->context)) {
         return;
@@ -168,7 +178,8 @@ static void print_result(const DefineJob *job, const CmdSubject *subject, const 
 
 /* ---- --print-xml ---- */
 
-static int print_xml(const DefineJob *job, const char *xml, GError **error) {
+static int print_xml(const DefineJob *job, const char *xml, GError **error)
+{
     g_autoptr(CmdSubject) subject = evaluate(job, xml, NULL, error);
     if (!subject) {
         return -1;
@@ -190,7 +201,8 @@ static int print_xml(const DefineJob *job, const char *xml, GError **error) {
 
 /* ---- libvirt ---- */
 
-static gboolean set_metadata(virDomainPtr domain, const char *element, GError **error) {
+static gboolean set_metadata(virDomainPtr domain, const char *element, GError **error)
+{
     unsigned int flags = VIR_DOMAIN_AFFECT_CONFIG | (virDomainIsActive(domain) == 1 ? VIR_DOMAIN_AFFECT_LIVE : 0);
     if (virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, element, element ? XML_ATTESTATION_PREFIX : NULL,
                              XML_ATTESTATION_URI, flags) < 0) {
@@ -204,7 +216,8 @@ static gboolean set_metadata(virDomainPtr domain, const char *element, GError **
  * asks the hook to refuse until the pin is there.
  */
 static gboolean write_reference(const DefineJob *job, virDomainPtr domain, const CmdSubject *subject,
-                                const PolicyReference *reference, GError **error) {
+                                const PolicyReference *reference, GError **error)
+{
     g_autoptr(XmlAttestation) attestation = reference ? policy_reference_to_attestation(reference) : NULL;
     g_autofree gchar *element = attestation ? xml_attestation_format(attestation) : NULL;
     g_autofree gchar *former = subject->domain->attestation ? xml_attestation_format(subject->domain->attestation)
@@ -230,7 +243,8 @@ static gboolean write_reference(const DefineJob *job, virDomainPtr domain, const
  * Programs that do not know our lock may have defined the domain once more in between.
  */
 static gboolean check_planned(const PolicyReference *planned, const PolicyReference *found, const char *name,
-                              GError **error) {
+                              GError **error)
+{
     g_autoptr(GString) text = g_string_new(NULL);
     if (planned && found) {
         static const char *const filled_in[] = {"emulator", "level", NULL};
@@ -254,7 +268,8 @@ static gboolean check_planned(const PolicyReference *planned, const PolicyRefere
 
 /* Evaluates a domain as libvirt has it and writes metadata and pin. @planned: (nullable): what must come out */
 static gboolean annotate(const DefineJob *job, virDomainPtr domain, const PolicyReference *planned, const char *what,
-                         GError **error) {
+                         GError **error)
+{
     g_autoptr(PolicyReference) pinned = NULL;
     g_autofree gchar *xml = cmd_domain_xml(domain, error);
     if (!xml || !cmd_pinned_reference(job->context, domain, &pinned, error)) {
@@ -276,7 +291,8 @@ static gboolean annotate(const DefineJob *job, virDomainPtr domain, const Policy
 }
 
 /* Finds the domain that a new XML would replace; refuses what libvirt would refuse, in clearer words. */
-static gboolean find_former(const DefineJob *job, const XmlDomain *wanted, VirDomainHandle **out, GError **error) {
+static gboolean find_former(const DefineJob *job, const XmlDomain *wanted, VirDomainHandle **out, GError **error)
+{
     g_autoptr(VirDomainHandle) former = NULL;
     g_autofree gchar *uuid = NULL;
     if (!wanted->name) {
@@ -305,7 +321,8 @@ static gboolean find_former(const DefineJob *job, const XmlDomain *wanted, VirDo
 }
 
 /* Stands for the measurement while that is not known: it asks for a check, and nothing agrees with it yet. */
-static XmlAttestation *make_placeholder(const DefineJob *job, const CmdSubject *subject) {
+static XmlAttestation *make_placeholder(const DefineJob *job, const CmdSubject *subject)
+{
     XmlAttestation *attestation = xml_attestation_new();
     attestation->level = job->level < 0 ? 0 : (guint)job->level;
     attestation->on_mismatch = on_mismatch(job->context, subject);
@@ -317,7 +334,8 @@ static XmlAttestation *make_placeholder(const DefineJob *job, const CmdSubject *
  * @planned: what will be pinned, or NULL. @annotated: the XML with the metadata that belongs to it.
  */
 static gboolean rehearse(const DefineJob *job, const char *xml, virDomainPtr former, PolicyReference **planned,
-                         gchar **annotated, GError **error) {
+                         gchar **annotated, GError **error)
+{
     g_autoptr(PolicyReference) pinned = NULL;
     if (former && !cmd_pinned_reference(job->context, former, &pinned, error)) {
         return FALSE;
@@ -343,7 +361,8 @@ static gboolean rehearse(const DefineJob *job, const char *xml, virDomainPtr for
 }
 
 /* The former definition comes back, or nothing stays where nothing was. */
-static void restore(virConnectPtr connection, virDomainPtr domain, const char *former_xml) {
+static void restore(virConnectPtr connection, virDomainPtr domain, const char *former_xml)
+{
     if (former_xml) {
         g_autoptr(VirDomainHandle) restored = virDomainDefineXML(connection, former_xml);
         if (!restored) {
@@ -355,7 +374,8 @@ static void restore(virConnectPtr connection, virDomainPtr domain, const char *f
     }
 }
 
-static int define_xml(const DefineJob *job, const char *source, const char *from, GError **error) {
+static int define_xml(const DefineJob *job, const char *source, const char *from, GError **error)
+{
     g_autofree gchar *xml = cmd_define_with_uuid(source, error);
     g_autoptr(XmlDomain) wanted = xml ? xml_domain_parse(xml, -1, error) : NULL;
     g_autoptr(VirDomainHandle) former = NULL;
@@ -384,7 +404,8 @@ static int define_xml(const DefineJob *job, const char *source, const char *from
     return 0;
 }
 
-static int define_existing(const DefineJob *job, const char *word, GError **error) {
+static int define_existing(const DefineJob *job, const char *word, GError **error)
+{
     g_autoptr(VirDomainHandle) domain = cmd_domain_lookup(job->connection, word, error);
     g_autofree gchar *uuid = NULL;
     g_auto(CmdLock) lock = -1;
@@ -403,7 +424,8 @@ static int define_existing(const DefineJob *job, const char *word, GError **erro
     return annotate(job, domain, NULL, "annotated and pinned", error) ? 0 : -1;
 }
 
-static void warn_without_hook(const DefineJob *job) {
+static void warn_without_hook(const DefineJob *job)
+{
     if (!cmd_hook_installed() && !cmd_context_quiet(job->context)) {
         cmd_warn("the hook '%s' is not installed: nothing compares a start with what is pinned now ('virt-attest "
                  "host-check')",
@@ -411,7 +433,8 @@ static void warn_without_hook(const DefineJob *job) {
     }
 }
 
-static gboolean open_libvirt(DefineJob *job, gboolean writable, GError **error) {
+static gboolean open_libvirt(DefineJob *job, gboolean writable, GError **error)
+{
     job->connection = cmd_connect(job->context, error);
     if (!job->connection) {
         cmd_hint_file(job->context, cmd_domain_word(job->context), error);
@@ -423,7 +446,8 @@ static gboolean open_libvirt(DefineJob *job, gboolean writable, GError **error) 
     return !writable || cmd_context_store_writable_for(job->context, job->connection, error) != NULL;
 }
 
-int cmd_define(CmdContext *context, GError **error) {
+int cmd_define(CmdContext *context, GError **error)
+{
     g_auto(DefineJob) job = {.context = context, .level = -1};
     const char *word = cmd_domain_word(context);
     gboolean compose = cmd_context_has(context, "name");

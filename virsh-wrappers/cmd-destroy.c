@@ -6,7 +6,8 @@
 
 #include "virsh-wrappers/connection.h"
 
-int cmd_destroy(CmdContext *context, GError **error) {
+int cmd_destroy(CmdContext *context, GError **error)
+{
     g_autoptr(VirConnection) connection = cmd_connect(context, error);
     g_autoptr(VirDomainHandle) domain = connection ? cmd_domain_lookup(connection, cmd_domain_word(context), error)
                                                    : NULL;

@@ -24,7 +24,8 @@ typedef struct {
     PolicyFirmwareBootResult boot;
 } Checked;
 
-static void checked_clear(Checked *checked) {
+static void checked_clear(Checked *checked)
+{
     g_clear_pointer(&checked->firmware, cmd_firmware_free);
     g_clear_pointer(&checked->evaluation, policy_evaluation_free);
     if (checked->booted) {
@@ -33,7 +34,8 @@ static void checked_clear(Checked *checked) {
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Checked, checked_clear)
 
-static PolicyEvaluation *evaluate_firmware(CmdContext *context, const char *path, GError **error) {
+static PolicyEvaluation *evaluate_firmware(CmdContext *context, const char *path, GError **error)
+{
     PolicyConfig *config = cmd_context_config(context, error);
     g_autofree gchar *absolute = g_canonicalize_filename(path, NULL);
     g_autofree gchar *xml = g_markup_printf_escaped(
@@ -52,12 +54,14 @@ static PolicyEvaluation *evaluate_firmware(CmdContext *context, const char *path
 }
 
 /* Only what the firmware is responsible for. */
-static gboolean is_firmware_rule(const PolicyFinding *finding) {
+static gboolean is_firmware_rule(const PolicyFinding *finding)
+{
     static const char *const rules[] = {"firmware-file", "firmware-metadata", "hash-area", "hash-verifier", NULL};
     return g_strv_contains(rules, finding->rule);
 }
 
-static GPtrArray *firmware_findings(const PolicyEvaluation *evaluation) {
+static GPtrArray *firmware_findings(const PolicyEvaluation *evaluation)
+{
     GPtrArray *findings = g_ptr_array_new();
     for (guint i = 0; i < evaluation->findings->len; i++) {
         if (is_firmware_rule(g_ptr_array_index(evaluation->findings, i))) {
@@ -68,7 +72,8 @@ static GPtrArray *firmware_findings(const PolicyEvaluation *evaluation) {
 }
 
 /* A domain can be no better than its firmware: level 4 is not the firmware's business. */
-static guint firmware_level(const Checked *checked) {
+static guint firmware_level(const Checked *checked)
+{
     guint level = WANTED_LEVEL;
     for (guint i = 0; i < checked->evaluation->findings->len; i++) {
         const PolicyFinding *finding = g_ptr_array_index(checked->evaluation->findings, i);
@@ -83,11 +88,13 @@ static guint firmware_level(const Checked *checked) {
     return level;
 }
 
-static void print_progress(const char *text, gpointer user_data) {
+static void print_progress(const char *text, gpointer user_data)
+{
     fprintf(stderr, "%s\n", text);
 }
 
-static gboolean prove_by_boot(CmdContext *context, Checked *checked, GError **error) {
+static gboolean prove_by_boot(CmdContext *context, Checked *checked, GError **error)
+{
     PolicyFirmwareBootOptions options = {
         .kernel = cmd_context_get(context, "kernel"),
         .initrd = cmd_context_get(context, "initrd"),
@@ -97,11 +104,13 @@ static gboolean prove_by_boot(CmdContext *context, Checked *checked, GError **er
     return checked->booted;
 }
 
-static gchar *address_range(gboolean present, guint32 base, guint32 size) {
+static gchar *address_range(gboolean present, guint32 base, guint32 size)
+{
     return present ? g_strdup_printf("0x%x, %u bytes", base, size) : NULL;
 }
 
-static void print_boot(const PolicyFirmwareBootResult *boot) {
+static void print_boot(const PolicyFirmwareBootResult *boot)
+{
     g_autoptr(CmdTable) table = cmd_table_new("Booted with", "Expected", "Happened", "Seconds", "Console", NULL);
     for (int i = 0; i < POLICY_BOOT_CASES; i++) {
         const PolicyFirmwareBootRun *run = &boot->runs[i];
@@ -113,7 +122,8 @@ static void print_boot(const PolicyFirmwareBootResult *boot) {
     printf("%s\n\n", boot->reason);
 }
 
-static void print_sections(const MeasureFirmware *footer) {
+static void print_sections(const MeasureFirmware *footer)
+{
     if (footer->n_sections == 0) {
         return;
     }
@@ -127,7 +137,8 @@ static void print_sections(const MeasureFirmware *footer) {
     cmd_table_print(table, FALSE);
 }
 
-static void print_table(const Checked *checked, GPtrArray *findings) {
+static void print_table(const Checked *checked, GPtrArray *findings)
+{
     const MeasureInputs *inputs = checked->firmware->inputs;
     const MeasureFirmware *footer = inputs->footer;
     g_autofree gchar *size = g_strdup_printf("%" G_GUINT64_FORMAT, inputs->firmware->size);
@@ -160,12 +171,14 @@ static void print_table(const Checked *checked, GPtrArray *findings) {
     cmd_report_findings(findings, FALSE, FALSE);
 }
 
-static void json_address(JsonBuilder *builder, const char *name, guint32 address) {
+static void json_address(JsonBuilder *builder, const char *name, guint32 address)
+{
     g_autofree gchar *text = g_strdup_printf("0x%x", address);
     cmd_json_string(builder, name, text);
 }
 
-static void json_area(JsonBuilder *builder, const char *name, gboolean present, guint32 base, guint32 size) {
+static void json_area(JsonBuilder *builder, const char *name, gboolean present, guint32 base, guint32 size)
+{
     json_builder_set_member_name(builder, name);
     if (!present) {
         json_builder_add_null_value(builder);
@@ -177,7 +190,8 @@ static void json_area(JsonBuilder *builder, const char *name, gboolean present, 
     json_builder_end_object(builder);
 }
 
-static void json_boot(JsonBuilder *builder, const PolicyFirmwareBootResult *boot) {
+static void json_boot(JsonBuilder *builder, const PolicyFirmwareBootResult *boot)
+{
     json_builder_set_member_name(builder, "boot");
     json_builder_begin_object(builder);
     cmd_json_string(builder, "kernel", boot->kernel);
@@ -199,7 +213,8 @@ static void json_boot(JsonBuilder *builder, const PolicyFirmwareBootResult *boot
     json_builder_end_object(builder);
 }
 
-static void print_json(const Checked *checked, GPtrArray *findings) {
+static void print_json(const Checked *checked, GPtrArray *findings)
+{
     const MeasureInputs *inputs = checked->firmware->inputs;
     const MeasureFirmware *footer = inputs->footer;
     g_autofree gchar *digest = measure_hex_encode(inputs->firmware->sha256, sizeof(inputs->firmware->sha256));
@@ -236,7 +251,8 @@ static void print_json(const Checked *checked, GPtrArray *findings) {
     cmd_json_print(builder);
 }
 
-int cmd_firmware_check(CmdContext *context, GError **error) {
+int cmd_firmware_check(CmdContext *context, GError **error)
+{
     g_auto(Checked) checked = {.firmware = cmd_firmware_inspect(cmd_context_word(context, 0))};
     if (!cmd_context_has(context, "boot") &&
         (cmd_context_has(context, "kernel") || cmd_context_has(context, "initrd"))) {

@@ -9,7 +9,8 @@
 #include "virsh-wrappers/host-check.h"
 #include "virsh-wrappers/report.h"
 
-static CmdDomcaps *caps_from_file(const char *path, GError **error) {
+static CmdDomcaps *caps_from_file(const char *path, GError **error)
+{
     g_autofree gchar *text = NULL;
     gsize size = 0;
     if (!cmd_read_xml(path, &text, &size, error)) {
@@ -23,7 +24,8 @@ static CmdDomcaps *caps_from_file(const char *path, GError **error) {
 }
 
 /* A libvirt that cannot be reached is a row, not the end of the check. */
-static CmdDomcaps *ask_libvirt(CmdContext *context, unsigned long *version, GError **problem) {
+static CmdDomcaps *ask_libvirt(CmdContext *context, unsigned long *version, GError **problem)
+{
     g_autoptr(VirConnection) connection = cmd_connect(context, problem);
     if (!connection) {
         return NULL;
@@ -34,7 +36,8 @@ static CmdDomcaps *ask_libvirt(CmdContext *context, unsigned long *version, GErr
     return cmd_domcaps_get(connection, NULL, NULL, problem);
 }
 
-static void print_table(const CmdContext *context, const GPtrArray *rows) {
+static void print_table(const CmdContext *context, const GPtrArray *rows)
+{
     g_autoptr(CmdTable) table = cmd_table_new("Check", "Result", "Why, and what to do", NULL);
     for (guint i = 0; i < rows->len; i++) {
         const CmdHostRow *row = g_ptr_array_index(rows, i);
@@ -50,7 +53,8 @@ static void print_table(const CmdContext *context, const GPtrArray *rows) {
     cmd_table_print(table, cmd_context_quiet(context));
 }
 
-static void print_json(const GPtrArray *rows) {
+static void print_json(const GPtrArray *rows)
+{
     g_autoptr(JsonBuilder) builder = json_builder_new();
     json_builder_begin_object(builder);
     cmd_json_boolean(builder, "ready", cmd_host_rows_good(rows));
@@ -71,7 +75,8 @@ static void print_json(const GPtrArray *rows) {
 }
 
 /* "" for this machine; a trailing slash would double the one that every path begins with. */
-static gchar *read_root(const CmdContext *context, GError **error) {
+static gchar *read_root(const CmdContext *context, GError **error)
+{
     const char *root = cmd_context_get(context, "root");
     if (!root || g_str_equal(root, "/")) {
         return g_strdup("");
@@ -83,7 +88,8 @@ static gchar *read_root(const CmdContext *context, GError **error) {
     return g_canonicalize_filename(root, NULL);
 }
 
-int cmd_host_check_command(CmdContext *context, GError **error) {
+int cmd_host_check_command(CmdContext *context, GError **error)
+{
     g_autofree gchar *root = read_root(context, error);
     const char *caps_file = cmd_context_get(context, "domcapabilities");
     const PolicyConfig *config = root ? cmd_context_config(context, error) : NULL;

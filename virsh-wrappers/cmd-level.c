@@ -7,7 +7,8 @@
 #include "virsh-wrappers/subject.h"
 
 /* A file is asked "what would it be": nothing can be pinned for it yet. */
-static CmdSubject *subject_from_file(CmdContext *context, const char *path, GError **error) {
+static CmdSubject *subject_from_file(CmdContext *context, const char *path, GError **error)
+{
     g_autofree gchar *text = NULL;
     gsize size = 0;
     g_autoptr(GPtrArray) cpus = NULL;
@@ -17,7 +18,8 @@ static CmdSubject *subject_from_file(CmdContext *context, const char *path, GErr
     return cmd_subject_new(context, text, size, NULL, cpus, FALSE, POLICY_REFERENCE_ASSUMED, error);
 }
 
-static CmdSubject *subject_from_libvirt(CmdContext *context, const char *word, GError **error) {
+static CmdSubject *subject_from_libvirt(CmdContext *context, const char *word, GError **error)
+{
     g_autoptr(VirConnection) connection = cmd_connect(context, error);
     g_autoptr(VirDomainHandle) domain = connection ? cmd_domain_lookup(connection, word, error) : NULL;
     if (!domain) {
@@ -27,7 +29,8 @@ static CmdSubject *subject_from_libvirt(CmdContext *context, const char *word, G
     return cmd_subject_from_domain(context, domain, error);
 }
 
-static void print_json(const CmdSubject *subject) {
+static void print_json(const CmdSubject *subject)
+{
     g_autoptr(JsonBuilder) builder = json_builder_new();
     json_builder_begin_object(builder);
     cmd_json_string(builder, "name", subject->domain->name);
@@ -40,7 +43,8 @@ static void print_json(const CmdSubject *subject) {
     cmd_json_print(builder);
 }
 
-int cmd_level(CmdContext *context, GError **error) {
+int cmd_level(CmdContext *context, GError **error)
+{
     const char *word = cmd_domain_word(context);
     gboolean is_file = !cmd_context_has(context, "domain") && cmd_word_is_file(word);
     g_autoptr(CmdSubject) subject = is_file ? subject_from_file(context, word, error)

@@ -12,7 +12,8 @@ typedef struct {
     gint pinned_level;
 } Row;
 
-static void row_clear(Row *row) {
+static void row_clear(Row *row)
+{
     g_free(row->id);
     g_free(row->name);
     g_free(row->uuid);
@@ -23,7 +24,8 @@ static void row_clear(Row *row) {
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Row, row_clear)
 
-static gchar *read_platform(virDomainPtr domain) {
+static gchar *read_platform(virDomainPtr domain)
+{
     g_autofree gchar *xml = cmd_domain_xml(domain, NULL);
     g_autoptr(XmlDomain) parsed = xml ? xml_domain_parse(xml, -1, NULL) : NULL;
     MeasurePlatform platform;
@@ -36,7 +38,8 @@ static gchar *read_platform(virDomainPtr domain) {
     return parsed->launch_type == XML_LAUNCH_NONE ? g_strdup("none") : g_strdup(parsed->launch_type_name);
 }
 
-static void read_state(CmdContext *context, Row *row) {
+static void read_state(CmdContext *context, Row *row)
+{
     g_autoptr(GError) error = NULL;
     g_autoptr(PolicyReference) pinned = policy_store_get_reference(context->store, row->uuid, &error);
     g_autoptr(HookRecord) record = error ? NULL : hook_record_read(context->store, row->uuid, &error);
@@ -51,7 +54,8 @@ static void read_state(CmdContext *context, Row *row) {
 }
 
 /* A domain that went away between the listing and the question is left out. */
-static gboolean read_row(CmdContext *context, virDomainPtr domain, Row *row) {
+static gboolean read_row(CmdContext *context, virDomainPtr domain, Row *row)
+{
     unsigned int id = virDomainGetID(domain);
     const char *name = virDomainGetName(domain);
     if (!name || !cmd_domain_uuid(domain, &row->uuid, NULL)) {
@@ -68,7 +72,8 @@ static gboolean read_row(CmdContext *context, virDomainPtr domain, Row *row) {
     return TRUE;
 }
 
-static void json_row(JsonBuilder *builder, const Row *row) {
+static void json_row(JsonBuilder *builder, const Row *row)
+{
     json_builder_begin_object(builder);
     cmd_json_string(builder, "name", row->name);
     cmd_json_string(builder, "uuid", row->uuid);
@@ -92,7 +97,8 @@ static void json_row(JsonBuilder *builder, const Row *row) {
 }
 
 /* virsh's order: running domains by id, the others by name. */
-static int by_id_and_name(const void *a, const void *b) {
+static int by_id_and_name(const void *a, const void *b)
+{
     virDomainPtr left = *(const virDomainPtr *)a, right = *(const virDomainPtr *)b;
     unsigned int left_id = virDomainGetID(left), right_id = virDomainGetID(right);
     if (left_id != right_id) {
@@ -101,7 +107,8 @@ static int by_id_and_name(const void *a, const void *b) {
     return g_strcmp0(virDomainGetName(left), virDomainGetName(right));
 }
 
-int cmd_list(CmdContext *context, GError **error) {
+int cmd_list(CmdContext *context, GError **error)
+{
     g_autoptr(VirConnection) connection = cmd_connect(context, error);
     if (!connection) {
         return -1;

@@ -25,7 +25,8 @@ static const char *const not_svsm[] = {"kernel",   "initrd",         "append",  
 static const char *const xml_only[] = {"cpu", "format", NULL};
 
 static gboolean usage(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
-static gboolean usage(GError **error, const char *format, ...) {
+static gboolean usage(GError **error, const char *format, ...)
+{
     va_list args;
     va_start(args, format);
     g_autofree gchar *text = g_strdup_vprintf(format, args);
@@ -34,7 +35,8 @@ static gboolean usage(GError **error, const char *format, ...) {
     return FALSE;
 }
 
-static void print_digest(const CmdContext *context, const guint8 *bytes, gsize size) {
+static void print_digest(const CmdContext *context, const guint8 *bytes, gsize size)
+{
     gboolean base64 = g_strcmp0(cmd_context_get(context, "output-format"), "base64") == 0;
     g_autofree gchar *text = base64 ? g_base64_encode(bytes, size) : measure_hex_encode(bytes, size);
     printf("%s\n", text);
@@ -42,7 +44,8 @@ static void print_digest(const CmdContext *context, const guint8 *bytes, gsize s
 
 /* ---- explicit options ---- */
 
-static MeasurePlatform mode_platform(const char *mode) {
+static MeasurePlatform mode_platform(const char *mode)
+{
     if (g_str_equal(mode, "sev")) {
         return MEASURE_PLATFORM_SEV;
     }
@@ -50,7 +53,8 @@ static MeasurePlatform mode_platform(const char *mode) {
 }
 
 /* Family, model and stepping win over a signature, and that over a name, as in the tool whose options these are. */
-static MeasureCpu *cpu_from_options(const CmdArguments *arguments, GError **error) {
+static MeasureCpu *cpu_from_options(const CmdArguments *arguments, GError **error)
+{
     guint64 family = 0, model = 0, stepping = 0, signature = 0;
     if (cmd_arguments_has(arguments, "vcpu-family")) {
         if (!cmd_arguments_has(arguments, "vcpu-model") || !cmd_arguments_has(arguments, "vcpu-stepping")) {
@@ -83,7 +87,8 @@ static MeasureCpu *cpu_from_options(const CmdArguments *arguments, GError **erro
     return measure_cpu_from_name(name, error);
 }
 
-static gboolean launch_set_vmm(MeasureLaunch *launch, const CmdArguments *arguments, GError **error) {
+static gboolean launch_set_vmm(MeasureLaunch *launch, const CmdArguments *arguments, GError **error)
+{
     const char *name = cmd_arguments_get(arguments, "vmm-type");
     if (!name || g_str_equal(name, "QEMU")) {
         launch->vmm = MEASURE_VMM_QEMU;
@@ -96,7 +101,8 @@ static gboolean launch_set_vmm(MeasureLaunch *launch, const CmdArguments *argume
     return TRUE;
 }
 
-static gboolean launch_set_vcpus(MeasureLaunch *launch, const CmdArguments *arguments, GError **error) {
+static gboolean launch_set_vcpus(MeasureLaunch *launch, const CmdArguments *arguments, GError **error)
+{
     if (launch->platform == MEASURE_PLATFORM_SEV) {
         return TRUE;
     }
@@ -118,7 +124,8 @@ static gboolean launch_set_vcpus(MeasureLaunch *launch, const CmdArguments *argu
     return TRUE;
 }
 
-static gboolean launch_set_features(MeasureLaunch *launch, const CmdArguments *arguments, GError **error) {
+static gboolean launch_set_features(MeasureLaunch *launch, const CmdArguments *arguments, GError **error)
+{
     guint64 features = launch->guest_features;
     if (!cmd_arguments_number(arguments, "guest-features", 0, G_MAXUINT64, &features, error)) {
         return FALSE;
@@ -130,7 +137,8 @@ static gboolean launch_set_features(MeasureLaunch *launch, const CmdArguments *a
     return TRUE;
 }
 
-static gboolean launch_set_files(MeasureLaunch *launch, const CmdArguments *arguments, GError **error) {
+static gboolean launch_set_files(MeasureLaunch *launch, const CmdArguments *arguments, GError **error)
+{
     const char *firmware = cmd_arguments_get(arguments, "ovmf");
     const char *kernel = cmd_arguments_get(arguments, "kernel");
     const char *initrd = cmd_arguments_get(arguments, "initrd");
@@ -152,7 +160,8 @@ static gboolean launch_set_files(MeasureLaunch *launch, const CmdArguments *argu
     return TRUE;
 }
 
-static int measure_firmware_pages(CmdContext *context, GError **error) {
+static int measure_firmware_pages(CmdContext *context, GError **error)
+{
     g_autoptr(MeasureLaunch) launch = measure_launch_new(MEASURE_PLATFORM_SNP);
     if (!launch_set_files(launch, context->arguments, error)) {
         return -1;
@@ -165,7 +174,8 @@ static int measure_firmware_pages(CmdContext *context, GError **error) {
     return 0;
 }
 
-static MeasureVmsaProfile vmsa_profile(MeasureVmm vmm) {
+static MeasureVmsaProfile vmsa_profile(MeasureVmm vmm)
+{
     switch (vmm) {
     case MEASURE_VMM_EC2:
         return MEASURE_VMSA_EC2;
@@ -178,7 +188,8 @@ static MeasureVmsaProfile vmsa_profile(MeasureVmm vmm) {
 }
 
 /* vmsaN.bin in the current folder: what to compare byte for byte when a digest is not the expected one. */
-static gboolean dump_vmsa(const MeasureLaunch *launch, const MeasureInputs *inputs, guint32 signature, GError **error) {
+static gboolean dump_vmsa(const MeasureLaunch *launch, const MeasureInputs *inputs, guint32 signature, GError **error)
+{
     for (guint i = 0; i < launch->vcpus; i++) {
         MeasureVmsa vmsa = {
             .profile = vmsa_profile(launch->vmm),
@@ -201,7 +212,8 @@ static gboolean dump_vmsa(const MeasureLaunch *launch, const MeasureInputs *inpu
 }
 
 /* The first of @names that was given, or NULL. */
-static const char *first_given(const CmdArguments *arguments, const char *const *names) {
+static const char *first_given(const CmdArguments *arguments, const char *const *names)
+{
     for (; *names; names++) {
         if (cmd_arguments_has(arguments, *names)) {
             return *names;
@@ -211,7 +223,8 @@ static const char *first_given(const CmdArguments *arguments, const char *const 
 }
 
 /* How much room the variable store takes between SVSM and firmware: a number, or the size of the file that it is. */
-static gboolean read_vars_size(const CmdArguments *arguments, guint64 *out, GError **error) {
+static gboolean read_vars_size(const CmdArguments *arguments, guint64 *out, GError **error)
+{
     const char *file = cmd_arguments_get(arguments, "vars-file");
     struct stat status;
     if (!file == !cmd_arguments_has(arguments, "vars-size")) {
@@ -225,7 +238,8 @@ static gboolean read_vars_size(const CmdArguments *arguments, guint64 *out, GErr
     return cmd_arguments_number(arguments, "vars-size", 0, MEASURE_FIRMWARE_MAX_SIZE, out, error);
 }
 
-static int measure_svsm(CmdContext *context, GError **error) {
+static int measure_svsm(CmdContext *context, GError **error)
+{
     const CmdArguments *arguments = context->arguments;
     const char *image = cmd_arguments_get(arguments, "svsm");
     const char *foreign = first_given(arguments, not_svsm);
@@ -255,7 +269,8 @@ static int measure_svsm(CmdContext *context, GError **error) {
     return 0;
 }
 
-static int measure_options(CmdContext *context, GError **error) {
+static int measure_options(CmdContext *context, GError **error)
+{
     const CmdArguments *arguments = context->arguments;
     const char *mode = cmd_arguments_get(arguments, "mode");
     if (g_str_equal(mode, "snp:svsm")) {
@@ -309,7 +324,8 @@ static int measure_options(CmdContext *context, GError **error) {
 
 /* ---- a domain XML ---- */
 
-static gboolean config_override(CmdContext *context, PolicyConfig *config, GError **error) {
+static gboolean config_override(CmdContext *context, PolicyConfig *config, GError **error)
+{
     if (!cmd_arguments_number(context->arguments, "guest-features", 0, G_MAXUINT64, &config->guest_features, error)) {
         return FALSE;
     }
@@ -320,7 +336,8 @@ static gboolean config_override(CmdContext *context, PolicyConfig *config, GErro
     return TRUE;
 }
 
-static int print_digests(CmdContext *context, GPtrArray *measurements, GError **error) {
+static int print_digests(CmdContext *context, GPtrArray *measurements, GError **error)
+{
     if (measurements->len != 1) {
         usage(error,
               "the domain has a measurement for each of %u CPU types: choose one with --cpu, or use --format json",
@@ -333,7 +350,8 @@ static int print_digests(CmdContext *context, GPtrArray *measurements, GError **
 }
 
 static void print_report(const CmdContext *context, const XmlDomain *domain, const PolicyEvaluation *evaluation,
-                         const PolicyReference *reference) {
+                         const PolicyReference *reference)
+{
     gboolean bare = cmd_context_quiet(context);
     g_autofree gchar *policy = policy_guest_describe(evaluation->platform, evaluation->policy);
     g_autofree gchar *level = g_strdup_printf("%u", evaluation->level);
@@ -351,7 +369,8 @@ static void print_report(const CmdContext *context, const XmlDomain *domain, con
     }
 }
 
-static int measure_xml(CmdContext *context, const char *path, GError **error) {
+static int measure_xml(CmdContext *context, const char *path, GError **error)
+{
     g_autofree gchar *text = NULL;
     gsize size = 0;
     g_autoptr(GPtrArray) cpus = NULL;
@@ -392,7 +411,8 @@ static int measure_xml(CmdContext *context, const char *path, GError **error) {
     return 0;
 }
 
-int cmd_measure(CmdContext *context, GError **error) {
+int cmd_measure(CmdContext *context, GError **error)
+{
     const char *path = cmd_context_word(context, 0);
     gboolean by_options = cmd_context_has(context, "mode");
     if (!path && !by_options) {

@@ -17,7 +17,8 @@ typedef struct {
     guint first; /* index of the oldest launch to show */
 } Shown;
 
-static void shown_clear(Shown *shown) {
+static void shown_clear(Shown *shown)
+{
     g_free(shown->uuid);
     g_clear_pointer(&shown->parsed, xml_domain_free);
     g_clear_pointer(&shown->pinned, policy_reference_free);
@@ -26,7 +27,8 @@ static void shown_clear(Shown *shown) {
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Shown, shown_clear)
 
 /* "agrees", "differs", "absent": the element in the XML against the pin, which is what counts. */
-static const char *metadata_state(const Shown *shown) {
+static const char *metadata_state(const Shown *shown)
+{
     if (!shown->parsed->attestation) {
         return "absent";
     }
@@ -39,7 +41,8 @@ static const char *metadata_state(const Shown *shown) {
     return g_str_equal(wanted, found) ? "agrees" : "differs";
 }
 
-static const char *metadata_sentence(const char *state) {
+static const char *metadata_sentence(const char *state)
+{
     if (g_str_equal(state, "agrees")) {
         return "agrees with the pinned reference";
     }
@@ -49,7 +52,8 @@ static const char *metadata_sentence(const char *state) {
     return g_str_equal(state, "unpinned") ? "present, but nothing is pinned" : "none";
 }
 
-static void print_launches(const Shown *shown, gboolean bare) {
+static void print_launches(const Shown *shown, gboolean bare)
+{
     if (!shown->record || shown->record->launches->len == 0) {
         printf("No launch was recorded.\n");
         return;
@@ -73,7 +77,8 @@ static void print_launches(const Shown *shown, gboolean bare) {
     }
 }
 
-static void print_table(const CmdContext *context, const Shown *shown) {
+static void print_table(const CmdContext *context, const Shown *shown)
+{
     gboolean bare = cmd_context_quiet(context);
     const PolicyReference *pinned = shown->pinned;
     MeasurePlatform platform;
@@ -110,7 +115,8 @@ static void print_table(const CmdContext *context, const Shown *shown) {
     print_launches(shown, bare);
 }
 
-static void json_launch(JsonBuilder *builder, const HookLaunch *launch) {
+static void json_launch(JsonBuilder *builder, const HookLaunch *launch)
+{
     json_builder_begin_object(builder);
     cmd_json_string(builder, "id", launch->id);
     cmd_json_string(builder, "time", launch->time);
@@ -128,7 +134,8 @@ static void json_launch(JsonBuilder *builder, const HookLaunch *launch) {
     json_builder_end_object(builder);
 }
 
-static void print_json(const Shown *shown) {
+static void print_json(const Shown *shown)
+{
     g_autoptr(JsonBuilder) builder = json_builder_new();
     json_builder_begin_object(builder);
     cmd_json_string(builder, "name", shown->parsed->name);
@@ -151,7 +158,8 @@ static void print_json(const Shown *shown) {
     cmd_json_print(builder);
 }
 
-static gboolean read_record(CmdContext *context, Shown *shown, GError **error) {
+static gboolean read_record(CmdContext *context, Shown *shown, GError **error)
+{
     guint64 wanted = 5;
     if (!cmd_arguments_number(context->arguments, "launches", 0, 10000, &wanted, error)) {
         return FALSE;
@@ -167,7 +175,8 @@ static gboolean read_record(CmdContext *context, Shown *shown, GError **error) {
     return TRUE;
 }
 
-int cmd_show(CmdContext *context, GError **error) {
+int cmd_show(CmdContext *context, GError **error)
+{
     g_autoptr(VirConnection) connection = cmd_connect(context, error);
     g_autoptr(VirDomainHandle) domain = connection ? cmd_domain_lookup(connection, cmd_domain_word(context), error)
                                                    : NULL;

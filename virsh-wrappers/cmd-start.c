@@ -20,14 +20,16 @@ typedef struct {
     gboolean confidential;
 } Start;
 
-static void start_clear(Start *start) {
+static void start_clear(Start *start)
+{
     g_free(start->uuid);
     g_free(start->last_id);
     g_clear_pointer(&start->pinned, policy_reference_free);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Start, start_clear)
 
-static gboolean start_prepare(Start *start, GError **error) {
+static gboolean start_prepare(Start *start, GError **error)
+{
     if (!cmd_domain_uuid(start->domain, &start->uuid, error) ||
         !cmd_pinned_reference(start->context, start->domain, &start->pinned, error)) {
         return FALSE;
@@ -45,7 +47,8 @@ static gboolean start_prepare(Start *start, GError **error) {
     return TRUE;
 }
 
-static void print_before(const Start *start) {
+static void print_before(const Start *start)
+{
     if (cmd_context_quiet(start->context)) {
         return;
     }
@@ -62,7 +65,8 @@ static void print_before(const Start *start) {
 }
 
 /* What the hook recorded about this start; @launch belongs to @record. */
-static const HookLaunch *find_launch(const Start *start, HookRecord **record) {
+static const HookLaunch *find_launch(const Start *start, HookRecord **record)
+{
     g_autoptr(GError) problem = NULL;
     *record = hook_record_read(start->context->store, start->uuid, &problem);
     if (problem) {
@@ -72,7 +76,8 @@ static const HookLaunch *find_launch(const Start *start, HookRecord **record) {
     return last && g_strcmp0(last->id, start->last_id) != 0 ? last : NULL;
 }
 
-static gboolean fail_start(const Start *start, GError **error) {
+static gboolean fail_start(const Start *start, GError **error)
+{
     g_autofree gchar *message = g_strdup(virGetLastErrorMessage());
     g_autoptr(HookRecord) record = NULL;
     const HookLaunch *launch = find_launch(start, &record);
@@ -87,7 +92,8 @@ static gboolean fail_start(const Start *start, GError **error) {
     return FALSE;
 }
 
-static void print_verdict(const Start *start, const HookLaunch *launch) {
+static void print_verdict(const Start *start, const HookLaunch *launch)
+{
     if (cmd_context_quiet(start->context)) {
         return;
     }
@@ -99,7 +105,8 @@ static void print_verdict(const Start *start, const HookLaunch *launch) {
 }
 
 /* The domain runs, but nothing looked at its start: that must not look like success. */
-static gboolean fail_unwatched(const Start *start, GError **error) {
+static gboolean fail_unwatched(const Start *start, GError **error)
+{
     gboolean strict = cmd_context_has(start->context, "strict");
     gboolean stopped = strict && virDomainDestroy(start->domain) == 0;
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
@@ -110,7 +117,8 @@ static gboolean fail_unwatched(const Start *start, GError **error) {
     return FALSE;
 }
 
-int cmd_start(CmdContext *context, GError **error) {
+int cmd_start(CmdContext *context, GError **error)
+{
     g_autoptr(VirConnection) connection = cmd_connect(context, error);
     g_autoptr(VirDomainHandle) domain = connection ? cmd_domain_lookup(connection, cmd_domain_word(context), error)
                                                    : NULL;

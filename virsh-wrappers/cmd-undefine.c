@@ -13,7 +13,8 @@
 
 /* Finds every volume before anything is removed. */
 static gboolean find_volumes(const CmdContext *context, virDomainPtr domain, const char *uuid, GPtrArray **volumes,
-                             GError **error) {
+                             GError **error)
+{
     g_autoptr(GPtrArray) kept = NULL;
     if (virDomainIsActive(domain) != 0) {
         g_autofree gchar *command = cmd_suggest("destroy", virDomainGetName(domain), uuid);
@@ -34,7 +35,8 @@ static gboolean find_volumes(const CmdContext *context, virDomainPtr domain, con
 }
 
 /* Goes on after a failure, so that one stubborn volume does not keep the others. */
-static gboolean remove_volumes(const CmdContext *context, GPtrArray *volumes, GError **error) {
+static gboolean remove_volumes(const CmdContext *context, GPtrArray *volumes, GError **error)
+{
     gboolean done = TRUE;
     for (guint i = 0; volumes && i < volumes->len; i++) {
         VirVolumeHandle *volume = g_ptr_array_index(volumes, i);
@@ -55,7 +57,8 @@ static gboolean remove_volumes(const CmdContext *context, GPtrArray *volumes, GE
     return done;
 }
 
-static gboolean has_state(PolicyStore *store, const char *uuid) {
+static gboolean has_state(PolicyStore *store, const char *uuid)
+{
     g_autofree gchar *name = g_strconcat(uuid, ".json", NULL);
     static const char *const kinds[] = {"references", "records"};
     for (guint i = 0; i < G_N_ELEMENTS(kinds); i++) {
@@ -67,7 +70,8 @@ static gboolean has_state(PolicyStore *store, const char *uuid) {
     return FALSE;
 }
 
-static gboolean remove_state(const CmdContext *context, const char *uuid, GError **error) {
+static gboolean remove_state(const CmdContext *context, const char *uuid, GError **error)
+{
     g_autofree gchar *record = g_strconcat(uuid, ".json", NULL);
     if (!policy_store_remove_reference(context->store, uuid, error)) {
         return FALSE;
@@ -75,7 +79,8 @@ static gboolean remove_state(const CmdContext *context, const char *uuid, GError
     return cmd_context_has(context, "keep-records") || policy_store_remove(context->store, "records", record, error);
 }
 
-static unsigned int undefine_flags(const CmdContext *context) {
+static unsigned int undefine_flags(const CmdContext *context)
+{
     static const struct {
         const char *option;
         unsigned int flag;
@@ -100,7 +105,8 @@ static unsigned int undefine_flags(const CmdContext *context) {
  * domain away; where nothing was ever pinned there is no folder to lock, and none is made.
  */
 static gboolean open_state(CmdContext *context, virConnectPtr connection, const char *uuid, CmdLock *lock,
-                           GError **error) {
+                           GError **error)
+{
     if (!cmd_require_hook(connection, error)) {
         return FALSE;
     }
@@ -119,7 +125,8 @@ static gboolean open_state(CmdContext *context, virConnectPtr connection, const 
 }
 
 /* Only "there is none", said by the libvirt whose hook reads this state, makes a pin a leftover. */
-static gboolean is_gone(virConnectPtr connection, const char *uuid, GError **error) {
+static gboolean is_gone(virConnectPtr connection, const char *uuid, GError **error)
+{
     g_autoptr(VirDomainHandle) domain = virDomainLookupByUUIDString(connection, uuid);
     if (domain) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
@@ -132,7 +139,8 @@ static gboolean is_gone(virConnectPtr connection, const char *uuid, GError **err
 }
 
 /* A domain that was undefined by other means leaves its pin behind; its UUID still reaches it. */
-static int undefine_leftover(CmdContext *context, virConnectPtr connection, const char *word, GError **error) {
+static int undefine_leftover(CmdContext *context, virConnectPtr connection, const char *word, GError **error)
+{
     g_autofree gchar *uuid = g_ascii_strdown(word, -1);
     g_auto(CmdLock) lock = -1;
     if (!g_uuid_string_is_valid(uuid)) {
@@ -159,7 +167,8 @@ static int undefine_leftover(CmdContext *context, virConnectPtr connection, cons
 }
 
 /* After a lookup that found nothing: is there something to remove all the same? */
-static void hint_leftover(CmdContext *context, virConnectPtr connection, const char *word, GError **error) {
+static void hint_leftover(CmdContext *context, virConnectPtr connection, const char *word, GError **error)
+{
     g_autofree gchar *uuid = g_ascii_strdown(word, -1);
     if (virGetLastErrorCode() != VIR_ERR_NO_DOMAIN || !g_uuid_string_is_valid(uuid) ||
         !cmd_require_hook(connection, NULL) || !cmd_context_store_for(context, connection, NULL) ||
@@ -173,7 +182,8 @@ static void hint_leftover(CmdContext *context, virConnectPtr connection, const c
                 uuid, uuid);
 }
 
-int cmd_undefine(CmdContext *context, GError **error) {
+int cmd_undefine(CmdContext *context, GError **error)
+{
     const char *word = cmd_domain_word(context);
     g_autoptr(VirConnection) connection = cmd_connect(context, error);
     if (!connection) {

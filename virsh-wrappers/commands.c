@@ -204,7 +204,8 @@ const CmdCommand cmd_commands[] = {
     END,
 };
 
-const CmdCommand *cmd_command_find(const char *name) {
+const CmdCommand *cmd_command_find(const char *name)
+{
     for (const CmdCommand *command = cmd_commands; command->name; command++) {
         if (g_str_equal(command->name, name)) {
             return command;
@@ -213,7 +214,8 @@ const CmdCommand *cmd_command_find(const char *name) {
     return NULL;
 }
 
-void cmd_command_tables(const CmdCommand *command, const CmdOption *tables[3]) {
+void cmd_command_tables(const CmdCommand *command, const CmdOption *tables[3])
+{
     tables[0] = command->options;
     tables[1] = cmd_global_options;
     tables[2] = NULL;

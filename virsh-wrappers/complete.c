@@ -10,20 +10,23 @@
 /* What the candidates begin with besides themselves: "--format=" when that stands before the value. */
 static const char *lead = "";
 
-static void offer(const char *candidate, const char *prefix) {
+static void offer(const char *candidate, const char *prefix)
+{
     if (g_str_has_prefix(candidate, prefix) && !strchr(candidate, '\n')) {
         printf("%s%s\n", lead, candidate);
     }
 }
 
-static void offer_commands(const char *prefix) {
+static void offer_commands(const char *prefix)
+{
     for (const CmdCommand *command = cmd_commands; command->name; command++) {
         offer(command->name, prefix);
     }
     offer("help", prefix);
 }
 
-static void offer_options(const CmdOption *const *tables, const char *prefix) {
+static void offer_options(const CmdOption *const *tables, const char *prefix)
+{
     for (; *tables; tables++) {
         for (const CmdOption *option = *tables; option->name; option++) {
             g_autofree gchar *text = g_strconcat("--", option->name, NULL);
@@ -32,7 +35,8 @@ static void offer_options(const CmdOption *const *tables, const char *prefix) {
     }
 }
 
-static void offer_domains(const CmdContext *context, const char *prefix) {
+static void offer_domains(const CmdContext *context, const char *prefix)
+{
     g_autoptr(VirConnection) connection = cmd_connect(context, NULL);
     virDomainPtr *domains = NULL;
     int n = connection ? virConnectListAllDomains(connection, &domains, 0) : -1;
@@ -46,7 +50,8 @@ static void offer_domains(const CmdContext *context, const char *prefix) {
     free(domains);
 }
 
-static void offer_networks(const CmdContext *context, const char *prefix) {
+static void offer_networks(const CmdContext *context, const char *prefix)
+{
     g_autoptr(VirConnection) connection = cmd_connect(context, NULL);
     virNetworkPtr *networks = NULL;
     int n = connection ? virConnectListAllNetworks(connection, &networks, 0) : -1;
@@ -60,7 +65,8 @@ static void offer_networks(const CmdContext *context, const char *prefix) {
     free(networks);
 }
 
-static void offer_values(const CmdContext *context, const CmdOption *option, const char *prefix) {
+static void offer_values(const CmdContext *context, const CmdOption *option, const char *prefix)
+{
     g_auto(GStrv) choices = cmd_option_choices(option);
     for (gchar **choice = choices; choice && *choice; choice++) {
         offer(*choice, prefix);
@@ -77,7 +83,8 @@ static void offer_values(const CmdContext *context, const CmdOption *option, con
 }
 
 /* The option whose value comes after @word, or NULL. */
-static const CmdOption *option_before(const CmdOption *const *tables, const char *word) {
+static const CmdOption *option_before(const CmdOption *const *tables, const char *word)
+{
     const CmdOption *option = NULL;
     if (g_str_has_prefix(word, "--") && !strchr(word, '=')) {
         option = cmd_option_find(tables, word + 2);
@@ -94,7 +101,8 @@ static const CmdOption *option_before(const CmdOption *const *tables, const char
 static const CmdOption no_options[] = {{NULL}};
 static const CmdCommand no_command = {.name = "", .options = no_options};
 
-static gboolean takes_domain(const CmdCommand *command) {
+static gboolean takes_domain(const CmdCommand *command)
+{
     return strstr(command->arguments, "DOMAIN") && !strstr(command->arguments, "DOMAIN.xml");
 }
 
@@ -107,7 +115,8 @@ typedef struct {
     guint n_complete;          /* how many words before it are complete options, values and words */
 } Side;
 
-static void side_read(Side *side, const CmdOption *const *tables, const char *const *words, guint n) {
+static void side_read(Side *side, const CmdOption *const *tables, const char *const *words, guint n)
+{
     const char *last = n > 0 ? words[n - 1] : "";
     const char *equals = strchr(last, '=');
     side->tables = tables;
@@ -124,7 +133,8 @@ static void side_read(Side *side, const CmdOption *const *tables, const char *co
     }
 }
 
-static CmdArguments *side_parse(const Side *side, const char *const *words, gboolean stop_at_word, gsize *n_read) {
+static CmdArguments *side_parse(const Side *side, const char *const *words, gboolean stop_at_word, gsize *n_read)
+{
     g_autoptr(GPtrArray) complete = g_ptr_array_new();
     for (guint i = 0; i < side->n_complete; i++) {
         g_ptr_array_add(complete, (gpointer)words[i]);
@@ -134,7 +144,8 @@ static CmdArguments *side_parse(const Side *side, const char *const *words, gboo
 }
 
 /* TRUE when the side knew what to do with the word: an option, or the value of one. */
-static gboolean side_offer(const Side *side, const CmdContext *context) {
+static gboolean side_offer(const Side *side, const CmdContext *context)
+{
     if (side->value_of) {
         lead = side->lead ? side->lead : "";
         offer_values(context, side->value_of, side->prefix);
@@ -148,7 +159,8 @@ static gboolean side_offer(const Side *side, const CmdContext *context) {
     return FALSE;
 }
 
-static void complete_arguments(CmdContext *context, const char *const *words, guint n) {
+static void complete_arguments(CmdContext *context, const char *const *words, guint n)
+{
     const CmdOption *tables[3];
     Side side = {NULL};
     cmd_command_tables(context->command, tables);
@@ -161,7 +173,8 @@ static void complete_arguments(CmdContext *context, const char *const *words, gu
     g_free(side.lead);
 }
 
-int cmd_complete(const char *const *words) {
+int cmd_complete(const char *const *words)
+{
     static const CmdOption *const globals[] = {cmd_global_options, NULL};
     g_auto(CmdContext) context = {.command = &no_command};
     words += words[0] && g_str_equal(words[0], "--") ? 1 : 0;

@@ -8,10 +8,12 @@
 #include "measure/error.h"
 
 /* libvirt would print its errors itself; every one reaches the user through ours. */
-static void ignore_error(void *user_data, virErrorPtr error) {
+static void ignore_error(void *user_data, virErrorPtr error)
+{
 }
 
-gboolean cmd_libvirt_error(GError **error, const char *what, ...) {
+gboolean cmd_libvirt_error(GError **error, const char *what, ...)
+{
     va_list args;
     va_start(args, what);
     g_autofree gchar *context = g_strdup_vprintf(what, args);
@@ -21,7 +23,8 @@ gboolean cmd_libvirt_error(GError **error, const char *what, ...) {
     return FALSE;
 }
 
-static const char *environment_uri(void) {
+static const char *environment_uri(void)
+{
     static const char *const names[] = {"VIRSH_DEFAULT_CONNECT_URI", "LIBVIRT_DEFAULT_URI", NULL};
     for (const char *const *name = names; *name; name++) {
         const char *value = g_getenv(*name);
@@ -33,7 +36,8 @@ static const char *environment_uri(void) {
 }
 
 /* What usually helps, from the kind of failure. */
-static const char *connection_hint(void) {
+static const char *connection_hint(void)
+{
     const virError *last = virGetLastError();
     const char *text = last && last->message ? last->message : "";
     if (last && (last->code == VIR_ERR_AUTH_CANCELLED || last->code == VIR_ERR_AUTH_FAILED ||
@@ -49,7 +53,8 @@ static const char *connection_hint(void) {
     return "name the libvirt to use with --connect, such as qemu:///system";
 }
 
-VirConnection *cmd_connect(const CmdContext *context, GError **error) {
+VirConnection *cmd_connect(const CmdContext *context, GError **error)
+{
     if (!cmd_libvirt_load(error)) {
         return NULL;
     }
@@ -72,7 +77,8 @@ VirConnection *cmd_connect(const CmdContext *context, GError **error) {
     return connection;
 }
 
-gboolean cmd_require_local(virConnectPtr connection, GError **error) {
+gboolean cmd_require_local(virConnectPtr connection, GError **error)
+{
     g_autoptr(VirString) text = virConnectGetURI(connection);
     if (!text) {
         return cmd_libvirt_error(error, "cannot tell which libvirt this is");
@@ -89,7 +95,8 @@ gboolean cmd_require_local(virConnectPtr connection, GError **error) {
     return TRUE;
 }
 
-gboolean cmd_require_hook(virConnectPtr connection, GError **error) {
+gboolean cmd_require_hook(virConnectPtr connection, GError **error)
+{
     if (!cmd_require_local(connection, error)) {
         return FALSE;
     }
@@ -108,14 +115,16 @@ gboolean cmd_require_hook(virConnectPtr connection, GError **error) {
 }
 
 /* "/system" or "/session"; "" when it cannot be told. */
-static gchar *uri_path(virConnectPtr connection) {
+static gchar *uri_path(virConnectPtr connection)
+{
     g_autoptr(VirString) text = virConnectGetURI(connection);
     g_autoptr(GUri) uri = text ? g_uri_parse(text, G_URI_FLAGS_PARSE_RELAXED, NULL) : NULL;
     return g_strdup(uri ? g_uri_get_path(uri) : "");
 }
 
 /* An ordinary user who talks to the system's daemon means the domains that the system's hook decides about. */
-static gboolean use_system_state(CmdContext *context, virConnectPtr connection, GError **error) {
+static gboolean use_system_state(CmdContext *context, virConnectPtr connection, GError **error)
+{
     if (geteuid() == 0 || context->store) {
         return TRUE;
     }
@@ -140,7 +149,8 @@ static gboolean use_system_state(CmdContext *context, virConnectPtr connection, 
     return TRUE;
 }
 
-static gboolean same_folder(const char *left, const char *right) {
+static gboolean same_folder(const char *left, const char *right)
+{
     g_autofree gchar *a = g_canonicalize_filename(left, "/");
     g_autofree gchar *b = g_canonicalize_filename(right, "/");
     g_autoptr(VirString) real_a = realpath(a, NULL);
@@ -149,7 +159,8 @@ static gboolean same_folder(const char *left, const char *right) {
 }
 
 static gboolean refuse_folder(const char *variable, const char *folder, const char *what, const char *hook_folder,
-                              GError **error) {
+                              GError **error)
+{
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
                 "%s is '%s', but libvirt does not tell its hooks: the hook would look for %s in '%s', so what is "
                 "pinned would not count; unset %s and run this command again",
@@ -158,7 +169,8 @@ static gboolean refuse_folder(const char *variable, const char *folder, const ch
 }
 
 /* Of a user's own environment libvirt hands HOME to the hook, and no XDG_… variable. */
-static gboolean check_session_folders(CmdContext *context, GError **error) {
+static gboolean check_session_folders(CmdContext *context, GError **error)
+{
     PolicyConfig *config = cmd_context_config(context, error);
     if (!config) {
         return FALSE;
@@ -180,16 +192,19 @@ static gboolean check_session_folders(CmdContext *context, GError **error) {
 }
 
 /* The libvirt of one user, which that user's own daemon runs. */
-static gboolean is_user_session(virConnectPtr connection) {
+static gboolean is_user_session(virConnectPtr connection)
+{
     g_autofree gchar *path = uri_path(connection);
     return geteuid() != 0 && g_str_equal(path, "/session");
 }
 
-PolicyStore *cmd_context_store_for(CmdContext *context, virConnectPtr connection, GError **error) {
+PolicyStore *cmd_context_store_for(CmdContext *context, virConnectPtr connection, GError **error)
+{
     return use_system_state(context, connection, error) ? cmd_context_store(context, error) : NULL;
 }
 
-PolicyStore *cmd_context_store_writable_for(CmdContext *context, virConnectPtr connection, GError **error) {
+PolicyStore *cmd_context_store_writable_for(CmdContext *context, virConnectPtr connection, GError **error)
+{
     if (!cmd_require_hook(connection, error) || !use_system_state(context, connection, error) ||
         (is_user_session(connection) && !check_session_folders(context, error))) {
         return NULL;
@@ -197,12 +212,14 @@ PolicyStore *cmd_context_store_writable_for(CmdContext *context, virConnectPtr c
     return cmd_context_store_writable(context, error);
 }
 
-const char *cmd_domain_word(const CmdContext *context) {
+const char *cmd_domain_word(const CmdContext *context)
+{
     const char *named = cmd_context_get(context, "domain");
     return named ? named : cmd_context_word(context, 0);
 }
 
-gboolean cmd_domain_lookup_name(virConnectPtr connection, const char *name, VirDomainHandle **out, GError **error) {
+gboolean cmd_domain_lookup_name(virConnectPtr connection, const char *name, VirDomainHandle **out, GError **error)
+{
     *out = virDomainLookupByName(connection, name);
     if (!*out && virGetLastErrorCode() != VIR_ERR_NO_DOMAIN) {
         return cmd_libvirt_error(error, "cannot look for domain '%s'", name);
@@ -210,7 +227,8 @@ gboolean cmd_domain_lookup_name(virConnectPtr connection, const char *name, VirD
     return TRUE;
 }
 
-VirDomainHandle *cmd_domain_lookup(virConnectPtr connection, const char *word, GError **error) {
+VirDomainHandle *cmd_domain_lookup(virConnectPtr connection, const char *word, GError **error)
+{
     guint64 id;
     VirDomainHandle *domain = NULL;
     if (g_ascii_string_to_unsigned(word, 10, 0, G_MAXINT, &id, NULL)) {
@@ -233,7 +251,8 @@ VirDomainHandle *cmd_domain_lookup(virConnectPtr connection, const char *word, G
     return domain;
 }
 
-gchar *cmd_domain_xml(virDomainPtr domain, GError **error) {
+gchar *cmd_domain_xml(virDomainPtr domain, GError **error)
+{
     unsigned int flags = virDomainIsPersistent(domain) == 1 ? VIR_DOMAIN_XML_INACTIVE : 0;
     /* Secrets are part of what is defined again, but a connection for reading only does not get them. */
     g_autoptr(VirString) xml = virDomainGetXMLDesc(domain, flags | VIR_DOMAIN_XML_SECURE);
@@ -247,7 +266,8 @@ gchar *cmd_domain_xml(virDomainPtr domain, GError **error) {
     return g_strdup(xml);
 }
 
-const char *cmd_domain_state(virDomainPtr domain) {
+const char *cmd_domain_state(virDomainPtr domain)
+{
     static const char *const words[] = {"no state",    "running",  "idle",    "paused",
                                         "in shutdown", "shut off", "crashed", "pmsuspended"};
     int state = 0;
@@ -257,7 +277,8 @@ const char *cmd_domain_state(virDomainPtr domain) {
     return words[state];
 }
 
-gboolean cmd_domain_uuid(virDomainPtr domain, gchar **out, GError **error) {
+gboolean cmd_domain_uuid(virDomainPtr domain, gchar **out, GError **error)
+{
     char text[VIR_UUID_STRING_BUFLEN];
     if (virDomainGetUUIDString(domain, text) < 0) {
         return cmd_libvirt_error(error, "cannot read the UUID of domain '%s'", virDomainGetName(domain));

@@ -7,7 +7,8 @@
 
 #include "measure/error.h"
 
-gboolean cmd_context_has(const CmdContext *context, const char *name) {
+gboolean cmd_context_has(const CmdContext *context, const char *name)
+{
     const CmdOption *own[] = {context->command->options, NULL};
     gboolean global = cmd_option_find((const CmdOption *const[]){cmd_global_options, NULL}, name) != NULL;
     if (!global && !cmd_option_find(own, name)) {
@@ -16,7 +17,8 @@ gboolean cmd_context_has(const CmdContext *context, const char *name) {
     return cmd_arguments_has(context->arguments, name) || (global && cmd_arguments_has(context->globals, name));
 }
 
-const char *cmd_context_get(const CmdContext *context, const char *name) {
+const char *cmd_context_get(const CmdContext *context, const char *name)
+{
     if (!cmd_context_has(context, name)) {
         return NULL;
     }
@@ -24,27 +26,32 @@ const char *cmd_context_get(const CmdContext *context, const char *name) {
     return value ? value : cmd_arguments_get(context->globals, name);
 }
 
-const char *cmd_context_word(const CmdContext *context, guint n) {
+const char *cmd_context_word(const CmdContext *context, guint n)
+{
     const GPtrArray *words = cmd_arguments_words(context->arguments);
     return n < words->len ? g_ptr_array_index(words, n) : NULL;
 }
 
-gboolean cmd_context_quiet(const CmdContext *context) {
+gboolean cmd_context_quiet(const CmdContext *context)
+{
     return cmd_context_has(context, "quiet");
 }
 
-gboolean cmd_context_json(const CmdContext *context) {
+gboolean cmd_context_json(const CmdContext *context)
+{
     return g_strcmp0(cmd_context_get(context, "format"), "json") == 0;
 }
 
-PolicyConfig *cmd_context_config(CmdContext *context, GError **error) {
+PolicyConfig *cmd_context_config(CmdContext *context, GError **error)
+{
     if (!context->config) {
         context->config = policy_config_load(cmd_context_get(context, "config"), error);
     }
     return context->config;
 }
 
-PolicyStore *cmd_context_store(CmdContext *context, GError **error) {
+PolicyStore *cmd_context_store(CmdContext *context, GError **error)
+{
     if (!context->store) {
         PolicyConfig *config = cmd_context_config(context, error);
         if (!config) {
@@ -55,7 +62,8 @@ PolicyStore *cmd_context_store(CmdContext *context, GError **error) {
     return context->store;
 }
 
-PolicyStore *cmd_context_store_writable(CmdContext *context, GError **error) {
+PolicyStore *cmd_context_store_writable(CmdContext *context, GError **error)
+{
     PolicyConfig *config = cmd_context_config(context, error);
     if (!config) {
         return NULL;
@@ -81,14 +89,16 @@ PolicyStore *cmd_context_store_writable(CmdContext *context, GError **error) {
 
 #define LOCK_TIMEOUT_MS 10000
 
-void cmd_lock_release(CmdLock *lock) {
+void cmd_lock_release(CmdLock *lock)
+{
     if (*lock >= 0) {
         close(*lock);
     }
     *lock = -1;
 }
 
-gboolean cmd_lock(PolicyStore *store, const char *uuid, CmdLock *lock, GError **error) {
+gboolean cmd_lock(PolicyStore *store, const char *uuid, CmdLock *lock, GError **error)
+{
     g_autofree gchar *name = g_strconcat(uuid, ".json", NULL);
     *lock = policy_store_lock(store, "references", name, LOCK_TIMEOUT_MS, error);
     if (*lock < 0) {
@@ -99,7 +109,8 @@ gboolean cmd_lock(PolicyStore *store, const char *uuid, CmdLock *lock, GError **
     return *lock >= 0;
 }
 
-gboolean cmd_context_cpus(const CmdContext *context, GPtrArray **out, GError **error) {
+gboolean cmd_context_cpus(const CmdContext *context, GPtrArray **out, GError **error)
+{
     const GPtrArray *given = cmd_arguments_all(context->arguments, "cpu");
     g_autoptr(GPtrArray) cpus = g_ptr_array_new_with_free_func((GDestroyNotify)measure_cpu_free);
     for (guint i = 0; i < given->len; i++) {
@@ -128,7 +139,8 @@ gboolean cmd_context_cpus(const CmdContext *context, GPtrArray **out, GError **e
     return TRUE;
 }
 
-void cmd_context_clear(CmdContext *context) {
+void cmd_context_clear(CmdContext *context)
+{
     g_clear_pointer(&context->globals, cmd_arguments_free);
     g_clear_pointer(&context->arguments, cmd_arguments_free);
     g_clear_pointer(&context->config, policy_config_free);

@@ -7,7 +7,8 @@
 #include "virsh-wrappers/firmware-list.h"
 #include "xml/document.h"
 
-gboolean cmd_define_wanted_level(const CmdContext *context, gint *out, GError **error) {
+gboolean cmd_define_wanted_level(const CmdContext *context, gint *out, GError **error)
+{
     guint64 level = 0;
     if (!cmd_arguments_number(context->arguments, "level", 0, 4, &level, error)) {
         return FALSE;
@@ -17,7 +18,8 @@ gboolean cmd_define_wanted_level(const CmdContext *context, gint *out, GError **
 }
 
 /* The first image of this machine that can carry the level. */
-static gchar *find_firmware(guint level, GError **error) {
+static gchar *find_firmware(guint level, GError **error)
+{
     g_autoptr(GPtrArray) list = cmd_firmware_list("");
     for (guint i = 0; i < list->len; i++) {
         const CmdFirmware *each = g_ptr_array_index(list, i);
@@ -32,7 +34,8 @@ static gchar *find_firmware(guint level, GError **error) {
     return NULL;
 }
 
-static gboolean set_host_bits(XmlCompose *compose, virConnectPtr connection, GError **error) {
+static gboolean set_host_bits(XmlCompose *compose, virConnectPtr connection, GError **error)
+{
     g_autoptr(CmdDomcaps) caps = cmd_domcaps_get(connection, compose->emulator, compose->domain_type, error);
     if (!caps) {
         return FALSE;
@@ -42,7 +45,8 @@ static gboolean set_host_bits(XmlCompose *compose, virConnectPtr connection, GEr
     return TRUE;
 }
 
-static gboolean read_numbers(const CmdContext *context, XmlCompose *compose, GError **error) {
+static gboolean read_numbers(const CmdContext *context, XmlCompose *compose, GError **error)
+{
     guint64 memory = 2048, vcpus = 1;
     if (!cmd_arguments_number(context->arguments, "memory", 64, 1024 * 1024 * 64, &memory, error) ||
         !cmd_arguments_number(context->arguments, "vcpus", 1, MEASURE_MAX_VCPUS, &vcpus, error)) {
@@ -53,20 +57,23 @@ static gboolean read_numbers(const CmdContext *context, XmlCompose *compose, GEr
     return TRUE;
 }
 
-static void replace(gchar **field, const char *value) {
+static void replace(gchar **field, const char *value)
+{
     if (value) {
         g_free(*field);
         *field = g_strdup(value);
     }
 }
 
-static void add_all(GPtrArray *list, const GPtrArray *values) {
+static void add_all(GPtrArray *list, const GPtrArray *values)
+{
     for (guint i = 0; i < values->len; i++) {
         g_ptr_array_add(list, g_strdup(g_ptr_array_index(values, i)));
     }
 }
 
-static gboolean set_security(const CmdContext *context, XmlCompose *compose, GError **error) {
+static gboolean set_security(const CmdContext *context, XmlCompose *compose, GError **error)
+{
     const char *platform = cmd_context_get(context, "platform");
     const char *policy = cmd_context_get(context, "policy");
     compose->snp = !platform || g_str_equal(platform, "sev-snp");
@@ -78,7 +85,8 @@ static gboolean set_security(const CmdContext *context, XmlCompose *compose, GEr
     return !policy || policy_guest_parse(kind, policy, &compose->policy, error);
 }
 
-gchar *cmd_define_compose(CmdContext *context, virConnectPtr connection, GError **error) {
+gchar *cmd_define_compose(CmdContext *context, virConnectPtr connection, GError **error)
+{
     g_autoptr(XmlCompose) compose = xml_compose_new();
     gint level = -1;
     if (!cmd_define_wanted_level(context, &level, error) || !read_numbers(context, compose, error) ||
@@ -113,7 +121,8 @@ gchar *cmd_define_compose(CmdContext *context, virConnectPtr connection, GError 
     return xml_compose_format(compose, error);
 }
 
-gchar *cmd_define_with_uuid(const char *xml, GError **error) {
+gchar *cmd_define_with_uuid(const char *xml, GError **error)
+{
     g_autoptr(xmlDoc) document = xml_document_parse(xml, -1, error);
     xmlNode *root = document ? xmlDocGetRootElement(document) : NULL;
     xmlNode *element = NULL;

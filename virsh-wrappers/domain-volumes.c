@@ -30,7 +30,8 @@ typedef struct {
     gchar *base_format; /* or NULL */
 } Volume;
 
-static void volume_free(Volume *volume) {
+static void volume_free(Volume *volume)
+{
     g_clear_pointer(&volume->handle, vir_volume_release);
     g_free(volume->pool);
     g_free(volume->name);
@@ -48,7 +49,8 @@ typedef struct {
     GHashTable *users;  /* identity -> who uses it, in words */
 } Survey;
 
-static void survey_clear(Survey *survey) {
+static void survey_clear(Survey *survey)
+{
     g_clear_pointer(&survey->volumes, g_ptr_array_unref);
     g_clear_pointer(&survey->users, g_hash_table_unref);
 }
@@ -56,12 +58,14 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Survey, survey_clear)
 
 #define MISSING "missing "
 
-static gboolean is_missing(const char *identity) {
+static gboolean is_missing(const char *identity)
+{
     return g_str_has_prefix(identity, MISSING);
 }
 
 /* What a path leads to: one text for every path that leads there. Volumes of network pools have names, not paths. */
-static gboolean identify(const char *path, gchar **identity, GError **error) {
+static gboolean identify(const char *path, gchar **identity, GError **error)
+{
     struct stat st;
     if (!g_path_is_absolute(path)) {
         *identity = g_strdup_printf("name %s", path);
@@ -80,7 +84,8 @@ static gboolean identify(const char *path, gchar **identity, GError **error) {
     return TRUE;
 }
 
-static xmlNode *child(xmlNode *parent, const char *name) {
+static xmlNode *child(xmlNode *parent, const char *name)
+{
     for (xmlNode *at = parent ? parent->children : NULL; at; at = at->next) {
         if (xml_is_element(at, NULL, name)) {
             return at;
@@ -89,17 +94,20 @@ static xmlNode *child(xmlNode *parent, const char *name) {
     return NULL;
 }
 
-static gchar *attribute(xmlNode *node, const char *name) {
+static gchar *attribute(xmlNode *node, const char *name)
+{
     g_autoptr(XmlString) value = node ? xmlGetNoNsProp(node, (const xmlChar *)name) : NULL;
     return g_strdup((const char *)value);
 }
 
-static gchar *content(xmlNode *node) {
+static gchar *content(xmlNode *node)
+{
     g_autoptr(XmlString) value = node ? xmlNodeGetContent(node) : NULL;
     return g_strdup((const char *)value);
 }
 
-static xmlDoc *read_xml(const char *xml, const char *whose, const char *name, GError **error) {
+static xmlDoc *read_xml(const char *xml, const char *whose, const char *name, GError **error)
+{
     xmlDoc *document = xml_document_parse(xml, -1, error);
     if (!document) {
         g_prefix_error(error, "cannot read the XML of %s '%s': ", whose, name);
@@ -109,7 +117,8 @@ static xmlDoc *read_xml(const char *xml, const char *whose, const char *name, GE
 
 /* ---- Volumes ---- */
 
-static const Volume *find_by_identity(const Survey *survey, const char *identity, const char *path) {
+static const Volume *find_by_identity(const Survey *survey, const char *identity, const char *path)
+{
     const Volume *found = NULL;
     for (guint i = 0; i < survey->volumes->len; i++) {
         const Volume *each = g_ptr_array_index(survey->volumes, i);
@@ -120,7 +129,8 @@ static const Volume *find_by_identity(const Survey *survey, const char *identity
     return found;
 }
 
-static const Volume *find_by_name(const Survey *survey, const char *pool, const char *name) {
+static const Volume *find_by_name(const Survey *survey, const char *pool, const char *name)
+{
     for (guint i = 0; i < survey->volumes->len; i++) {
         const Volume *each = g_ptr_array_index(survey->volumes, i);
         if (g_str_equal(each->pool, pool) && g_str_equal(each->name, name)) {
@@ -131,7 +141,8 @@ static const Volume *find_by_name(const Survey *survey, const char *pool, const 
 }
 
 /* Takes @handle. A volume that is gone by now is left out. */
-static gboolean add_volume(Survey *survey, const char *pool, VirVolumeHandle *handle, GError **error) {
+static gboolean add_volume(Survey *survey, const char *pool, VirVolumeHandle *handle, GError **error)
+{
     g_autoptr(Volume) volume = g_new0(Volume, 1);
     volume->handle = handle;
     volume->pool = g_strdup(pool);
@@ -166,7 +177,8 @@ static gboolean add_volume(Survey *survey, const char *pool, VirVolumeHandle *ha
     return TRUE;
 }
 
-static gboolean add_pool(Survey *survey, virStoragePoolPtr pool, GError **error) {
+static gboolean add_pool(Survey *survey, virStoragePoolPtr pool, GError **error)
+{
     const char *name = virStoragePoolGetName(pool);
     if (virStoragePoolIsActive(pool) != 1) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
@@ -192,7 +204,8 @@ static gboolean add_pool(Survey *survey, virStoragePoolPtr pool, GError **error)
     return done;
 }
 
-static gboolean add_pools(Survey *survey, GError **error) {
+static gboolean add_pools(Survey *survey, GError **error)
+{
     virStoragePoolPtr *pools = NULL;
     int n = virConnectListAllStoragePools(survey->connection, &pools, 0);
     if (n < 0) {
@@ -209,13 +222,15 @@ static gboolean add_pools(Survey *survey, GError **error) {
 
 /* ---- Users ---- */
 
-static void add_user(Survey *survey, const char *identity, const char *who) {
+static void add_user(Survey *survey, const char *identity, const char *who)
+{
     if (!g_hash_table_contains(survey->users, identity)) {
         g_hash_table_insert(survey->users, g_strdup(identity), g_strdup(who));
     }
 }
 
-static gboolean add_path(Survey *survey, const char *path, const char *who, GError **error) {
+static gboolean add_path(Survey *survey, const char *path, const char *who, GError **error)
+{
     g_autofree gchar *identity = NULL;
     if (!identify(path, &identity, error)) {
         return FALSE;
@@ -226,7 +241,8 @@ static gboolean add_path(Survey *survey, const char *path, const char *who, GErr
 
 /* An image outside of all pools may be an overlay, and nobody says of what. */
 static gboolean check_chain(const Survey *survey, const char *path, const char *format, const char *who,
-                            GError **error) {
+                            GError **error)
+{
     g_autofree gchar *identity = NULL;
     if (!identify(path, &identity, error)) {
         return FALSE;
@@ -242,7 +258,8 @@ static gboolean check_chain(const Survey *survey, const char *path, const char *
 }
 
 /* Where an image of a domain comes from: POOL/VOLUME, or a name on the network. Paths are found everywhere. */
-static gboolean add_source(Survey *survey, xmlNode *source, const char *who, GError **error) {
+static gboolean add_source(Survey *survey, xmlNode *source, const char *who, GError **error)
+{
     g_autofree gchar *pool = attribute(source, "pool");
     g_autofree gchar *name = attribute(source, "volume");
     g_autofree gchar *remote = attribute(source, "name");
@@ -261,7 +278,8 @@ static gboolean add_source(Survey *survey, xmlNode *source, const char *who, GEr
 }
 
 /* @image: <disk>, or <backingStore> inside of it */
-static gboolean check_image(const Survey *survey, xmlNode *image, const char *who, GError **error) {
+static gboolean check_image(const Survey *survey, xmlNode *image, const char *who, GError **error)
+{
     xmlNode *source = child(image, "source");
     gboolean disk = xml_is_element(image, NULL, "disk");
     g_autofree gchar *format = attribute(child(image, disk ? "driver" : "format"), "type");
@@ -277,7 +295,8 @@ static gboolean check_image(const Survey *survey, xmlNode *image, const char *wh
 }
 
 /* Depth: the parser caps it. */
-static gboolean add_element(Survey *survey, xmlNode *element, const char *who, GError **error) {
+static gboolean add_element(Survey *survey, xmlNode *element, const char *who, GError **error)
+{
     for (xmlAttr *at = element->properties; at; at = at->next) {
         g_autoptr(XmlString) value = xmlNodeListGetString(element->doc, at->children, 1);
         if (value && *value == '/' && !add_path(survey, (const char *)value, who, error)) {
@@ -305,7 +324,8 @@ static gboolean add_element(Survey *survey, xmlNode *element, const char *who, G
 }
 
 /* What it is defined with and what it runs with now: a disk may be plugged in, a chain grown. */
-static gboolean add_domain(Survey *survey, virDomainPtr domain, GError **error) {
+static gboolean add_domain(Survey *survey, virDomainPtr domain, GError **error)
+{
     static const unsigned int kinds[] = {0, VIR_DOMAIN_XML_INACTIVE};
     const char *name = virDomainGetName(domain);
     g_autofree gchar *who = g_strdup_printf("domain '%s'", name);
@@ -325,7 +345,8 @@ static gboolean add_domain(Survey *survey, virDomainPtr domain, GError **error) 
     return TRUE;
 }
 
-static gboolean add_domains(Survey *survey, const char *except, GError **error) {
+static gboolean add_domains(Survey *survey, const char *except, GError **error)
+{
     virDomainPtr *domains = NULL;
     int n = virConnectListAllDomains(survey->connection, &domains, 0);
     if (n < 0) {
@@ -343,7 +364,8 @@ static gboolean add_domains(Survey *survey, const char *except, GError **error) 
 }
 
 /* The base of every volume that stays is used by it. */
-static gboolean add_bases(Survey *survey, GPtrArray *leaving, GError **error) {
+static gboolean add_bases(Survey *survey, GPtrArray *leaving, GError **error)
+{
     for (guint i = 0; i < survey->volumes->len; i++) {
         const Volume *each = g_ptr_array_index(survey->volumes, i);
         g_autofree gchar *who = g_strdup_printf("volume '%s', whose base it is", each->path);
@@ -359,7 +381,8 @@ static gboolean add_bases(Survey *survey, GPtrArray *leaving, GError **error) {
 /* ---- The domain's own disks ---- */
 
 /* Why a disk is not the domain's alone, or NULL. */
-static const char *reason_to_keep(xmlNode *disk) {
+static const char *reason_to_keep(xmlNode *disk)
+{
     g_autofree gchar *device = attribute(disk, "device");
     if (device && !g_str_equal(device, "disk")) {
         return device[0] == 'c' ? "a CD-ROM" : "no ordinary disk";
@@ -368,7 +391,8 @@ static const char *reason_to_keep(xmlNode *disk) {
                                                : child(disk, "transient")   ? "transient" : NULL;
 }
 
-static const Volume *find_own(const Survey *survey, xmlNode *source, gchar **label, GError **error) {
+static const Volume *find_own(const Survey *survey, xmlNode *source, gchar **label, GError **error)
+{
     const Volume *volume = NULL;
     g_autofree gchar *pool = attribute(source, "pool");
     g_autofree gchar *name = attribute(source, "volume");
@@ -395,7 +419,8 @@ static const Volume *find_own(const Survey *survey, xmlNode *source, gchar **lab
 }
 
 static gboolean find_leaving(const Survey *survey, xmlNode *devices, GPtrArray *leaving, GPtrArray *kept,
-                             GError **error) {
+                             GError **error)
+{
     for (xmlNode *disk = devices ? devices->children : NULL; disk; disk = disk->next) {
         xmlNode *source = xml_is_element(disk, NULL, "disk") ? child(disk, "source") : NULL;
         g_autofree gchar *label = NULL;
@@ -418,7 +443,8 @@ static gboolean find_leaving(const Survey *survey, xmlNode *devices, GPtrArray *
 }
 
 static gboolean survey_domain(Survey *survey, virDomainPtr domain, GPtrArray *leaving, GPtrArray *kept,
-                              GError **error) {
+                              GError **error)
+{
     g_autofree gchar *uuid = NULL;
     g_autofree gchar *xml = cmd_domain_xml(domain, error);
     g_autoptr(xmlDoc) document = xml ? read_xml(xml, "domain", virDomainGetName(domain), error) : NULL;
@@ -444,7 +470,8 @@ static gboolean survey_domain(Survey *survey, virDomainPtr domain, GPtrArray *le
     return TRUE;
 }
 
-gboolean cmd_domain_volumes(virDomainPtr domain, GPtrArray **volumes, GPtrArray **kept, GError **error) {
+gboolean cmd_domain_volumes(virDomainPtr domain, GPtrArray **volumes, GPtrArray **kept, GError **error)
+{
     g_auto(Survey) survey = {
         .connection = virDomainGetConnect(domain),
         .volumes = g_ptr_array_new_with_free_func((GDestroyNotify)volume_free),

@@ -8,7 +8,8 @@
 #include "measure/error.h"
 #include "measure/foreign-autoptr.h"
 
-void cmd_domcaps_free(CmdDomcaps *caps) {
+void cmd_domcaps_free(CmdDomcaps *caps)
+{
     if (!caps) {
         return;
     }
@@ -17,7 +18,8 @@ void cmd_domcaps_free(CmdDomcaps *caps) {
     g_free(caps);
 }
 
-static xmlNode *child(xmlNode *parent, const char *name) {
+static xmlNode *child(xmlNode *parent, const char *name)
+{
     for (xmlNode *at = parent ? parent->children : NULL; at; at = at->next) {
         if (at->type == XML_ELEMENT_NODE && g_str_equal((const char *)at->name, name)) {
             return at;
@@ -26,12 +28,14 @@ static xmlNode *child(xmlNode *parent, const char *name) {
     return NULL;
 }
 
-static gboolean supported(xmlNode *node) {
+static gboolean supported(xmlNode *node)
+{
     g_autoptr(XmlString) value = node ? xmlGetNoNsProp(node, (const xmlChar *)"supported") : NULL;
     return value && g_str_equal((const char *)value, "yes");
 }
 
-static gint child_number(xmlNode *parent, const char *name) {
+static gint child_number(xmlNode *parent, const char *name)
+{
     xmlNode *node = child(parent, name);
     g_autoptr(XmlString) text = node ? xmlNodeGetContent(node) : NULL;
     guint64 value;
@@ -39,7 +43,8 @@ static gint child_number(xmlNode *parent, const char *name) {
 }
 
 /* <enum name='NAME'> holds <value>VALUE</value> */
-static gboolean enum_has(xmlNode *parent, const char *name, const char *value) {
+static gboolean enum_has(xmlNode *parent, const char *name, const char *value)
+{
     for (xmlNode *at = parent ? parent->children : NULL; at; at = at->next) {
         g_autoptr(XmlString) its_name = at->type == XML_ELEMENT_NODE ? xmlGetNoNsProp(at, (const xmlChar *)"name")
                                                                      : NULL;
@@ -56,7 +61,8 @@ static gboolean enum_has(xmlNode *parent, const char *name, const char *value) {
     return FALSE;
 }
 
-CmdDomcaps *cmd_domcaps_parse(const char *xml, gsize size, GError **error) {
+CmdDomcaps *cmd_domcaps_parse(const char *xml, gsize size, GError **error)
+{
     g_autoptr(xmlDoc) document = NULL;
     if (size <= XML_MAX_SIZE) {
         document = xmlReadMemory(xml, (int)size, NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
@@ -89,7 +95,8 @@ CmdDomcaps *cmd_domcaps_parse(const char *xml, gsize size, GError **error) {
     return caps;
 }
 
-CmdDomcaps *cmd_domcaps_get(virConnectPtr connection, const char *emulator, const char *type, GError **error) {
+CmdDomcaps *cmd_domcaps_get(virConnectPtr connection, const char *emulator, const char *type, GError **error)
+{
     g_autoptr(VirString) xml = virConnectGetDomainCapabilities(connection, emulator, "x86_64", "q35", type, 0);
     if (!xml) {
         cmd_libvirt_error(error, "cannot read the domain capabilities");

@@ -6,7 +6,8 @@
 
 #define MAX_DESCRIPTOR_SIZE (256 * 1024)
 
-void cmd_firmware_free(CmdFirmware *firmware) {
+void cmd_firmware_free(CmdFirmware *firmware)
+{
     if (!firmware) {
         return;
     }
@@ -16,7 +17,8 @@ void cmd_firmware_free(CmdFirmware *firmware) {
     g_free(firmware);
 }
 
-CmdFirmware *cmd_firmware_inspect(const char *path) {
+CmdFirmware *cmd_firmware_inspect(const char *path)
+{
     CmdFirmware *firmware = g_new0(CmdFirmware, 1);
     g_autoptr(GError) error = NULL;
     /* Plain SEV takes any file: what it can carry besides is what we are about to find out. */
@@ -30,22 +32,26 @@ CmdFirmware *cmd_firmware_inspect(const char *path) {
     return firmware;
 }
 
-gboolean cmd_firmware_starts_snp(const CmdFirmware *firmware) {
+gboolean cmd_firmware_starts_snp(const CmdFirmware *firmware)
+{
     return firmware->inputs && firmware->inputs->footer->has_metadata &&
            firmware->inputs->firmware->size % MEASURE_PAGE_SIZE == 0;
 }
 
-gboolean cmd_firmware_takes_hashes(const CmdFirmware *firmware) {
+gboolean cmd_firmware_takes_hashes(const CmdFirmware *firmware)
+{
     return cmd_firmware_starts_snp(firmware) && firmware->inputs->footer->has_hash_table_area &&
            measure_firmware_find_section(firmware->inputs->footer, MEASURE_SECTION_KERNEL_HASHES);
 }
 
-gboolean cmd_firmware_verifies(const CmdFirmware *firmware) {
+gboolean cmd_firmware_verifies(const CmdFirmware *firmware)
+{
     return cmd_firmware_takes_hashes(firmware) && firmware->inputs->build &&
            firmware->inputs->build->verifier == MEASURE_VERIFIER_PRESENT;
 }
 
-static gboolean array_has(JsonObject *object, const char *name, const char *wanted_prefix) {
+static gboolean array_has(JsonObject *object, const char *name, const char *wanted_prefix)
+{
     JsonNode *node = json_object_get_member(object, name);
     JsonArray *array = node && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
     for (guint i = 0; array && i < json_array_get_length(array); i++) {
@@ -58,18 +64,21 @@ static gboolean array_has(JsonObject *object, const char *name, const char *want
     return FALSE;
 }
 
-static JsonObject *member_object(JsonObject *object, const char *name) {
+static JsonObject *member_object(JsonObject *object, const char *name)
+{
     JsonNode *node = object ? json_object_get_member(object, name) : NULL;
     return node && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
 }
 
-static const char *member_string(JsonObject *object, const char *name) {
+static const char *member_string(JsonObject *object, const char *name)
+{
     JsonNode *node = object ? json_object_get_member(object, name) : NULL;
     return node && JSON_NODE_HOLDS_VALUE(node) ? json_node_get_string(node) : NULL;
 }
 
 /* The image that a descriptor offers for SEV: "memory", or a flash image without variables of its own. */
-static gchar *descriptor_image(const char *path) {
+static gchar *descriptor_image(const char *path)
+{
     g_autofree gchar *text = NULL;
     gsize size = 0;
     if (!g_file_get_contents(path, &text, &size, NULL) || size > MAX_DESCRIPTOR_SIZE) {
@@ -91,11 +100,13 @@ static gchar *descriptor_image(const char *path) {
     return stateless ? g_strdup(member_string(member_object(mapping, "executable"), "filename")) : NULL;
 }
 
-static gint by_name(gconstpointer a, gconstpointer b) {
+static gint by_name(gconstpointer a, gconstpointer b)
+{
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static void add_image(GPtrArray *list, const char *root, const char *path) {
+static void add_image(GPtrArray *list, const char *root, const char *path)
+{
     g_autofree gchar *full = g_strconcat(root, path, NULL);
     for (guint i = 0; i < list->len; i++) {
         if (g_str_equal(((CmdFirmware *)g_ptr_array_index(list, i))->path, full)) {
@@ -108,7 +119,8 @@ static void add_image(GPtrArray *list, const char *root, const char *path) {
 }
 
 /* A descriptor in /etc replaces the one of the same name in /usr/share; an empty one hides it. */
-static void add_described(GPtrArray *list, const char *root) {
+static void add_described(GPtrArray *list, const char *root)
+{
     static const char *const folders[] = {"/usr/share/qemu/firmware", "/etc/qemu/firmware"};
     g_autoptr(GHashTable) paths = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     g_autoptr(GPtrArray) names = g_ptr_array_new();
@@ -136,7 +148,8 @@ static void add_described(GPtrArray *list, const char *root) {
     }
 }
 
-GPtrArray *cmd_firmware_list(const char *root) {
+GPtrArray *cmd_firmware_list(const char *root)
+{
     static const char *const usual[] = {
         "/usr/share/ovmf/OVMF.amdsev.fd",      "/usr/share/OVMF/OVMF.amdsev.fd",
         "/usr/share/edk2/ovmf/OVMF.amdsev.fd", "/usr/share/edk2-ovmf/x64/OVMF.amdsev.fd",

@@ -7,7 +7,8 @@
 #define INDENT 26
 
 /* Appends @text with lines broken before @WIDTH; @column is where it starts, @indent where further lines start. */
-static void append_wrapped(GString *out, const char *text, gsize column, gsize indent) {
+static void append_wrapped(GString *out, const char *text, gsize column, gsize indent)
+{
     g_auto(GStrv) words = g_strsplit(text, " ", -1);
     gboolean first = TRUE;
     for (gchar **word = words; *word; word++) {
@@ -24,7 +25,8 @@ static void append_wrapped(GString *out, const char *text, gsize column, gsize i
     g_string_append_c(out, '\n');
 }
 
-static gchar *option_label(const CmdOption *option) {
+static gchar *option_label(const CmdOption *option)
+{
     GString *label = g_string_new(NULL);
     if (option->letter) {
         g_string_append_printf(label, "-%c, ", option->letter);
@@ -38,7 +40,8 @@ static gchar *option_label(const CmdOption *option) {
     return g_string_free(label, FALSE);
 }
 
-static void append_options(GString *out, const CmdOption *options) {
+static void append_options(GString *out, const CmdOption *options)
+{
     for (const CmdOption *option = options; option->name; option++) {
         g_autofree gchar *label = option_label(option);
         gsize length = (gsize)g_utf8_strlen(label, -1) + 2;
@@ -52,7 +55,8 @@ static void append_options(GString *out, const CmdOption *options) {
     }
 }
 
-static void append_usage(GString *out, const CmdCommand *command) {
+static void append_usage(GString *out, const CmdCommand *command)
+{
     g_auto(GStrv) forms = g_strsplit(command->arguments, "\n", -1);
     for (gchar **form = forms; *form; form++) {
         g_string_append_printf(out, "%s virt-attest %s %s\n", form == forms ? "Usage:" : "      ", command->name,
@@ -60,7 +64,8 @@ static void append_usage(GString *out, const CmdCommand *command) {
     }
 }
 
-gchar *cmd_help_overview(void) {
+gchar *cmd_help_overview(void)
+{
     GString *out = g_string_new("Usage: virt-attest [OPTION…] COMMAND [ARGUMENT…]\n\n"
                                 "Attestation of confidential libvirt domains: what to expect, and what came.\n\n"
                                 "Commands:\n");
@@ -75,7 +80,8 @@ gchar *cmd_help_overview(void) {
     return g_string_free(out, FALSE);
 }
 
-gchar *cmd_help_command(const CmdCommand *command) {
+gchar *cmd_help_command(const CmdCommand *command)
+{
     GString *out = g_string_new(NULL);
     append_usage(out, command);
     g_string_append_c(out, '\n');
@@ -90,7 +96,8 @@ gchar *cmd_help_command(const CmdCommand *command) {
 /* ---- manual ---- */
 
 /* Characters that reStructuredText would take for markup. */
-static gchar *rst_escape(const char *text) {
+static gchar *rst_escape(const char *text)
+{
     GString *out = g_string_new(NULL);
     for (; *text; text++) {
         if (strchr("\\*`|_", *text)) {
@@ -101,7 +108,8 @@ static gchar *rst_escape(const char *text) {
     return g_string_free(out, FALSE);
 }
 
-static void append_rst_options(GString *out, const CmdOption *options) {
+static void append_rst_options(GString *out, const CmdOption *options)
+{
     for (const CmdOption *option = options; option->name; option++) {
         g_autofree gchar *help = rst_escape(option->help);
         if (option->letter) {
@@ -116,7 +124,8 @@ static void append_rst_options(GString *out, const CmdOption *options) {
     }
 }
 
-static void append_rst_synopsis(GString *out, const CmdCommand *command) {
+static void append_rst_synopsis(GString *out, const CmdCommand *command)
+{
     g_auto(GStrv) forms = g_strsplit(command->arguments, "\n", -1);
     for (gchar **form = forms; *form; form++) {
         g_autofree gchar *escaped = rst_escape(*form);
@@ -125,14 +134,16 @@ static void append_rst_synopsis(GString *out, const CmdCommand *command) {
     g_string_append_c(out, '\n');
 }
 
-static void append_rst_commands(GString *out) {
+static void append_rst_commands(GString *out)
+{
     for (const CmdCommand *command = cmd_commands; command->name; command++) {
         g_autofree gchar *summary = rst_escape(command->summary);
         g_string_append_printf(out, "**virt-attest-%s**\\ (1)\n  %s.\n\n", command->name, summary);
     }
 }
 
-gchar *cmd_manual_format(const CmdCommand *command, const char *prose) {
+gchar *cmd_manual_format(const CmdCommand *command, const char *prose)
+{
     GString *out = g_string_new(NULL);
     g_autofree gchar *title = g_strconcat("virt-attest", command ? "-" : NULL, command ? command->name : NULL, NULL);
     g_autofree gchar *rule = g_strnfill(strlen(title), '=');

@@ -7,12 +7,14 @@
 
 #include "virsh-wrappers/firmware-list.h"
 
-const char *cmd_host_result_name(CmdHostResult result) {
+const char *cmd_host_result_name(CmdHostResult result)
+{
     static const char *const names[] = {"pass", "fail", "warn", "skip"};
     return names[result];
 }
 
-void cmd_host_row_free(CmdHostRow *row) {
+void cmd_host_row_free(CmdHostRow *row)
+{
     if (!row) {
         return;
     }
@@ -22,7 +24,8 @@ void cmd_host_row_free(CmdHostRow *row) {
     g_free(row);
 }
 
-void cmd_host_add(GPtrArray *rows, const char *check, CmdHostResult result, gchar *why, const char *todo) {
+void cmd_host_add(GPtrArray *rows, const char *check, CmdHostResult result, gchar *why, const char *todo)
+{
     CmdHostRow *row = g_new0(CmdHostRow, 1);
     row->check = g_strdup(check);
     row->result = result;
@@ -31,7 +34,8 @@ void cmd_host_add(GPtrArray *rows, const char *check, CmdHostResult result, gcha
     g_ptr_array_add(rows, row);
 }
 
-gboolean cmd_host_rows_good(const GPtrArray *rows) {
+gboolean cmd_host_rows_good(const GPtrArray *rows)
+{
     for (guint i = 0; i < rows->len; i++) {
         if (((const CmdHostRow *)g_ptr_array_index(rows, i))->result == CMD_HOST_FAIL) {
             return FALSE;
@@ -40,13 +44,15 @@ gboolean cmd_host_rows_good(const GPtrArray *rows) {
     return TRUE;
 }
 
-static gchar *read_text(const char *root, const char *path) {
+static gchar *read_text(const char *root, const char *path)
+{
     g_autofree gchar *full = g_strconcat(root, path, NULL);
     gchar *text = NULL;
     return g_file_get_contents(full, &text, NULL, NULL) ? text : NULL;
 }
 
-gchar *cmd_host_read_line(const char *root, const char *path) {
+gchar *cmd_host_read_line(const char *root, const char *path)
+{
     gchar *text = read_text(root, path);
     if (text) {
         text[strcspn(text, "\n")] = '\0';
@@ -56,7 +62,8 @@ gchar *cmd_host_read_line(const char *root, const char *path) {
 
 /* ---- processor and kernel ---- */
 
-static void check_cpu(GPtrArray *rows, const CmdHostProbe *probe) {
+static void check_cpu(GPtrArray *rows, const CmdHostProbe *probe)
+{
     g_autofree gchar *text = read_text(probe->root, "/proc/cpuinfo");
     g_autoptr(GRegex) flag = g_regex_new("^flags\\s*:.*\\bsev_snp\\b", G_REGEX_MULTILINE, 0, NULL);
     const char *todo =
@@ -72,11 +79,13 @@ static void check_cpu(GPtrArray *rows, const CmdHostProbe *probe) {
     }
 }
 
-static gboolean is_yes(const char *value) {
+static gboolean is_yes(const char *value)
+{
     return value && (g_str_equal(value, "Y") || g_str_equal(value, "1"));
 }
 
-static void check_parameter(GPtrArray *rows, const CmdHostProbe *probe, const char *name) {
+static void check_parameter(GPtrArray *rows, const CmdHostProbe *probe, const char *name)
+{
     g_autofree gchar *check = g_strconcat("kvm-amd-", name, NULL);
     g_autofree gchar *path = g_strconcat("/sys/module/kvm_amd/parameters/", name, NULL);
     g_autofree gchar *value = cmd_host_read_line(probe->root, path);
@@ -96,7 +105,8 @@ static void check_parameter(GPtrArray *rows, const CmdHostProbe *probe, const ch
 }
 
 /* DebugSwap puts another bit into the measured VMSA where KVM sets it by itself: kernels 6.6 to 6.8, SEV-ES. */
-static void check_debug_swap(GPtrArray *rows, const CmdHostProbe *probe) {
+static void check_debug_swap(GPtrArray *rows, const CmdHostProbe *probe)
+{
     g_autofree gchar *value = cmd_host_read_line(probe->root, "/sys/module/kvm_amd/parameters/debug_swap");
     if (is_yes(value)) {
         cmd_host_add(
@@ -111,7 +121,8 @@ static void check_debug_swap(GPtrArray *rows, const CmdHostProbe *probe) {
     }
 }
 
-static void check_device(GPtrArray *rows, const CmdHostProbe *probe) {
+static void check_device(GPtrArray *rows, const CmdHostProbe *probe)
+{
     g_autofree gchar *path = g_strconcat(probe->root, "/dev/sev", NULL);
     gboolean there = g_file_test(path, G_FILE_TEST_EXISTS);
     cmd_host_add(rows, "dev-sev", there ? CMD_HOST_PASS : CMD_HOST_FAIL,
@@ -119,7 +130,8 @@ static void check_device(GPtrArray *rows, const CmdHostProbe *probe) {
                  "load the module ccp and see the kernel's log for 'SEV': the platform did not initialise");
 }
 
-static void check_iommu(GPtrArray *rows, const CmdHostProbe *probe) {
+static void check_iommu(GPtrArray *rows, const CmdHostProbe *probe)
+{
     g_autofree gchar *path = g_strconcat(probe->root, "/sys/class/iommu", NULL);
     g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
     const char *first = dir ? g_dir_read_name(dir) : NULL;
@@ -130,7 +142,8 @@ static void check_iommu(GPtrArray *rows, const CmdHostProbe *probe) {
         "enable the IOMMU in the machine's firmware settings and boot without amd_iommu=off or iommu=pt: SNP needs it");
 }
 
-static void check_kernel(GPtrArray *rows, const CmdHostProbe *probe) {
+static void check_kernel(GPtrArray *rows, const CmdHostProbe *probe)
+{
     g_autofree gchar *release = cmd_host_read_line(probe->root, "/proc/sys/kernel/osrelease");
     g_autofree gchar *snp = cmd_host_read_line(probe->root, "/sys/module/kvm_amd/parameters/sev_snp");
     unsigned int major = 0, minor = 0;
@@ -152,7 +165,8 @@ static void check_kernel(GPtrArray *rows, const CmdHostProbe *probe) {
 
 /* ---- libvirt and QEMU ---- */
 
-static void check_libvirt(GPtrArray *rows, const CmdHostProbe *probe) {
+static void check_libvirt(GPtrArray *rows, const CmdHostProbe *probe)
+{
     unsigned long v = probe->libvirt_version;
     if (v == 0) {
         gboolean asked = probe->caps_problem != NULL;
@@ -168,7 +182,8 @@ static void check_libvirt(GPtrArray *rows, const CmdHostProbe *probe) {
                  "install libvirt 10.5 or later");
 }
 
-static gboolean emulator_has_object(const char *emulator) {
+static gboolean emulator_has_object(const char *emulator)
+{
     const char *argv[] = {emulator, "-object", "help", NULL};
     g_autofree gchar *output = NULL;
     return emulator &&
@@ -177,7 +192,8 @@ static gboolean emulator_has_object(const char *emulator) {
            output && strstr(output, "sev-snp-guest");
 }
 
-static void check_qemu(GPtrArray *rows, const CmdHostProbe *probe) {
+static void check_qemu(GPtrArray *rows, const CmdHostProbe *probe)
+{
     if (!probe->caps) {
         cmd_host_add(rows, "qemu", CMD_HOST_SKIP, g_strdup("libvirt was not asked which QEMU it uses"), NULL);
         return;
@@ -194,7 +210,8 @@ static void check_qemu(GPtrArray *rows, const CmdHostProbe *probe) {
     }
 }
 
-static void check_caps(GPtrArray *rows, const CmdHostProbe *probe) {
+static void check_caps(GPtrArray *rows, const CmdHostProbe *probe)
+{
     if (!probe->caps) {
         CmdHostResult result = probe->caps_problem ? CMD_HOST_FAIL : CMD_HOST_SKIP;
         const char *why = probe->caps_problem ? probe->caps_problem : "libvirt was not asked";
@@ -216,7 +233,8 @@ static void check_caps(GPtrArray *rows, const CmdHostProbe *probe) {
 
 /* ---- firmware ---- */
 
-static void check_firmware(GPtrArray *rows, const CmdHostProbe *probe) {
+static void check_firmware(GPtrArray *rows, const CmdHostProbe *probe)
+{
     g_autoptr(GPtrArray) list = cmd_firmware_list(probe->root);
     const CmdFirmware *snp = NULL, *verifies = NULL;
     for (guint i = 0; i < list->len; i++) {
@@ -247,7 +265,8 @@ static void check_firmware(GPtrArray *rows, const CmdHostProbe *probe) {
 
 /* ---- confinement and folders ---- */
 
-static void check_apparmor(GPtrArray *rows, const CmdHostProbe *probe) {
+static void check_apparmor(GPtrArray *rows, const CmdHostProbe *probe)
+{
     static const char *const profiles[] = {"/etc/apparmor.d/usr.sbin.libvirtd", "/etc/apparmor.d/usr.sbin.virtqemud"};
     g_autofree gchar *enabled = cmd_host_read_line(probe->root, "/sys/module/apparmor/parameters/enabled");
     if (!is_yes(enabled)) {
@@ -275,7 +294,8 @@ static void check_apparmor(GPtrArray *rows, const CmdHostProbe *probe) {
 
 /* @secret: nobody else may even look. */
 static void check_mode(GPtrArray *rows, const CmdHostProbe *probe, const char *check, const char *path, gboolean secret,
-                       CmdHostResult missing, const char *missing_todo) {
+                       CmdHostResult missing, const char *missing_todo)
+{
     g_autofree gchar *full = g_strconcat(probe->root, path, NULL);
     struct stat status, root_status;
     if (lstat(full, &status) != 0) {
@@ -304,7 +324,8 @@ static void check_mode(GPtrArray *rows, const CmdHostProbe *probe, const char *c
     }
 }
 
-GPtrArray *cmd_host_check(const CmdHostProbe *probe) {
+GPtrArray *cmd_host_check(const CmdHostProbe *probe)
+{
     GPtrArray *rows = g_ptr_array_new_with_free_func((GDestroyNotify)cmd_host_row_free);
     check_cpu(rows, probe);
     check_parameter(rows, probe, "sev");

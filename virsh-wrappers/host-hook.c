@@ -33,12 +33,14 @@ typedef struct {
 
 static const Daemon daemons[] = {{"libvirtd", "/run/libvirtd.pid"}, {"virtqemud", "/run/virtqemud.pid"}};
 
-static gint64 ctime_us(const struct stat *status) {
+static gint64 ctime_us(const struct stat *status)
+{
     return (gint64)status->st_ctim.tv_sec * G_USEC_PER_SEC + status->st_ctim.tv_nsec / 1000;
 }
 
 /* When this machine booted, in microseconds since the epoch; 0 when that cannot be told. */
-static gint64 boot_time(const char *root) {
+static gint64 boot_time(const char *root)
+{
     if (!*root) {
         struct timespec now, since_boot;
         clock_gettime(CLOCK_REALTIME, &now);
@@ -52,7 +54,8 @@ static gint64 boot_time(const char *root) {
 }
 
 /* Start of a process, microseconds since the epoch; 0 when it does not run or is another program. proc(5), stat. */
-static gint64 process_start(const char *root, guint64 pid, const char *name) {
+static gint64 process_start(const char *root, guint64 pid, const char *name)
+{
     g_autofree gchar *path = g_strdup_printf("/proc/%" G_GUINT64_FORMAT "/stat", pid);
     g_autofree gchar *line = cmd_host_read_line(root, path);
     /* The second field is the program's name in parentheses, which may contain anything. */
@@ -72,7 +75,8 @@ static gint64 process_start(const char *root, guint64 pid, const char *name) {
     return per_second > 0 ? boot + (gint64)(ticks * G_USEC_PER_SEC / (guint64)per_second) : 0;
 }
 
-static gint64 daemon_start(const char *root, const Daemon *daemon) {
+static gint64 daemon_start(const char *root, const Daemon *daemon)
+{
     g_autofree gchar *line = cmd_host_read_line(root, daemon->pidfile);
     guint64 pid;
     if (!line || !g_ascii_string_to_unsigned(g_strstrip(line), 10, 1, G_MAXINT32, &pid, NULL)) {
@@ -81,12 +85,14 @@ static gint64 daemon_start(const char *root, const Daemon *daemon) {
     return process_start(root, pid, daemon->name);
 }
 
-static gboolean is_hook(const char *path, struct stat *status) {
+static gboolean is_hook(const char *path, struct stat *status)
+{
     return stat(path, status) == 0 && S_ISREG(status->st_mode) && (status->st_mode & 0111);
 }
 
 /* TRUE when a program that the daemon counts as a hook has been there, unchanged, since before @start. */
-static gboolean hook_before(const char *root, gint64 start) {
+static gboolean hook_before(const char *root, gint64 start)
+{
     struct stat status;
     g_autofree gchar *folder = g_strconcat(root, HOOK_DIRECTORY, NULL);
     g_autofree gchar *parent = g_path_get_dirname(folder);
@@ -105,7 +111,8 @@ static gboolean hook_before(const char *root, gint64 start) {
 }
 
 /* TRUE when a launch was recorded since @start. */
-static gboolean recorded_since(const CmdHostProbe *probe, gint64 start) {
+static gboolean recorded_since(const CmdHostProbe *probe, gint64 start)
+{
     g_autofree gchar *folder = g_strconcat(probe->root, probe->config->state_directory, "/records", NULL);
     g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
     for (const char *name = dir ? g_dir_read_name(dir) : NULL; name; name = g_dir_read_name(dir)) {
@@ -122,7 +129,8 @@ static gboolean recorded_since(const CmdHostProbe *probe, gint64 start) {
  * When systemd last reloaded the daemon, microseconds since the epoch; 0 for never, -1 when there is no systemd to ask.
  * ExecReload={ path=… ; start_time=[Sun 2026-11-22 12:00:00 UTC] ; … } has the time as text, in UTC when TZ says so.
  */
-static gint64 reload_time(const CmdHostProbe *probe, const char *daemon) {
+static gint64 reload_time(const CmdHostProbe *probe, const char *daemon)
+{
     if (*probe->root || !g_file_test("/run/systemd/system", G_FILE_TEST_IS_DIR)) {
         return -1;
     }
@@ -144,7 +152,8 @@ static gint64 reload_time(const CmdHostProbe *probe, const char *daemon) {
     return (gint64)timegm(&when) * G_USEC_PER_SEC;
 }
 
-static void check_known(GPtrArray *rows, const CmdHostProbe *probe, const struct stat *hook) {
+static void check_known(GPtrArray *rows, const CmdHostProbe *probe, const struct stat *hook)
+{
     gboolean running = FALSE;
     for (guint i = 0; i < G_N_ELEMENTS(daemons); i++) {
         const Daemon *daemon = &daemons[i];
@@ -179,12 +188,14 @@ static void check_known(GPtrArray *rows, const CmdHostProbe *probe, const struct
     }
 }
 
-static gint by_name(gconstpointer a, gconstpointer b) {
+static gint by_name(gconstpointer a, gconstpointer b)
+{
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 /* Every executable in the folder is run, backups and package leftovers too: ours would run twice, an old one decide. */
-static void check_strays(GPtrArray *rows, const CmdHostProbe *probe) {
+static void check_strays(GPtrArray *rows, const CmdHostProbe *probe)
+{
     g_autofree gchar *folder = g_strconcat(probe->root, HOOK_DIRECTORY, NULL);
     g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
@@ -207,7 +218,8 @@ static void check_strays(GPtrArray *rows, const CmdHostProbe *probe) {
                  "remove what is not meant to be a hook, backups and package leftovers above all");
 }
 
-void cmd_host_check_hook(GPtrArray *rows, const CmdHostProbe *probe) {
+void cmd_host_check_hook(GPtrArray *rows, const CmdHostProbe *probe)
+{
     g_autofree gchar *path = g_strconcat(probe->root, HOOK_DIRECTORY "/" HOOK_NAME, NULL);
     struct stat status, root_status;
     uid_t owner = 0;

@@ -14,11 +14,13 @@
 
 #ifdef LIBVIRT_LINKED
 
-gboolean cmd_libvirt_load(GError **error) {
+gboolean cmd_libvirt_load(GError **error)
+{
     return TRUE;
 }
 
-virConnectAuthPtr cmd_libvirt_auth(void) {
+virConnectAuthPtr cmd_libvirt_auth(void)
+{
     return virConnectAuthPtrDefault;
 }
 
@@ -32,7 +34,8 @@ virConnectAuthPtr cmd_libvirt_auth(void) {
 
 static void *library;
 
-gboolean cmd_libvirt_load(GError **error) {
+gboolean cmd_libvirt_load(GError **error)
+{
     if (!library) {
         library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
     }
@@ -45,7 +48,8 @@ gboolean cmd_libvirt_load(GError **error) {
 }
 
 /* Every function here is older than the oldest libvirt that this program builds with. */
-static void *symbol(const char *name) {
+static void *symbol(const char *name)
+{
     void *found = library ? dlsym(library, name) : NULL;
     if (!found) {
         g_error("%s has no %s", LIBRARY, name);
@@ -53,7 +57,8 @@ static void *symbol(const char *name) {
     return found;
 }
 
-virConnectAuthPtr cmd_libvirt_auth(void) {
+virConnectAuthPtr cmd_libvirt_auth(void)
+{
     return *(virConnectAuthPtr *)symbol("virConnectAuthPtrDefault");
 }
 

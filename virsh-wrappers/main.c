@@ -13,7 +13,8 @@
 #include "virsh-wrappers/output.h"
 
 /* A message may quote a hostile file; its lines stay lines, everything else that could move the cursor does not. */
-static int report(const GError *error, const CmdCommand *command) {
+static int report(const GError *error, const CmdCommand *command)
+{
     g_auto(GStrv) lines = g_strsplit(error->message, "\n", -1);
     for (gchar **line = lines; *line; line++) {
         g_autofree gchar *text = cmd_printable(*line);
@@ -26,13 +27,15 @@ static int report(const GError *error, const CmdCommand *command) {
     return code;
 }
 
-static int print_and_free(gchar *text) {
+static int print_and_free(gchar *text)
+{
     fputs(text, stdout);
     g_free(text);
     return 0;
 }
 
-static const CmdCommand *find_command(const char *name, GError **error) {
+static const CmdCommand *find_command(const char *name, GError **error)
+{
     const CmdCommand *command = cmd_command_find(name);
     if (command) {
         return command;
@@ -51,7 +54,8 @@ static const CmdCommand *find_command(const char *name, GError **error) {
     return NULL;
 }
 
-static gboolean check_words(const CmdContext *context, GError **error) {
+static gboolean check_words(const CmdContext *context, GError **error)
+{
     const CmdCommand *command = context->command;
     guint given = cmd_arguments_words(context->arguments)->len;
     gboolean by_option = cmd_context_has(context, "domain");
@@ -74,7 +78,8 @@ static gboolean check_words(const CmdContext *context, GError **error) {
     return TRUE;
 }
 
-static int run_command(CmdContext *context, const char *const *words) {
+static int run_command(CmdContext *context, const char *const *words)
+{
     g_autoptr(GError) error = NULL;
     const CmdOption *tables[3];
     cmd_command_tables(context->command, tables);
@@ -92,7 +97,8 @@ static int run_command(CmdContext *context, const char *const *words) {
     return error ? report(error, context->command) : code;
 }
 
-static int run(const char *const *words) {
+static int run(const char *const *words)
+{
     static const CmdOption *const tables[] = {cmd_global_options, NULL};
     g_auto(CmdContext) context = {NULL};
     g_autoptr(GError) error = NULL;
@@ -127,7 +133,8 @@ static int run(const char *const *words) {
     return run_command(&context, words + n + 1);
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     setlocale(LC_CTYPE, "");
     g_log_writer_default_set_use_stderr(TRUE);
     int code = run((const char *const *)(argc > 0 ? argv + 1 : argv));

@@ -4,7 +4,8 @@
 
 #include <stdio.h>
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     if (argc != 3) {
         fprintf(stderr, "usage: manual NAME PROSE\n");
         return 2;

@@ -12,7 +12,8 @@ struct CmdArguments {
     GPtrArray *none;
 };
 
-static CmdArguments *arguments_new(const CmdOption *const *tables) {
+static CmdArguments *arguments_new(const CmdOption *const *tables)
+{
     CmdArguments *arguments = g_new0(CmdArguments, 1);
     arguments->tables = tables;
     arguments->values = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)g_ptr_array_unref);
@@ -21,7 +22,8 @@ static CmdArguments *arguments_new(const CmdOption *const *tables) {
     return arguments;
 }
 
-void cmd_arguments_free(CmdArguments *arguments) {
+void cmd_arguments_free(CmdArguments *arguments)
+{
     if (!arguments) {
         return;
     }
@@ -31,7 +33,8 @@ void cmd_arguments_free(CmdArguments *arguments) {
     g_free(arguments);
 }
 
-const CmdOption *cmd_option_find(const CmdOption *const *tables, const char *name) {
+const CmdOption *cmd_option_find(const CmdOption *const *tables, const char *name)
+{
     for (; *tables; tables++) {
         for (const CmdOption *option = *tables; option->name; option++) {
             if (g_str_equal(option->name, name)) {
@@ -42,7 +45,8 @@ const CmdOption *cmd_option_find(const CmdOption *const *tables, const char *nam
     return NULL;
 }
 
-static const CmdOption *find_letter(const CmdOption *const *tables, char letter) {
+static const CmdOption *find_letter(const CmdOption *const *tables, char letter)
+{
     for (; *tables; tables++) {
         for (const CmdOption *option = *tables; option->name; option++) {
             if (option->letter && option->letter == letter) {
@@ -53,12 +57,14 @@ static const CmdOption *find_letter(const CmdOption *const *tables, char letter)
     return NULL;
 }
 
-gchar **cmd_option_choices(const CmdOption *option) {
+gchar **cmd_option_choices(const CmdOption *option)
+{
     return option->argument && strchr(option->argument, '|') ? g_strsplit(option->argument, "|", -1) : NULL;
 }
 
 /* Edit distance with swapped neighbours; words longer than the table are "far". */
-static guint edit_distance(const char *a, const char *b) {
+static guint edit_distance(const char *a, const char *b)
+{
     enum { LIMIT = 32 };
     gsize n = strlen(a), m = strlen(b);
     if (n >= LIMIT || m >= LIMIT) {
@@ -83,7 +89,8 @@ static guint edit_distance(const char *a, const char *b) {
     return d[n][m];
 }
 
-const char *cmd_nearest(const char *word, const char *const *candidates) {
+const char *cmd_nearest(const char *word, const char *const *candidates)
+{
     const char *found = NULL;
     guint best = (guint)CLAMP(strlen(word) / 3, 1, 4) + 1;
     for (; *candidates; candidates++) {
@@ -97,7 +104,8 @@ const char *cmd_nearest(const char *word, const char *const *candidates) {
     return found;
 }
 
-static gboolean unknown_option(const CmdOption *const *tables, const char *word, GError **error) {
+static gboolean unknown_option(const CmdOption *const *tables, const char *word, GError **error)
+{
     g_autoptr(GPtrArray) names = g_ptr_array_new();
     for (; *tables; tables++) {
         for (const CmdOption *option = *tables; option->name; option++) {
@@ -116,7 +124,8 @@ static gboolean unknown_option(const CmdOption *const *tables, const char *word,
     return FALSE;
 }
 
-static gboolean add_value(CmdArguments *arguments, const CmdOption *option, const char *value, GError **error) {
+static gboolean add_value(CmdArguments *arguments, const CmdOption *option, const char *value, GError **error)
+{
     GPtrArray *values = g_hash_table_lookup(arguments->values, option->name);
     if (values && option->kind == CMD_VALUE) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "option '--%s' is given twice", option->name);
@@ -140,14 +149,16 @@ static gboolean add_value(CmdArguments *arguments, const CmdOption *option, cons
     return TRUE;
 }
 
-static gboolean missing_value(const CmdOption *option, GError **error) {
+static gboolean missing_value(const CmdOption *option, GError **error)
+{
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "option '--%s' needs a value: --%s %s", option->name,
                 option->name, option->argument);
     return FALSE;
 }
 
 /* "--name", "--name=value", "--name value"; moves @i over a value of its own. */
-static gboolean read_long(CmdArguments *arguments, const char *const *words, gsize *i, GError **error) {
+static gboolean read_long(CmdArguments *arguments, const char *const *words, gsize *i, GError **error)
+{
     const char *word = words[*i];
     const char *equals = strchr(word, '=');
     g_autofree gchar *name = equals ? g_strndup(word + 2, (gsize)(equals - word - 2)) : g_strdup(word + 2);
@@ -172,7 +183,8 @@ static gboolean read_long(CmdArguments *arguments, const char *const *words, gsi
 }
 
 /* "-q", "-qr", "-c URI", "-cURI"; moves @i over a value of its own. */
-static gboolean read_short(CmdArguments *arguments, const char *const *words, gsize *i, GError **error) {
+static gboolean read_short(CmdArguments *arguments, const char *const *words, gsize *i, GError **error)
+{
     for (const char *at = words[*i] + 1; *at; at++) {
         const CmdOption *option = find_letter(arguments->tables, *at);
         if (!option) {
@@ -196,7 +208,8 @@ static gboolean read_short(CmdArguments *arguments, const char *const *words, gs
 }
 
 CmdArguments *cmd_arguments_parse(const CmdOption *const *tables, const char *const *words, gboolean stop_at_word,
-                                  gsize *n_read, GError **error) {
+                                  gsize *n_read, GError **error)
+{
     g_autoptr(CmdArguments) arguments = arguments_new(tables);
     gboolean only_words = FALSE;
     gsize i = 0;
@@ -223,27 +236,32 @@ CmdArguments *cmd_arguments_parse(const CmdOption *const *tables, const char *co
     return g_steal_pointer(&arguments);
 }
 
-gboolean cmd_arguments_has(const CmdArguments *arguments, const char *name) {
+gboolean cmd_arguments_has(const CmdArguments *arguments, const char *name)
+{
     g_assert(cmd_option_find(arguments->tables, name));
     return g_hash_table_contains(arguments->values, name);
 }
 
-const GPtrArray *cmd_arguments_all(const CmdArguments *arguments, const char *name) {
+const GPtrArray *cmd_arguments_all(const CmdArguments *arguments, const char *name)
+{
     g_assert(cmd_option_find(arguments->tables, name));
     const GPtrArray *values = g_hash_table_lookup(arguments->values, name);
     return values ? values : arguments->none;
 }
 
-const char *cmd_arguments_get(const CmdArguments *arguments, const char *name) {
+const char *cmd_arguments_get(const CmdArguments *arguments, const char *name)
+{
     const GPtrArray *values = cmd_arguments_all(arguments, name);
     return values->len > 0 ? g_ptr_array_index(values, 0) : NULL;
 }
 
-const GPtrArray *cmd_arguments_words(const CmdArguments *arguments) {
+const GPtrArray *cmd_arguments_words(const CmdArguments *arguments)
+{
     return arguments->words;
 }
 
-gboolean cmd_number_parse(const char *text, guint64 *out) {
+gboolean cmd_number_parse(const char *text, guint64 *out)
+{
     guint base = 10;
     if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
         base = 16;
@@ -256,7 +274,8 @@ gboolean cmd_number_parse(const char *text, guint64 *out) {
 }
 
 gboolean cmd_arguments_number(const CmdArguments *arguments, const char *name, guint64 min, guint64 max, guint64 *out,
-                              GError **error) {
+                              GError **error)
+{
     const char *text = cmd_arguments_get(arguments, name);
     guint64 value;
     if (!text) {

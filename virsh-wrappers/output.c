@@ -9,7 +9,8 @@ struct CmdTable {
     GPtrArray *cells; /* titles first, row by row */
 };
 
-gchar *cmd_printable(const char *text) {
+gchar *cmd_printable(const char *text)
+{
     GString *out = g_string_new(NULL);
     while (*text) {
         gunichar c = g_utf8_get_char_validated(text, -1);
@@ -25,7 +26,8 @@ gchar *cmd_printable(const char *text) {
     return g_string_free(out, FALSE);
 }
 
-CmdTable *cmd_table_new(const char *title, ...) {
+CmdTable *cmd_table_new(const char *title, ...)
+{
     CmdTable *table = g_new0(CmdTable, 1);
     table->cells = g_ptr_array_new_with_free_func(g_free);
     va_list args;
@@ -38,7 +40,8 @@ CmdTable *cmd_table_new(const char *title, ...) {
     return table;
 }
 
-void cmd_table_row(CmdTable *table, ...) {
+void cmd_table_row(CmdTable *table, ...)
+{
     va_list args;
     va_start(args, table);
     for (guint i = 0; i < table->n_columns; i++) {
@@ -49,7 +52,8 @@ void cmd_table_row(CmdTable *table, ...) {
 }
 
 /* Columns on the terminal: wide characters count two, combining ones none. */
-static gsize display_width(const char *text) {
+static gsize display_width(const char *text)
+{
     gsize width = 0;
     for (const char *at = text; *at; at = g_utf8_next_char(at)) {
         gunichar c = g_utf8_get_char(at);
@@ -58,7 +62,8 @@ static gsize display_width(const char *text) {
     return width;
 }
 
-gchar *cmd_table_format(const CmdTable *table, gboolean bare) {
+gchar *cmd_table_format(const CmdTable *table, gboolean bare)
+{
     guint n = table->n_columns;
     g_autofree gsize *widths = g_new0(gsize, n);
     for (guint i = bare ? n : 0; i < table->cells->len; i++) {
@@ -91,12 +96,14 @@ gchar *cmd_table_format(const CmdTable *table, gboolean bare) {
     return g_string_free(out, FALSE);
 }
 
-void cmd_table_print(const CmdTable *table, gboolean bare) {
+void cmd_table_print(const CmdTable *table, gboolean bare)
+{
     g_autofree gchar *text = cmd_table_format(table, bare);
     fputs(text, stdout);
 }
 
-void cmd_table_free(CmdTable *table) {
+void cmd_table_free(CmdTable *table)
+{
     if (!table) {
         return;
     }
@@ -104,13 +111,15 @@ void cmd_table_free(CmdTable *table) {
     g_free(table);
 }
 
-void cmd_print_field(const char *name, const char *value) {
+void cmd_print_field(const char *name, const char *value)
+{
     g_autofree gchar *label = g_strconcat(name, ":", NULL);
     g_autofree gchar *text = cmd_printable(value ? value : "-");
     printf("%-16s %s\n", label, text);
 }
 
-void cmd_warn(const char *format, ...) {
+void cmd_warn(const char *format, ...)
+{
     va_list args;
     va_start(args, format);
     g_autofree gchar *text = g_strdup_vprintf(format, args);
@@ -119,7 +128,8 @@ void cmd_warn(const char *format, ...) {
     fprintf(stderr, "warning: %s\n", printable);
 }
 
-void cmd_json_print(JsonBuilder *builder) {
+void cmd_json_print(JsonBuilder *builder)
+{
     g_autoptr(JsonNode) root = json_builder_get_root(builder);
     g_autoptr(JsonGenerator) generator = json_generator_new();
     json_generator_set_root(generator, root);
@@ -128,7 +138,8 @@ void cmd_json_print(JsonBuilder *builder) {
     printf("%s\n", text);
 }
 
-void cmd_json_string(JsonBuilder *builder, const char *name, const char *value) {
+void cmd_json_string(JsonBuilder *builder, const char *name, const char *value)
+{
     json_builder_set_member_name(builder, name);
     if (value) {
         json_builder_add_string_value(builder, value);
@@ -137,17 +148,20 @@ void cmd_json_string(JsonBuilder *builder, const char *name, const char *value) 
     }
 }
 
-void cmd_json_integer(JsonBuilder *builder, const char *name, gint64 value) {
+void cmd_json_integer(JsonBuilder *builder, const char *name, gint64 value)
+{
     json_builder_set_member_name(builder, name);
     json_builder_add_int_value(builder, value);
 }
 
-void cmd_json_boolean(JsonBuilder *builder, const char *name, gboolean value) {
+void cmd_json_boolean(JsonBuilder *builder, const char *name, gboolean value)
+{
     json_builder_set_member_name(builder, name);
     json_builder_add_boolean_value(builder, value);
 }
 
-void cmd_json_document(JsonBuilder *builder, const char *name, const char *text) {
+void cmd_json_document(JsonBuilder *builder, const char *name, const char *text)
+{
     g_autoptr(JsonNode) node = json_from_string(text, NULL);
     g_assert(node);
     json_builder_set_member_name(builder, name);

@@ -9,7 +9,8 @@
 #include "measure/error.h"
 
 /* Reads up to one byte more than allowed, so that a file that grows or has no size (a pipe) is bounded as well. */
-static gboolean read_all(int fd, const char *label, gchar **text, gsize *size, GError **error) {
+static gboolean read_all(int fd, const char *label, gchar **text, gsize *size, GError **error)
+{
     g_autoptr(GByteArray) bytes = g_byte_array_new();
     g_autofree guint8 *buffer = g_malloc(64 * 1024);
     for (;;) {
@@ -37,7 +38,8 @@ static gboolean read_all(int fd, const char *label, gchar **text, gsize *size, G
     return TRUE;
 }
 
-gboolean cmd_read_xml(const char *path, gchar **text, gsize *size, GError **error) {
+gboolean cmd_read_xml(const char *path, gchar **text, gsize *size, GError **error)
+{
     if (g_str_equal(path, "-")) {
         return read_all(STDIN_FILENO, "standard input", text, size, error);
     }
@@ -52,11 +54,13 @@ gboolean cmd_read_xml(const char *path, gchar **text, gsize *size, GError **erro
     return done;
 }
 
-gboolean cmd_word_is_file(const char *word) {
+gboolean cmd_word_is_file(const char *word)
+{
     return g_str_equal(word, "-") || strchr(word, '/') || g_str_has_suffix(word, ".xml");
 }
 
-void cmd_hint_file(const CmdContext *context, const char *word, GError **error) {
+void cmd_hint_file(const CmdContext *context, const char *word, GError **error)
+{
     if (!word || !error || !*error || cmd_context_has(context, "domain") || cmd_word_is_file(word)) {
         return;
     }
@@ -73,7 +77,8 @@ void cmd_hint_file(const CmdContext *context, const char *word, GError **error) 
     (*error)->message = g_steal_pointer(&text);
 }
 
-void cmd_report_warnings(const CmdContext *context, const XmlDomain *domain) {
+void cmd_report_warnings(const CmdContext *context, const XmlDomain *domain)
+{
     if (cmd_context_quiet(context) || !domain->warnings) {
         return;
     }
@@ -82,14 +87,16 @@ void cmd_report_warnings(const CmdContext *context, const XmlDomain *domain) {
     }
 }
 
-const char *cmd_platform_label(const XmlDomain *domain, const PolicyEvaluation *evaluation) {
+const char *cmd_platform_label(const XmlDomain *domain, const PolicyEvaluation *evaluation)
+{
     if (evaluation->confidential) {
         return measure_platform_name(evaluation->platform);
     }
     return domain->launch_type == XML_LAUNCH_NONE || !domain->launch_type_name ? "none" : domain->launch_type_name;
 }
 
-void cmd_report_measurements(GPtrArray *measurements, gboolean bare) {
+void cmd_report_measurements(GPtrArray *measurements, gboolean bare)
+{
     g_autoptr(CmdTable) table = cmd_table_new("CPU", "Signature", "vCPUs", "Features", "Measurement", NULL);
     for (guint i = 0; i < measurements->len; i++) {
         const XmlMeasurement *each = g_ptr_array_index(measurements, i);
@@ -103,7 +110,8 @@ void cmd_report_measurements(GPtrArray *measurements, gboolean bare) {
     cmd_table_print(table, bare);
 }
 
-void cmd_report_inputs(GPtrArray *inputs, gboolean bare) {
+void cmd_report_inputs(GPtrArray *inputs, gboolean bare)
+{
     g_autoptr(CmdTable) table = cmd_table_new("Input", "Size", "SHA-256", "What", NULL);
     for (guint i = 0; i < inputs->len; i++) {
         const PolicyReferenceInput *each = g_ptr_array_index(inputs, i);
@@ -114,7 +122,8 @@ void cmd_report_inputs(GPtrArray *inputs, gboolean bare) {
     cmd_table_print(table, bare);
 }
 
-void cmd_report_findings(GPtrArray *findings, gboolean only_bad, gboolean bare) {
+void cmd_report_findings(GPtrArray *findings, gboolean only_bad, gboolean bare)
+{
     g_autoptr(CmdTable) table = cmd_table_new("Level", "Rule", "Result", "Finding", NULL);
     guint shown = 0;
     for (guint i = 0; i < findings->len; i++) {
@@ -131,7 +140,8 @@ void cmd_report_findings(GPtrArray *findings, gboolean only_bad, gboolean bare) 
     }
 }
 
-void cmd_report_changes(GPtrArray *changes, gboolean bare) {
+void cmd_report_changes(GPtrArray *changes, gboolean bare)
+{
     g_autoptr(CmdTable) table = cmd_table_new("What", "Pinned", "Found", NULL);
     for (guint i = 0; i < changes->len; i++) {
         const PolicyChange *each = g_ptr_array_index(changes, i);
@@ -140,7 +150,8 @@ void cmd_report_changes(GPtrArray *changes, gboolean bare) {
     cmd_table_print(table, bare);
 }
 
-void cmd_json_findings(JsonBuilder *builder, const char *name, GPtrArray *findings) {
+void cmd_json_findings(JsonBuilder *builder, const char *name, GPtrArray *findings)
+{
     json_builder_set_member_name(builder, name);
     json_builder_begin_array(builder);
     for (guint i = 0; i < findings->len; i++) {
@@ -155,7 +166,8 @@ void cmd_json_findings(JsonBuilder *builder, const char *name, GPtrArray *findin
     json_builder_end_array(builder);
 }
 
-void cmd_json_changes(JsonBuilder *builder, const char *name, GPtrArray *changes) {
+void cmd_json_changes(JsonBuilder *builder, const char *name, GPtrArray *changes)
+{
     json_builder_set_member_name(builder, name);
     json_builder_begin_array(builder);
     for (guint i = 0; i < changes->len; i++) {
@@ -170,7 +182,8 @@ void cmd_json_changes(JsonBuilder *builder, const char *name, GPtrArray *changes
     json_builder_end_array(builder);
 }
 
-gchar *cmd_failing_findings(GPtrArray *findings, guint level) {
+gchar *cmd_failing_findings(GPtrArray *findings, guint level)
+{
     GString *out = g_string_new(NULL);
     for (guint i = 0; i < findings->len; i++) {
         const PolicyFinding *each = g_ptr_array_index(findings, i);

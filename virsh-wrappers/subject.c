@@ -7,7 +7,8 @@
 
 #include "measure/error.h"
 
-void cmd_subject_free(CmdSubject *subject) {
+void cmd_subject_free(CmdSubject *subject)
+{
     if (!subject) {
         return;
     }
@@ -19,7 +20,8 @@ void cmd_subject_free(CmdSubject *subject) {
 }
 
 /* The CPU types that were pinned: where libvirt chooses at start, these are the ones that may come. */
-static GPtrArray *pinned_cpus(const PolicyReference *pinned) {
+static GPtrArray *pinned_cpus(const PolicyReference *pinned)
+{
     GPtrArray *cpus = g_ptr_array_new_with_free_func((GDestroyNotify)measure_cpu_free);
     for (guint i = 0; i < pinned->measurements->len; i++) {
         const XmlMeasurement *each = g_ptr_array_index(pinned->measurements, i);
@@ -30,7 +32,8 @@ static GPtrArray *pinned_cpus(const PolicyReference *pinned) {
 }
 
 CmdSubject *cmd_subject_new(CmdContext *context, const char *xml, gsize size, PolicyReference *pinned, GPtrArray *cpus,
-                            gboolean on_launch_host, PolicyReferenceState state, GError **error) {
+                            gboolean on_launch_host, PolicyReferenceState state, GError **error)
+{
     g_autoptr(CmdSubject) subject = g_new0(CmdSubject, 1);
     subject->pinned = pinned;
     PolicyConfig *config = cmd_context_config(context, error);
@@ -57,7 +60,8 @@ CmdSubject *cmd_subject_new(CmdContext *context, const char *xml, gsize size, Po
     return g_steal_pointer(&subject);
 }
 
-gboolean cmd_pinned_reference(CmdContext *context, virDomainPtr domain, PolicyReference **out, GError **error) {
+gboolean cmd_pinned_reference(CmdContext *context, virDomainPtr domain, PolicyReference **out, GError **error)
+{
     g_autofree gchar *uuid = NULL;
     PolicyStore *store = cmd_context_store_for(context, virDomainGetConnect(domain), error);
     if (!store || !cmd_domain_uuid(domain, &uuid, error)) {
@@ -72,7 +76,8 @@ gboolean cmd_pinned_reference(CmdContext *context, virDomainPtr domain, PolicyRe
     return TRUE;
 }
 
-CmdSubject *cmd_subject_from_domain(CmdContext *context, virDomainPtr domain, GError **error) {
+CmdSubject *cmd_subject_from_domain(CmdContext *context, virDomainPtr domain, GError **error)
+{
     g_autoptr(PolicyReference) pinned = NULL;
     if (!cmd_require_local(virDomainGetConnect(domain), error) ||
         !cmd_pinned_reference(context, domain, &pinned, error)) {
@@ -86,15 +91,18 @@ CmdSubject *cmd_subject_from_domain(CmdContext *context, virDomainPtr domain, GE
     return cmd_subject_new(context, xml, strlen(xml), g_steal_pointer(&pinned), NULL, TRUE, state, error);
 }
 
-const HookLaunch *cmd_last_launch(const HookRecord *record) {
+const HookLaunch *cmd_last_launch(const HookRecord *record)
+{
     return record && record->launches->len > 0 ? g_ptr_array_index(record->launches, record->launches->len - 1) : NULL;
 }
 
-gboolean cmd_hook_installed(void) {
+gboolean cmd_hook_installed(void)
+{
     return g_file_test(CMD_HOOK_FILE, G_FILE_TEST_IS_REGULAR) && g_file_test(CMD_HOOK_FILE, G_FILE_TEST_IS_EXECUTABLE);
 }
 
-void cmd_print_expected(GPtrArray *measurements) {
+void cmd_print_expected(GPtrArray *measurements)
+{
     for (guint i = 0; i < measurements->len; i++) {
         const XmlMeasurement *each = g_ptr_array_index(measurements, i);
         g_autofree gchar *digest = measure_digest_hex(&each->digest);

@@ -9,11 +9,13 @@
 #define PLAIN "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._+@%:,/"
 
 /* Whether a word on the command line is this name and nothing else. */
-static gboolean is_plain_name(const char *name) {
+static gboolean is_plain_name(const char *name)
+{
     return *name && *name != '-' && !cmd_word_is_file(name) && policy_command_word(name, "") == name;
 }
 
-gchar *cmd_suggest(const char *command, const char *name, const char *uuid) {
+gchar *cmd_suggest(const char *command, const char *name, const char *uuid)
+{
     gboolean plain = name && is_plain_name(name);
     const char *word = plain || !uuid ? name : uuid;
     if (!word) {

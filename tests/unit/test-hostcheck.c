@@ -23,7 +23,8 @@ typedef struct {
     GPtrArray *rows;
 } Host;
 
-static void put(const Host *host, const char *path, const char *text, int mode) {
+static void put(const Host *host, const char *path, const char *text, int mode)
+{
     g_autofree gchar *full = g_strconcat(host->root, path, NULL);
     g_autofree gchar *folder = g_path_get_dirname(full);
     g_assert_cmpint(g_mkdir_with_parents(folder, 0755), ==, 0);
@@ -31,13 +32,15 @@ static void put(const Host *host, const char *path, const char *text, int mode) 
     g_assert_cmpint(chmod(full, (mode_t)mode), ==, 0);
 }
 
-static void put_folder(const Host *host, const char *path, int mode) {
+static void put_folder(const Host *host, const char *path, int mode)
+{
     g_autofree gchar *full = g_strconcat(host->root, path, NULL);
     g_assert_cmpint(g_mkdir_with_parents(full, 0755), ==, 0);
     g_assert_cmpint(chmod(full, (mode_t)mode), ==, 0);
 }
 
-static void remove_tree(const char *path) {
+static void remove_tree(const char *path)
+{
     g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
     for (const char *name = dir ? g_dir_read_name(dir) : NULL; name; name = g_dir_read_name(dir)) {
         g_autofree gchar *child = g_build_filename(path, name, NULL);
@@ -51,7 +54,8 @@ static void remove_tree(const char *path) {
 }
 
 /* A machine on which everything is there, as far as files can tell. */
-static void host_set_up(Host *host, gconstpointer data) {
+static void host_set_up(Host *host, gconstpointer data)
+{
     host->root = g_dir_make_tmp("hostcheck-XXXXXX", NULL);
     g_assert_nonnull(host->root);
     put(host, "/proc/cpuinfo",
@@ -73,7 +77,8 @@ static void host_set_up(Host *host, gconstpointer data) {
     host->config->state_directory = g_strdup("/var/lib/virt-attest");
 }
 
-static void host_tear_down(Host *host, gconstpointer data) {
+static void host_tear_down(Host *host, gconstpointer data)
+{
     remove_tree(host->root);
     g_free(host->root);
     g_free(host->config->path);
@@ -82,7 +87,8 @@ static void host_tear_down(Host *host, gconstpointer data) {
     g_clear_pointer(&host->rows, g_ptr_array_unref);
 }
 
-static CmdDomcaps *caps_of(const char *sev, const char *supported, const char *snp) {
+static CmdDomcaps *caps_of(const char *sev, const char *supported, const char *snp)
+{
     g_autofree gchar *xml = g_strdup_printf(CAPS, sev, supported, snp);
     g_autoptr(GError) error = NULL;
     CmdDomcaps *caps = cmd_domcaps_parse(xml, strlen(xml), &error);
@@ -90,13 +96,15 @@ static CmdDomcaps *caps_of(const char *sev, const char *supported, const char *s
     return caps;
 }
 
-static void check(Host *host, const CmdDomcaps *caps, unsigned long version) {
+static void check(Host *host, const CmdDomcaps *caps, unsigned long version)
+{
     CmdHostProbe probe = {.root = host->root, .config = host->config, .caps = caps, .libvirt_version = version};
     g_clear_pointer(&host->rows, g_ptr_array_unref);
     host->rows = cmd_host_check(&probe);
 }
 
-static const CmdHostRow *row(const Host *host, const char *name) {
+static const CmdHostRow *row(const Host *host, const char *name)
+{
     for (guint i = 0; i < host->rows->len; i++) {
         const CmdHostRow *each = g_ptr_array_index(host->rows, i);
         if (g_str_equal(each->check, name)) {
@@ -106,7 +114,8 @@ static const CmdHostRow *row(const Host *host, const char *name) {
     g_error("no row '%s'", name);
 }
 
-static void assert_row(const Host *host, const char *name, CmdHostResult result) {
+static void assert_row(const Host *host, const char *name, CmdHostResult result)
+{
     const CmdHostRow *found = row(host, name);
     g_assert_cmpstr(cmd_host_result_name(found->result), ==, cmd_host_result_name(result));
     g_assert_nonnull(found->why);
@@ -115,7 +124,8 @@ static void assert_row(const Host *host, const char *name, CmdHostResult result)
     }
 }
 
-static void test_good(Host *host, gconstpointer data) {
+static void test_good(Host *host, gconstpointer data)
+{
     g_autoptr(CmdDomcaps) caps = caps_of(SEV, "yes", "<value>sev-snp</value>");
     check(host, caps, 11003000);
     static const char *const good[] = {"cpu-sev-snp",
@@ -145,7 +155,8 @@ static void test_good(Host *host, gconstpointer data) {
     g_assert_false(cmd_host_rows_good(host->rows));
 }
 
-static void test_caps(Host *host, gconstpointer data) {
+static void test_caps(Host *host, gconstpointer data)
+{
     g_autoptr(CmdDomcaps) full = caps_of(SEV, "yes", "<value>sev-snp</value>");
     g_assert_true(full->snp && full->sev && full->sev_es);
     g_assert_cmpint(full->cbitpos, ==, 51);
@@ -178,7 +189,8 @@ typedef struct {
 } Change;
 
 /* One thing wrong at a time. */
-static void test_each(Host *host, gconstpointer data) {
+static void test_each(Host *host, gconstpointer data)
+{
     static const Change changes[] = {
         {"/proc/cpuinfo", "vendor_id : AuthenticAMD\nflags : sev sev_es sev_snpx\n", 0644, "cpu-sev-snp",
          CMD_HOST_FAIL},
@@ -214,7 +226,8 @@ static void test_each(Host *host, gconstpointer data) {
     assert_row(host, "state-folder", CMD_HOST_FAIL);
 }
 
-static void test_missing(Host *host, gconstpointer data) {
+static void test_missing(Host *host, gconstpointer data)
+{
     remove_tree(host->root);
     g_assert_cmpint(g_mkdir(host->root, 0755), ==, 0);
     check(host, NULL, 0);
@@ -229,7 +242,8 @@ static void test_missing(Host *host, gconstpointer data) {
 }
 
 /* A daemon that started @seconds after now, as its stat line says: boot at 1000 s, ticks of 1/100 s behind it. */
-static void put_daemon(const Host *host, int seconds) {
+static void put_daemon(const Host *host, int seconds)
+{
     gint64 ticks = ((gint64)time(NULL) + seconds - 1000) * sysconf(_SC_CLK_TCK);
     g_autofree gchar *stat = g_strdup_printf(
         "42 (libvirtd) S 1 42 42 0 -1 4 0 0 0 0 1 2 0 0 20 0 19 0 %" G_GINT64_FORMAT " 1 2 3\n", ticks);
@@ -237,7 +251,8 @@ static void put_daemon(const Host *host, int seconds) {
     put(host, "/proc/42/stat", stat, 0444);
 }
 
-static void test_known(Host *host, gconstpointer data) {
+static void test_known(Host *host, gconstpointer data)
+{
     /* no daemon: it will look when it starts */
     check(host, NULL, 0);
     assert_row(host, "hook-known", CMD_HOST_PASS);
@@ -266,7 +281,8 @@ static void test_known(Host *host, gconstpointer data) {
     g_assert_nonnull(strstr(row(host, "hook-known")->why, "no libvirt daemon runs"));
 }
 
-static void test_links(Host *host, gconstpointer data) {
+static void test_links(Host *host, gconstpointer data)
+{
     g_autofree gchar *hook = g_strconcat(host->root, HOOK_DIRECTORY "/50-virt-attest", NULL);
     put(host, "/usr/libexec/hook", "ELF", 0755);
     g_assert_cmpint(g_unlink(hook), ==, 0);
@@ -281,7 +297,8 @@ static void test_links(Host *host, gconstpointer data) {
     g_assert_cmpint(g_unlink(state), ==, 0);
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     g_test_init(&argc, &argv, NULL);
     g_test_add("/hostcheck/good", Host, NULL, host_set_up, test_good, host_tear_down);
     g_test_add("/hostcheck/caps", Host, NULL, host_set_up, test_caps, host_tear_down);

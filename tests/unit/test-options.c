@@ -17,12 +17,14 @@ static const CmdOption options[] = {
 };
 static const CmdOption *const tables[] = {options, NULL};
 
-static CmdArguments *parse(const char *line, GError **error) {
+static CmdArguments *parse(const char *line, GError **error)
+{
     g_auto(GStrv) words = *line ? g_strsplit(line, "|", -1) : g_new0(gchar *, 1);
     return cmd_arguments_parse(tables, (const char *const *)words, FALSE, NULL, error);
 }
 
-static gchar *join(const GPtrArray *values) {
+static gchar *join(const GPtrArray *values)
+{
     GString *out = g_string_new(NULL);
     for (guint i = 0; i < values->len; i++) {
         g_string_append_printf(out, "%s[%s]", i ? " " : "", (const char *)g_ptr_array_index(values, i));
@@ -30,7 +32,8 @@ static gchar *join(const GPtrArray *values) {
     return g_string_free(out, FALSE);
 }
 
-static void test_forms(void) {
+static void test_forms(void)
+{
     static const struct {
         const char *line, *value, *many, *words;
         gboolean flag, other;
@@ -65,7 +68,8 @@ static void test_forms(void) {
     }
 }
 
-static void test_refused(void) {
+static void test_refused(void)
+{
     static const struct {
         const char *line, *message;
     } rows[] = {
@@ -92,7 +96,8 @@ static void test_refused(void) {
     }
 }
 
-static void test_stop_at_word(void) {
+static void test_stop_at_word(void)
+{
     static const char *const words[] = {"-f", "--value", "x", "command", "--flag", NULL};
     g_autoptr(GError) error = NULL;
     gsize n = 0;
@@ -102,7 +107,8 @@ static void test_stop_at_word(void) {
     g_assert_cmpuint(cmd_arguments_words(arguments)->len, ==, 0);
 }
 
-static void test_numbers(void) {
+static void test_numbers(void)
+{
     static const struct {
         const char *text;
         gboolean good;
@@ -148,7 +154,8 @@ static void test_numbers(void) {
     g_assert_cmpstr(error->message, ==, "option '--value': 7 is out of range, use 8 to 9");
 }
 
-static void test_nearest(void) {
+static void test_nearest(void)
+{
     static const char *const words[] = {"measure", "level", "define", "host-check", "firmware-check", NULL};
     g_assert_cmpstr(cmd_nearest("measrue", words), ==, "measure");
     g_assert_cmpstr(cmd_nearest("defin", words), ==, "define");
@@ -160,7 +167,8 @@ static void test_nearest(void) {
     g_assert_null(cmd_nearest(endless, words));
 }
 
-static void test_printable(void) {
+static void test_printable(void)
+{
     static const struct {
         const char *text, *printed;
     } rows[] = {
@@ -184,7 +192,8 @@ static void test_printable(void) {
 }
 
 /* As `virsh list` draws it. */
-static void test_table(void) {
+static void test_table(void)
+{
     g_autoptr(CmdTable) table = cmd_table_new("Id", "Name", "State", NULL);
     cmd_table_row(table, "1", "demo", "running");
     cmd_table_row(table, NULL, "日本", "shut off");
@@ -200,7 +209,8 @@ static void test_table(void) {
 }
 
 /* The line under the titles reaches as far as the widest row, however wide that is. */
-static void test_wide_table(void) {
+static void test_wide_table(void)
+{
     g_autoptr(CmdTable) table = cmd_table_new("Name", "Finding", NULL);
     g_autofree gchar *sentence = g_strnfill(300, 'x');
     cmd_table_row(table, "a", sentence);
@@ -215,7 +225,8 @@ static void test_wide_table(void) {
 #define UUID "6f1d1c5e-0b1a-4c38-9e0e-2f7f6d3a5b01"
 
 /* A suggested command means the domain, whatever it is called. */
-static void test_suggest(void) {
+static void test_suggest(void)
+{
     static const struct {
         const char *name, *uuid, *command;
     } rows[] = {
@@ -253,7 +264,8 @@ static void test_suggest(void) {
 }
 
 /* Every row of the command table can be shown, and nothing in it collides. */
-static void test_commands(void) {
+static void test_commands(void)
+{
     guint n = 0;
     for (const CmdCommand *command = cmd_commands; command->name; command++, n++) {
         const CmdOption *all[3];
@@ -277,7 +289,8 @@ static void test_commands(void) {
     g_assert_null(cmd_command_find("complete"));
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/options/forms", test_forms);
     g_test_add_func("/options/refused", test_refused);
