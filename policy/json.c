@@ -73,6 +73,9 @@ static gsize escape_length(const char *at, gsize left)
     /* NUL would end the string early for C; half of a surrogate pair is not a character. */
     if (unit <= 0 || (unit >= 0xdc00 && unit <= 0xdfff))
         return 0;
+    /* No domain XML can hold the other control characters, and json-glib writes U+001F back bare. */
+    if (unit < 0x20 && unit != '\t' && unit != '\n' && unit != '\r')
+        return 0;
     if (unit < 0xd800 || unit > 0xdfff)
         return 6;
     unit = escaped_unit(at + 6, left - 6);
