@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -403,12 +402,16 @@ GPtrArray *policy_store_list(PolicyStore *store, const char *kind, GError **erro
     return g_steal_pointer(&names);
 }
 
+/* One file for all locks of a kind, which stays: the data files are replaced at every write, and a lock with them. */
+#define LOCK_FILE ".lock"
+
 int policy_store_lock(PolicyStore *store, const char *kind, const char *name, guint timeout_ms, GError **error)
 {
     g_auto(PolicyFd) folder = -1;
     g_auto(PolicyFd) fd = -1;
-    g_autofree gchar *lock = NULL;
     gint64 deadline = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
+    /* One byte for each name. Two names that share one only wait for each other. */
+    struct flock byte = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)g_str_hash(name), .l_len = 1};
     struct stat st;
 
     if (!check_name(store, kind, name, error))
@@ -416,24 +419,23 @@ int policy_store_lock(PolicyStore *store, const char *kind, const char *name, gu
     folder = open_kind(store, kind, TRUE, error);
     if (folder < 0)
         return -1;
-    /* A file of its own, which stays: the data file is replaced at every write, and a lock on it with it. */
-    lock = g_strdup_printf(".%s.lock", name);
-    fd = openat(folder, lock, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+    fd = openat(folder, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
     if (fd < 0 || fstat(fd, &st) < 0) {
-        fail_errno(error, store, kind, lock);
+        fail_errno(error, store, kind, LOCK_FILE);
         return -1;
     }
     if (!S_ISREG(st.st_mode) || st.st_uid != geteuid()) {
-        fail(error, ATTEST_ERROR_UNREADABLE, store, kind, lock, "it is not a regular file of this user; remove it");
+        fail(error, ATTEST_ERROR_UNREADABLE, store, kind, LOCK_FILE, "it is not a regular file of this user; remove it");
         return -1;
     }
-    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        if (errno != EWOULDBLOCK && errno != EINTR) {
-            fail_errno(error, store, kind, lock);
+    /* Of the open file, not of the process: it goes with the descriptor, whatever else this process opens. */
+    while (fcntl(fd, F_OFD_SETLK, &byte) < 0) {
+        if (errno != EWOULDBLOCK && errno != EACCES && errno != EINTR) {
+            fail_errno(error, store, kind, LOCK_FILE);
             return -1;
         }
         if (g_get_monotonic_time() >= deadline) {
-            fail(error, ATTEST_ERROR_UNREADABLE, store, kind, lock, "another process has held this lock for too long");
+            fail(error, ATTEST_ERROR_UNREADABLE, store, kind, name, "another process has held its lock for too long");
             return -1;
         }
         g_usleep(2000);

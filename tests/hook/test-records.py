@@ -156,8 +156,8 @@ def test_cannot_record():
         records.unlink()
         accepted(r.start())
         r.pin(mismatch='observe')
-        (records / f'.{UUID}.json.lock').unlink()
-        (records / f'.{UUID}.json.lock').mkdir()
+        (records / '.lock').unlink()
+        (records / '.lock').mkdir()
         refused(r.start(), 'could not be recorded')
 
 
@@ -180,9 +180,9 @@ def test_lock_held():
     with Rig() as r:
         r.pin()
         accepted(r.start())
-        lock = r.state / 'records' / f'.{UUID}.json.lock'
+        lock = r.state / 'records' / '.lock'
         with open(lock, 'r+b') as holder:
-            fcntl.flock(holder, fcntl.LOCK_EX)
+            fcntl.lockf(holder, fcntl.LOCK_EX)
             before = time.monotonic()
             refused(r.start(), 'lock')
             accepted(r.run('stopped', r.xml()))

@@ -524,8 +524,8 @@ def test_locked(tap: Tap):
                     zip(runs, pool.map(lambda run: run[0].communicate(run[1], timeout=60), runs))]
     expect(tap, 0, 'define', '-', given=changed('first'))
     former, pinned = virsh('dumpxml', '--inactive', 'locked').stdout, read(pin_path('locked'))
-    with open(f'{STATE}/references/.{domain_uuid("locked")}.json.lock', 'r+b') as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with open(f'{STATE}/references/.lock', 'r+b') as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
         for code, _, said in end([begin('define', '--accept', '-', given=changed('second')),
                                   begin('undefine', 'locked'), begin('define', 'locked')]):
             tap.equal(code, CANNOT_READ, 'somebody else is at it', said)
