@@ -22,7 +22,7 @@ run_packages=(libvirt-daemon libvirt-daemon-system libvirt-daemon-driver-qemu
     libvirt-clients qemu-system-x86 qemu-utils ovmf ovmf-amdsev)
 # A real guest kernel with its initrd, and what the private libvirtd of the
 # examples and tests is started with.
-example_packages=(linux-image-cloud-amd64 initramfs-tools util-linux procps python3)
+example_packages=(linux-image-cloud-amd64 initramfs-tools util-linux procps iproute2 python3)
 # What tests compare with and are written with.
 test_packages=(clang-14 libclang-rt-14-dev openssl libxml2-utils virtinst binutils python3-jsonschema)
 
