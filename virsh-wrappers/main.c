@@ -3,6 +3,7 @@
 #include "virsh-wrappers/commands.h"
 
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -136,6 +137,8 @@ static int run(const char *const *words)
 int main(int argc, char **argv)
 {
     setlocale(LC_CTYPE, "");
+    /* A file size limit is an error like a full disk, which is undone and reported; killed half-way nothing is. */
+    signal(SIGXFSZ, SIG_IGN);
     g_log_writer_default_set_use_stderr(TRUE);
     int code = run((const char *const *)(argc > 0 ? argv + 1 : argv));
     /* A full disk or a closed pipe must not look like success: scripts read what we print. */
