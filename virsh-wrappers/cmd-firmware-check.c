@@ -38,17 +38,20 @@ static PolicyEvaluation *evaluate_firmware(CmdContext *context, const char *path
 {
     PolicyConfig *config = cmd_context_config(context, error);
     g_autofree gchar *absolute = g_canonicalize_filename(path, NULL);
-    g_autofree gchar *xml = g_markup_printf_escaped(
+    g_autofree gchar *xml = g_strdup_printf(
         "<domain type='kvm'><name>firmware</name><vcpu>1</vcpu><os><type arch='x86_64' machine='q35'>hvm</type>"
-        "<loader type='rom'>%s</loader><kernel>/dev/null</kernel></os><cpu "
+        "<loader type='rom'>/dev/null</loader><kernel>/dev/null</kernel></os><cpu "
         "mode='custom'><model>EPYC-Milan</model></cpu>"
         "<launchSecurity type='sev-snp' kernelHashes='yes'><policy>0x%" G_GINT64_MODIFIER
         "x</policy></launchSecurity></domain>",
-        absolute, POLICY_SNP_DEFAULT);
+        POLICY_SNP_DEFAULT);
     g_autoptr(XmlDomain) domain = config ? xml_domain_parse(xml, -1, error) : NULL;
     if (!domain) {
         return NULL;
     }
+    /* Not through the XML: the name of a file may have bytes that no XML can hold. */
+    g_free(domain->loader);
+    domain->loader = g_steal_pointer(&absolute);
     PolicyEvaluateOptions options = {.config = config, .reference = POLICY_REFERENCE_ASSUMED};
     return policy_evaluate(domain, &options);
 }
