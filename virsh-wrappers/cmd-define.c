@@ -446,6 +446,10 @@ static gboolean open_libvirt(DefineJob *job, gboolean writable, GError **error)
     return !writable || cmd_context_store_writable_for(job->context, job->connection, error) != NULL;
 }
 
+/* Options that describe a new domain: a domain that exists would silently stay as it is. */
+static const char *const compose_only[] = {"platform", "firmware", "kernel",  "initrd", "cmdline",  "memory", "vcpus",
+                                           "cpu-model", "disk",    "network", "policy", "emulator", "type",   NULL};
+
 int cmd_define(CmdContext *context, GError **error)
 {
     g_auto(DefineJob) job = {.context = context, .level = -1};
@@ -458,6 +462,13 @@ int cmd_define(CmdContext *context, GError **error)
                     compose ? "define takes either --name, for a new domain, or '%s', not both"
                             : "nothing to define: name a domain XML or a domain, or compose one with --name%s",
                     word ? word : "");
+        return -1;
+    }
+    const char *foreign = compose ? NULL : cmd_arguments_first_of(context->arguments, compose_only);
+    if (foreign) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
+                    "--%s describes a new domain and goes with --name only; to change '%s' edit its domain XML", foreign,
+                    word);
         return -1;
     }
     if (!cmd_define_wanted_level(context, &job.level, error) || !cmd_context_cpus(context, &job.cpus, error)) {

@@ -211,17 +211,6 @@ static gboolean dump_vmsa(const MeasureLaunch *launch, const MeasureInputs *inpu
     return TRUE;
 }
 
-/* The first of @names that was given, or NULL. */
-static const char *first_given(const CmdArguments *arguments, const char *const *names)
-{
-    for (; *names; names++) {
-        if (cmd_arguments_has(arguments, *names)) {
-            return *names;
-        }
-    }
-    return NULL;
-}
-
 /* How much room the variable store takes between SVSM and firmware: a number, or the size of the file that it is. */
 static gboolean read_vars_size(const CmdArguments *arguments, guint64 *out, GError **error)
 {
@@ -242,7 +231,7 @@ static int measure_svsm(CmdContext *context, GError **error)
 {
     const CmdArguments *arguments = context->arguments;
     const char *image = cmd_arguments_get(arguments, "svsm");
-    const char *foreign = first_given(arguments, not_svsm);
+    const char *foreign = cmd_arguments_first_of(arguments, not_svsm);
     guint64 vars_size = 0;
     if (foreign || !image) {
         usage(error,
@@ -276,7 +265,7 @@ static int measure_options(CmdContext *context, GError **error)
     if (g_str_equal(mode, "snp:svsm")) {
         return measure_svsm(context, error);
     }
-    const char *foreign = first_given(arguments, svsm_only);
+    const char *foreign = cmd_arguments_first_of(arguments, svsm_only);
     if (foreign) {
         usage(error, "--%s goes with --mode snp:svsm only", foreign);
         return -1;
@@ -383,7 +372,8 @@ static int measure_xml(CmdContext *context, const char *path, GError **error)
     }
     g_autoptr(XmlDomain) domain = xml_domain_parse(text, (gssize)size, error);
     if (!domain) {
-        g_prefix_error(error, "%s: ", g_str_equal(path, "-") ? "standard input" : path);
+        g_autofree gchar *where = g_str_equal(path, "-") ? g_strdup("standard input") : g_strdup_printf("'%s'", path);
+        g_prefix_error(error, "%s: ", where);
         return -1;
     }
     cmd_report_warnings(context, domain);
@@ -423,12 +413,16 @@ int cmd_measure(CmdContext *context, GError **error)
         usage(error, "measure takes a domain XML or --mode, not both");
         return -1;
     }
-    const char *foreign = first_given(context->arguments, by_options ? xml_only : explicit_only);
+    const char *foreign = cmd_arguments_first_of(context->arguments, by_options ? xml_only : explicit_only);
     if (foreign) {
         usage(error,
               by_options ? "--%s goes with a domain XML, not with --mode"
                          : "--%s goes with --mode, not with a domain XML",
               foreign);
+        return -1;
+    }
+    if (cmd_context_has(context, "format") && cmd_context_has(context, "output-format")) {
+        usage(error, "--format shapes the whole report, --output-format prints the digest alone: give one of them");
         return -1;
     }
     return by_options ? measure_options(context, error) : measure_xml(context, path, error);

@@ -242,6 +242,16 @@ gboolean cmd_arguments_has(const CmdArguments *arguments, const char *name)
     return g_hash_table_contains(arguments->values, name);
 }
 
+const char *cmd_arguments_first_of(const CmdArguments *arguments, const char *const *names)
+{
+    for (; *names; names++) {
+        if (cmd_arguments_has(arguments, *names)) {
+            return *names;
+        }
+    }
+    return NULL;
+}
+
 const GPtrArray *cmd_arguments_all(const CmdArguments *arguments, const char *name)
 {
     g_assert(cmd_option_find(arguments->tables, name));

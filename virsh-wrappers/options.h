@@ -46,6 +46,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(CmdArguments, cmd_arguments_free)
 
 /* Asking for an option that no table has is a mistake of the program and aborts. */
 gboolean cmd_arguments_has(const CmdArguments *arguments, const char *name);
+/* The first of @names (%NULL-terminated) that was given, or %NULL. */
+const char *cmd_arguments_first_of(const CmdArguments *arguments, const char *const *names);
 const char *cmd_arguments_get(const CmdArguments *arguments, const char *name);
 /* (element-type utf8): every value in the order given; never NULL, may be empty. */
 const GPtrArray *cmd_arguments_all(const CmdArguments *arguments, const char *name);

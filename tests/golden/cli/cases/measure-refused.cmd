@@ -1,6 +1,7 @@
 virt-attest measure nosuch.xml
 virt-attest measure garbage
 virt-attest measure - < /dev/null
+head -c 300 snp.xml > trunc.xml; virt-attest measure trunc.xml
 virt-attest measure doctype.xml
 virt-attest measure plain-guest.xml
 virt-attest measure pflash.xml

@@ -35,5 +35,10 @@ virt-attest define
 virt-attest define --name x snp.xml
 virt-attest define --print-xml --name x
 virt-attest define --level 5 snp.xml
+virt-attest define snp.xml --vcpus 16 --kernel /no/such
+virt-attest define guest --disk disk.img
+virt-attest define --print-xml --policy smt snp.xml
+virt-attest measure --format json --output-format hex snp.xml
+virt-attest measure --output-format base64 --format table snp.xml
 virt-attest -r define snp.xml
 virt-attest firmware-check --kernel kernel hashes.fd
