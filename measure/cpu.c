@@ -134,6 +134,8 @@ static gchar *nearest_names(const char *name)
 
 MeasureCpu *measure_cpu_from_name(const char *name, GError **error)
 {
+    g_autofree gchar *shown = measure_printable(name);
+
     for (guint i = 0; i < G_N_ELEMENTS(models); i++) {
         if (g_ascii_strcasecmp(models[i].name, name) == 0)
             return measure_cpu_new(models[i].name,
@@ -142,14 +144,14 @@ MeasureCpu *measure_cpu_from_name(const char *name, GError **error)
     for (guint i = 0; i < G_N_ELEMENTS(unpredictable); i++) {
         if (g_ascii_strcasecmp(unpredictable[i].name, name) == 0) {
             g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
-                        "CPU model '%s' has no signature that can be predicted: %s", name, unpredictable[i].why);
+                        "CPU model '%s' has no signature that can be predicted: %s", shown, unpredictable[i].why);
             return NULL;
         }
     }
 
     g_autofree gchar *near = nearest_names(name);
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
-                "unknown CPU model '%s' (%s): give a known one, or its signature", name, near);
+                "unknown CPU model '%s' (%s): give a known one, or its signature", shown, near);
     return NULL;
 }
 
@@ -192,10 +194,11 @@ MeasureCpu *measure_cpu_from_text(const char *text, GError **error)
         return measure_cpu_new(NULL, measure_cpu_signature(family, model, stepping));
     if (parse_signature(text, &signature))
         return measure_cpu_new(NULL, signature);
+    g_autofree gchar *shown = measure_printable(text);
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
                 "'%s' is no CPU: give a model name (EPYC-Milan), a signature (0xa00f11) or FAMILY.MODEL.STEPPING "
                 "(25.1.1)",
-                text);
+                shown);
     return NULL;
 }
 

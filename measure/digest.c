@@ -45,7 +45,8 @@ static gboolean refuse(const MeasureInputs *inputs, GError **error, const char *
     va_start(arguments, format);
     g_autofree gchar *what = g_strdup_vprintf(format, arguments);
     va_end(arguments);
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "firmware '%s' %s", inputs->firmware->path, what);
+    g_autofree gchar *path = measure_printable(inputs->firmware->path);
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "firmware '%s' %s", path, what);
     return FALSE;
 }
 

@@ -34,3 +34,14 @@ GQuark attest_error_quark(void);
  * Returns: the exit code for @error: 0 for %NULL, its code when it is of %ATTEST_ERROR, 3 otherwise.
  */
 int attest_error_exit_code(const GError *error);
+
+/**
+ * measure_printable:
+ * @text: (nullable): what somebody else chose, such as a path from a domain XML
+ *
+ * For messages: a control character would forge a line or command the terminal, a format one turn the reading direction.
+ *
+ * Returns: (transfer full): @text as valid UTF-8 with such characters as `\xNN` or `\u{NNNN}`; "" for %NULL. What
+ * was made printable once stays as it is.
+ */
+gchar *measure_printable(const char *text);

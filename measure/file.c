@@ -30,20 +30,23 @@ static gint64 timespec_ns(struct timespec time)
 static void set_errno_error(GError **error, const char *role, const char *path, int saved_errno)
 {
     const char *advice = "";
+    g_autofree gchar *shown = measure_printable(path);
 
     if (saved_errno == EACCES || saved_errno == EPERM)
         advice = ": run as a user that may read it";
     else if (saved_errno == ENOENT)
         advice = ": check the path";
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "%s '%s': %s%s", role, path, g_strerror(saved_errno),
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "%s '%s': %s%s", role, shown, g_strerror(saved_errno),
                 advice);
 }
 
 static void set_changed_error(GError **error, const MeasureFile *file)
 {
+    g_autofree gchar *shown = measure_printable(file->input->path);
+
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
                 "%s '%s' changed while it was being read: wait until nothing writes to it, then try again", file->role,
-                file->input->path);
+                shown);
 }
 
 gboolean measure_file_system_keeps_ctime(guint32 type)
@@ -64,7 +67,7 @@ gboolean measure_file_system_keeps_ctime(guint32 type)
 
 static gboolean check_kind(MeasureFile *file, const struct stat *status, guint64 max_size, GError **error)
 {
-    const char *path = file->input->path;
+    g_autofree gchar *shown = measure_printable(file->input->path);
 
     if (S_ISCHR(status->st_mode) && status->st_rdev == makedev(1, 3)) {
         file->null_device = TRUE;
@@ -77,13 +80,13 @@ static gboolean check_kind(MeasureFile *file, const struct stat *status, guint64
                            : S_ISCHR(status->st_mode)  ? "a character device"
                                                        : "a special file";
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "%s '%s' is %s: give a regular file", file->role,
-                    path, kind);
+                    shown, kind);
         return FALSE;
     }
     if ((guint64)status->st_size > max_size) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
                     "%s '%s' has %" G_GUINT64_FORMAT " bytes, at most %" G_GUINT64_FORMAT " can be launched",
-                    file->role, path, (guint64)status->st_size, max_size);
+                    file->role, shown, (guint64)status->st_size, max_size);
         return FALSE;
     }
     return TRUE;

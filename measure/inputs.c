@@ -127,16 +127,18 @@ static gboolean check_launch(const MeasureLaunch *launch, GError **error)
 
 static gboolean check_firmware_size(const MeasureLaunch *launch, const MeasureFile *file, GError **error)
 {
+    g_autofree gchar *shown = measure_printable(file->input->path);
+
     if (file->input->size == 0) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "firmware '%s' is empty: give the guest's firmware",
-                    file->input->path);
+                    shown);
         return FALSE;
     }
     if (launch->platform == MEASURE_PLATFORM_SNP && file->input->size % MEASURE_PAGE_SIZE) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
                     "firmware '%s' has %" G_GUINT64_FORMAT
                     " bytes, which is no multiple of 4096: SEV-SNP cannot start it; give a complete firmware image",
-                    file->input->path, file->input->size);
+                    shown, file->input->size);
         return FALSE;
     }
     return TRUE;
@@ -158,8 +160,11 @@ static MeasureFile *open_blob(const char *role, const char *path, const MeasureC
 static gboolean parse_footer(Firmware *firmware, MeasureBytes bytes, gboolean *needs_whole, GError **error)
 {
     firmware->footer = measure_firmware_parse_tail(bytes, firmware->file->input->size, needs_whole, error);
-    if (!firmware->footer && !*needs_whole)
-        g_prefix_error(error, "firmware '%s': ", firmware->file->input->path);
+    if (!firmware->footer && !*needs_whole) {
+        g_autofree gchar *shown = measure_printable(firmware->file->input->path);
+
+        g_prefix_error(error, "firmware '%s': ", shown);
+    }
     return firmware->footer != NULL;
 }
 
@@ -181,8 +186,9 @@ static gboolean read_whole(Firmware *firmware, GError **error)
     firmware->file->input->cached = FALSE;
     firmware->data = g_try_malloc(firmware_size(firmware));
     if (!firmware->data) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "firmware '%s': not enough memory",
-                    firmware->file->input->path);
+        g_autofree gchar *shown = measure_printable(firmware->file->input->path);
+
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "firmware '%s': not enough memory", shown);
         return FALSE;
     }
     if (!measure_file_read(firmware->file, 0, firmware->data, firmware_size(firmware), error))

@@ -33,9 +33,10 @@ static gboolean check_footer(const MeasureFirmware *footer, const char *path, GE
 {
     if (footer->has_metadata && footer->has_svsm_info && footer->svsm_launch_offset < footer->size)
         return TRUE;
+    g_autofree gchar *shown = measure_printable(path);
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
                 "'%s' is no SVSM image: it needs SEV metadata and a launch offset inside the image in its footer",
-                path);
+                shown);
     return FALSE;
 }
 
@@ -70,6 +71,7 @@ gboolean measure_svsm_digest(const MeasureInputs *inputs, const char *image, gui
                              guint vcpus, MeasureDigest *out, GError **error)
 {
     g_autoptr(MeasureFile) file = measure_file_open("SVSM image", image, MEASURE_FIRMWARE_MAX_SIZE, error);
+    g_autofree gchar *shown = measure_printable(image);
     guint64 gpa = 0;
 
     if (!file)
@@ -79,7 +81,7 @@ gboolean measure_svsm_digest(const MeasureInputs *inputs, const char *image, gui
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
                     "SVSM image '%s' has %" G_GSIZE_FORMAT
                     " bytes, which is no multiple of 4096: give a complete image",
-                    image, size);
+                    shown, size);
         return FALSE;
     }
     if (vcpus < 1 || vcpus > MEASURE_MAX_VCPUS || !place_image(inputs, vars_size, size, &gpa)) {
@@ -95,7 +97,7 @@ gboolean measure_svsm_digest(const MeasureInputs *inputs, const char *image, gui
         return FALSE;
     g_autoptr(MeasureFirmware) footer = measure_firmware_parse((MeasureBytes){ data, size }, error);
     if (!footer) {
-        g_prefix_error(error, "SVSM image '%s': ", image);
+        g_prefix_error(error, "SVSM image '%s': ", shown);
         return FALSE;
     }
     if (!check_footer(footer, image, error))

@@ -60,13 +60,14 @@ static void add(PolicyEvaluation *evaluation, const char *rule, guint level, Pol
 static void add(PolicyEvaluation *evaluation, const char *rule, guint level, PolicyOutcome outcome, const char *format,
                 ...)
 {
-    gchar *text = NULL;
+    g_autofree gchar *text = NULL;
     va_list args;
 
     va_start(args, format);
     text = g_strdup_vprintf(format, args);
     va_end(args);
-    g_ptr_array_add(evaluation->findings, policy_finding_new(rule, level, outcome, text));
+    /* Paths and names from the XML are in it. */
+    g_ptr_array_add(evaluation->findings, policy_finding_new(rule, level, outcome, measure_printable(text)));
 }
 
 static gchar *join(const GPtrArray *words)

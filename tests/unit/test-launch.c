@@ -840,6 +840,39 @@ static void test_svsm_errors(Fixture *fixture, gconstpointer data)
 
 /* --- names, and the order of work -------------------------------------------------------------------------------- */
 
+/* A path is somebody else's text: it must not make a line, a colour or a direction of its own. */
+static void test_printable(void)
+{
+    static const struct {
+        const char *text, *shown;
+    } cases[] = {
+        { NULL, "" },
+        { "/boot/vmlinuz \303\244", "/boot/vmlinuz \303\244" },
+        { "a\nerror: b\r\033[31m\177", "a\\x0aerror: b\\x0d\\x1b[31m\\x7f" },
+        { "\302\205\342\200\256\342\200\250", "\\x85\\u{202e}\\u{2028}" },
+        { "\377", "\357\277\275" },
+        { "\\x0a", "\\x0a" },
+    };
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GError) kind = NULL;
+    g_autoptr(GError) cpu = NULL;
+    g_autofree gchar *folder = g_dir_make_tmp("test-\n\033-XXXXXX", NULL);
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree gchar *shown = measure_printable(cases[i].text);
+
+        g_assert_cmpstr(shown, ==, cases[i].shown);
+    }
+    g_assert_null(measure_file_open("kernel", "/nowhere/a\nerror: all is well\033[2J", 1, &error));
+    g_assert_nonnull(strstr(error->message, "'/nowhere/a\\x0aerror: all is well\\x1b[2J'"));
+    g_assert_null(measure_file_open("kernel", folder, 1, &kind));
+    g_assert_null(strpbrk(kind->message, "\n\033"));
+    g_assert_nonnull(strstr(kind->message, "a directory"));
+    g_assert_null(measure_cpu_from_name("a\nb", &cpu));
+    g_assert_nonnull(strstr(cpu->message, "'a\\x0ab'"));
+    g_rmdir(folder);
+}
+
 static void test_names(void)
 {
     MeasurePlatform platform = MEASURE_PLATFORM_SEV;
@@ -931,6 +964,7 @@ int main(int argc, char **argv)
     g_test_add("/launch/svsm-errors", Fixture, NULL, setup, test_svsm_errors, teardown);
     g_test_add_func("/launch/file-systems", test_file_systems);
     g_test_add_func("/launch/names", test_names);
+    g_test_add_func("/launch/printable", test_printable);
     g_test_add_func("/launch/parallel", test_parallel);
     return g_test_run();
 }
