@@ -88,16 +88,30 @@ static gchar *read_root(const CmdContext *context, GError **error)
     return g_canonicalize_filename(root, NULL);
 }
 
+/* What this command reads of a configuration, where the file itself is what is wrong. */
+static PolicyConfig *default_config(void)
+{
+    PolicyConfig *config = g_new0(PolicyConfig, 1);
+    config->state_directory = policy_config_default_state_directory();
+    return config;
+}
+
 int cmd_host_check_command(CmdContext *context, GError **error)
 {
     g_autofree gchar *root = read_root(context, error);
     const char *caps_file = cmd_context_get(context, "domcapabilities");
-    const PolicyConfig *config = root ? cmd_context_config(context, error) : NULL;
     g_autoptr(CmdDomcaps) caps = NULL;
     g_autoptr(GError) problem = NULL;
-    CmdHostProbe probe = {.root = root, .config = config};
-    if (!config || (caps_file && !(caps = caps_from_file(caps_file, error)))) {
+    g_autoptr(GError) config_problem = NULL;
+    g_autoptr(PolicyConfig) fallback = NULL;
+    CmdHostProbe probe = {.root = root};
+    if (!root || (caps_file && !(caps = caps_from_file(caps_file, error)))) {
         return -1;
+    }
+    probe.config = cmd_context_config(context, &config_problem);
+    if (!probe.config) {
+        probe.config = fallback = default_config();
+        probe.config_problem = config_problem->message;
     }
     if (!caps_file && !*root) {
         caps = ask_libvirt(context, &probe.libvirt_version, &problem);

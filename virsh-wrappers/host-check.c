@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "virsh-wrappers/host-check.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "virsh-wrappers/firmware-list.h"
 
@@ -324,6 +326,33 @@ static void check_mode(GPtrArray *rows, const CmdHostProbe *probe, const char *c
     }
 }
 
+/* TRUE when @name in @folder, or the folder in which it would be made, lies on a file system that takes no writes. */
+static gboolean is_read_only(const char *folder, const char *name)
+{
+    struct statvfs status;
+    g_autofree gchar *at = g_build_filename(folder, name, NULL);
+    while (statvfs(at, &status) != 0 && errno == ENOENT && g_path_is_absolute(at) && !g_str_equal(at, "/")) {
+        gchar *parent = g_path_get_dirname(at);
+        g_free(at);
+        at = parent;
+    }
+    return statvfs(at, &status) == 0 && (status.f_flag & ST_RDONLY);
+}
+
+static void check_state(GPtrArray *rows, const CmdHostProbe *probe)
+{
+    const char *path = probe->config->state_directory;
+    /* The files of another machine may well be mounted read-only here. */
+    if (!*probe->root && (is_read_only(path, "references") || is_read_only(path, "records"))) {
+        cmd_host_add(rows, "state-folder", CMD_HOST_FAIL,
+                     g_strdup_printf("'%s' is on a read-only file system: nothing can be pinned or recorded", path),
+                     "mount it for writing, or set state-directory in the configuration");
+        return;
+    }
+    check_mode(rows, probe, "state-folder", path, TRUE, CMD_HOST_WARN,
+               "nothing is pinned yet: 'virt-attest define' makes it");
+}
+
 GPtrArray *cmd_host_check(const CmdHostProbe *probe)
 {
     GPtrArray *rows = g_ptr_array_new_with_free_func((GDestroyNotify)cmd_host_row_free);
@@ -341,8 +370,13 @@ GPtrArray *cmd_host_check(const CmdHostProbe *probe)
     check_firmware(rows, probe);
     cmd_host_check_hook(rows, probe);
     check_apparmor(rows, probe);
-    check_mode(rows, probe, "state-folder", probe->config->state_directory, TRUE, CMD_HOST_WARN,
-               "nothing is pinned yet: 'virt-attest define' makes it");
-    check_mode(rows, probe, "config-file", probe->config->path, FALSE, CMD_HOST_PASS, NULL);
+    check_state(rows, probe);
+    if (probe->config_problem) {
+        cmd_host_add(rows, "config-file", CMD_HOST_FAIL,
+                     g_strdup_printf("%s; the other rows assume the defaults", probe->config_problem),
+                     "correct the file: virt-attest.conf(5) has every group and key");
+    } else {
+        check_mode(rows, probe, "config-file", probe->config->path, FALSE, CMD_HOST_PASS, NULL);
+    }
     return rows;
 }

@@ -35,10 +35,15 @@ void cmd_host_row_free(CmdHostRow *row);
 /* Appends a row; takes @why. */
 void cmd_host_add(GPtrArray *rows, const char *check, CmdHostResult result, gchar *why, const char *todo);
 
+/* libvirt's folder of QEMU hooks. It is compiled into libvirt, and no setting changes it. */
+#define CMD_LIBVIRT_HOOKS "/etc/libvirt/hooks/qemu.d"
+
 /**
  * CmdHostProbe:
  * @root: "" for this machine, or the folder that stands for "/"
  * @config: configuration; its state folder is looked at inside @root
+ * @config_problem: (nullable): why the file could not be read; @config has the defaults then
+ * @hook_directory: (nullable): where this build installs its hook; %NULL for what it was configured with
  * @caps: (nullable): domain capabilities
  * @caps_problem: (nullable): why there are none
  * @libvirt_version: as virConnectGetLibVersion() has it (10005000 is 10.5.0), 0 when unknown
@@ -46,6 +51,8 @@ void cmd_host_add(GPtrArray *rows, const char *check, CmdHostResult result, gcha
 typedef struct {
     const char *root;
     const PolicyConfig *config;
+    const char *config_problem;
+    const char *hook_directory;
     const CmdDomcaps *caps;
     const char *caps_problem;
     unsigned long libvirt_version;

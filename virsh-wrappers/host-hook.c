@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #define HOOK_NAME "50-virt-attest"
+#define HOOK_FILE CMD_LIBVIRT_HOOKS "/" HOOK_NAME
 /* The kernel gives a process's start in ticks of 10 ms. */
 #define TOLERANCE_US 20000
 
@@ -94,7 +95,7 @@ static gboolean is_hook(const char *path, struct stat *status)
 static gboolean hook_before(const char *root, gint64 start)
 {
     struct stat status;
-    g_autofree gchar *folder = g_strconcat(root, HOOK_DIRECTORY, NULL);
+    g_autofree gchar *folder = g_strconcat(root, CMD_LIBVIRT_HOOKS, NULL);
     g_autofree gchar *parent = g_path_get_dirname(folder);
     g_autofree gchar *single = g_build_filename(parent, "qemu", NULL);
     if (is_hook(single, &status) && ctime_us(&status) + TOLERANCE_US < start) {
@@ -196,7 +197,7 @@ static gint by_name(gconstpointer a, gconstpointer b)
 /* Every executable in the folder is run, backups and package leftovers too: ours would run twice, an old one decide. */
 static void check_strays(GPtrArray *rows, const CmdHostProbe *probe)
 {
-    g_autofree gchar *folder = g_strconcat(probe->root, HOOK_DIRECTORY, NULL);
+    g_autofree gchar *folder = g_strconcat(probe->root, CMD_LIBVIRT_HOOKS, NULL);
     g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     struct stat status;
@@ -218,19 +219,37 @@ static void check_strays(GPtrArray *rows, const CmdHostProbe *probe)
                  "remove what is not meant to be a hook, backups and package leftovers above all");
 }
 
+/* A build that was configured with another folder installs its hook where libvirt never looks. */
+static void add_missing(GPtrArray *rows, const CmdHostProbe *probe)
+{
+    g_autofree gchar *own = g_canonicalize_filename(probe->hook_directory ? probe->hook_directory : HOOK_DIRECTORY, "/");
+    if (g_str_equal(own, CMD_LIBVIRT_HOOKS)) {
+        cmd_host_add(rows, "hook-installed", CMD_HOST_FAIL,
+                     g_strdup("'" HOOK_FILE "' does not exist: no start is checked"),
+                     "install it ('meson install', or the package) and reload the daemon");
+        return;
+    }
+    g_autofree gchar *source = g_build_filename(own, HOOK_NAME, NULL);
+    g_autofree gchar *quoted = g_shell_quote(source);
+    g_autofree gchar *todo = g_strdup_printf("install -D -m 0755 %s " HOOK_FILE ", and reload the daemon", quoted);
+    cmd_host_add(rows, "hook-installed", CMD_HOST_FAIL,
+                 g_strdup_printf("'" HOOK_FILE "' does not exist: libvirt runs hooks only from " CMD_LIBVIRT_HOOKS
+                                 ", this build installs its hook in '%s': no start is checked",
+                                 own),
+                 todo);
+}
+
 void cmd_host_check_hook(GPtrArray *rows, const CmdHostProbe *probe)
 {
-    g_autofree gchar *path = g_strconcat(probe->root, HOOK_DIRECTORY "/" HOOK_NAME, NULL);
+    g_autofree gchar *path = g_strconcat(probe->root, HOOK_FILE, NULL);
     struct stat status, root_status;
     uid_t owner = 0;
     if (*probe->root && stat(probe->root, &root_status) == 0) {
         owner = root_status.st_uid;
     }
-    const char *where = HOOK_DIRECTORY "/" HOOK_NAME;
+    const char *where = HOOK_FILE;
     if (lstat(path, &status) != 0) {
-        cmd_host_add(rows, "hook-installed", CMD_HOST_FAIL,
-                     g_strdup_printf("'%s' does not exist: no start is checked", where),
-                     "install it ('meson install', or the package) and reload the daemon");
+        add_missing(rows, probe);
     } else if (!S_ISREG(status.st_mode)) {
         cmd_host_add(rows, "hook-installed", CMD_HOST_FAIL,
                      g_strdup_printf("'%s' is not a regular file: AppArmor may not let it run", where),
@@ -238,11 +257,11 @@ void cmd_host_check_hook(GPtrArray *rows, const CmdHostProbe *probe)
     } else if (!(status.st_mode & 0111)) {
         cmd_host_add(rows, "hook-installed", CMD_HOST_FAIL,
                      g_strdup_printf("'%s' is not executable: libvirt ignores it", where),
-                     "chmod 0755 " HOOK_DIRECTORY "/" HOOK_NAME);
+                     "chmod 0755 " HOOK_FILE);
     } else if (status.st_uid != owner || (status.st_mode & 0022)) {
         cmd_host_add(rows, "hook-installed", CMD_HOST_FAIL,
                      g_strdup_printf("'%s' can be changed by others than root", where),
-                     "chown root: and chmod 0755 " HOOK_DIRECTORY "/" HOOK_NAME);
+                     "chown root: and chmod 0755 " HOOK_FILE);
     } else {
         cmd_host_add(rows, "hook-installed", CMD_HOST_PASS, g_strdup_printf("'%s' is there", where), NULL);
         check_known(rows, probe, &status);

@@ -4,6 +4,7 @@
 
 #include "hooks/record.h"
 #include "virsh-wrappers/connection.h"
+#include "virsh-wrappers/host-check.h"
 #include "virsh-wrappers/report.h"
 
 /**
@@ -42,7 +43,7 @@ gboolean cmd_pinned_reference(CmdContext *context, virDomainPtr domain, PolicyRe
 const HookLaunch *cmd_last_launch(const HookRecord *record);
 
 /* Where the hook belongs, and whether an executable file is there. */
-#define CMD_HOOK_FILE HOOK_DIRECTORY "/50-virt-attest"
+#define CMD_HOOK_FILE CMD_LIBVIRT_HOOKS "/50-virt-attest"
 gboolean cmd_hook_installed(void);
 /* "EPYC-Milan: 96 digits", one a line, of the pinned or derived measurements. */
 void cmd_print_expected(GPtrArray *measurements);

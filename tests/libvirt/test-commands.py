@@ -411,6 +411,7 @@ def test_rollback(tap: Tap):
     done = expect(tap, NOT_CONFIGURED, 'define', '--accept', '-', given=changed,
                   name='a state folder that cannot be written')
     tap.contains(done.stderr, ['state folder'], 'is found early')
+    tap.equal(row('state-folder'), 'fail', 'and by host-check')
     expect(tap, NOT_CONFIGURED, 'define', '-', given=fresh)
     expect(tap, NOT_CONFIGURED, 'undefine', 'rollback')
     call('umount', f'{STATE}/references')

@@ -68,7 +68,7 @@ static void host_set_up(Host *host, gconstpointer data)
     put(host, "/sys/module/kvm_amd/parameters/debug_swap", "N\n", 0644);
     put(host, "/sys/class/iommu/ivhd0", "", 0644);
     put(host, "/dev/sev", "", 0600);
-    put(host, HOOK_DIRECTORY "/50-virt-attest", "ELF", 0755);
+    put(host, CMD_LIBVIRT_HOOKS "/50-virt-attest", "ELF", 0755);
     put(host, "/etc/virt-attest/virt-attest.conf", "", 0644);
     put_folder(host, "/var/lib/virt-attest/records", 0700);
     put_folder(host, "/var/lib/virt-attest", 0700);
@@ -204,12 +204,12 @@ static void test_each(Host *host, gconstpointer data)
         {"/proc/sys/kernel/osrelease", "5.14.0-503.el9\n", 0644, "kernel", CMD_HOST_WARN},
         {"/proc/sys/kernel/osrelease", "7.0\n", 0644, "kernel", CMD_HOST_PASS},
         {"/proc/sys/kernel/osrelease", "unknown\n", 0644, "kernel", CMD_HOST_WARN},
-        {HOOK_DIRECTORY "/50-virt-attest", "ELF", 0644, "hook-installed", CMD_HOST_FAIL},
-        {HOOK_DIRECTORY "/50-virt-attest", "ELF", 0775, "hook-installed", CMD_HOST_FAIL},
-        {HOOK_DIRECTORY "/50-virt-attest", "ELF", 0757, "hook-installed", CMD_HOST_FAIL},
-        {HOOK_DIRECTORY "/50-virt-attest", "ELF", 0755, "hook-installed", CMD_HOST_PASS},
-        {HOOK_DIRECTORY "/readme", "text", 0644, "hook-strays", CMD_HOST_PASS},
-        {HOOK_DIRECTORY "/50-virt-attest~", "ELF", 0755, "hook-strays", CMD_HOST_WARN},
+        {CMD_LIBVIRT_HOOKS "/50-virt-attest", "ELF", 0644, "hook-installed", CMD_HOST_FAIL},
+        {CMD_LIBVIRT_HOOKS "/50-virt-attest", "ELF", 0775, "hook-installed", CMD_HOST_FAIL},
+        {CMD_LIBVIRT_HOOKS "/50-virt-attest", "ELF", 0757, "hook-installed", CMD_HOST_FAIL},
+        {CMD_LIBVIRT_HOOKS "/50-virt-attest", "ELF", 0755, "hook-installed", CMD_HOST_PASS},
+        {CMD_LIBVIRT_HOOKS "/readme", "text", 0644, "hook-strays", CMD_HOST_PASS},
+        {CMD_LIBVIRT_HOOKS "/50-virt-attest~", "ELF", 0755, "hook-strays", CMD_HOST_WARN},
         {"/sys/module/apparmor/parameters/enabled", "Y\n", 0644, "apparmor", CMD_HOST_PASS},
         {"/etc/apparmor.d/usr.sbin.libvirtd", "  /etc/libvirt/hooks/** rmix,\n", 0644, "apparmor", CMD_HOST_PASS},
         {"/etc/apparmor.d/usr.sbin.virtqemud", "  /usr/bin/* PUx,\n", 0644, "apparmor", CMD_HOST_FAIL},
@@ -265,7 +265,7 @@ static void test_known(Host *host, gconstpointer data)
     check(host, NULL, 0);
     assert_row(host, "hook-known", CMD_HOST_FAIL);
     /* a file that is not executable is no hook, whenever it came */
-    put(host, HOOK_DIRECTORY "/readme", "text", 0644);
+    put(host, CMD_LIBVIRT_HOOKS "/readme", "text", 0644);
     check(host, NULL, 0);
     assert_row(host, "hook-known", CMD_HOST_FAIL);
     /* a record that was written since then: only the hook writes them */
@@ -283,7 +283,7 @@ static void test_known(Host *host, gconstpointer data)
 
 static void test_links(Host *host, gconstpointer data)
 {
-    g_autofree gchar *hook = g_strconcat(host->root, HOOK_DIRECTORY "/50-virt-attest", NULL);
+    g_autofree gchar *hook = g_strconcat(host->root, CMD_LIBVIRT_HOOKS "/50-virt-attest", NULL);
     put(host, "/usr/libexec/hook", "ELF", 0755);
     g_assert_cmpint(g_unlink(hook), ==, 0);
     g_assert_cmpint(symlink("../../../../usr/libexec/hook", hook), ==, 0);
@@ -297,6 +297,37 @@ static void test_links(Host *host, gconstpointer data)
     g_assert_cmpint(g_unlink(state), ==, 0);
 }
 
+/* A build that installs its hook elsewhere: only what lies in libvirt's folder counts. */
+static void test_elsewhere(Host *host, gconstpointer data)
+{
+    CmdHostProbe probe = {.root = host->root, .config = host->config, .hook_directory = "/opt/a b/hooks/"};
+    put(host, "/opt/a b/hooks/50-virt-attest", "ELF", 0755);
+    host->rows = cmd_host_check(&probe);
+    assert_row(host, "hook-installed", CMD_HOST_PASS);
+    g_clear_pointer(&host->rows, g_ptr_array_unref);
+    g_autofree gchar *hook = g_strconcat(host->root, "/etc/libvirt/hooks/qemu.d/50-virt-attest", NULL);
+    g_assert_cmpint(g_unlink(hook), ==, 0);
+    put_daemon(host, 60);
+    host->rows = cmd_host_check(&probe);
+    assert_row(host, "hook-installed", CMD_HOST_FAIL);
+    const CmdHostRow *found = row(host, "hook-installed");
+    g_assert_nonnull(strstr(found->why, "libvirt runs hooks only from /etc/libvirt/hooks/qemu.d"));
+    g_assert_nonnull(strstr(found->todo, "install -D -m 0755 '/opt/a b/hooks/50-virt-attest' "
+                                         "/etc/libvirt/hooks/qemu.d/50-virt-attest"));
+    for (guint i = 0; i < host->rows->len; i++) {
+        g_assert_cmpstr(((const CmdHostRow *)g_ptr_array_index(host->rows, i))->check, !=, "hook-known");
+    }
+}
+
+static void test_broken_config(Host *host, gconstpointer data)
+{
+    CmdHostProbe probe = {.root = host->root, .config = host->config, .config_problem = "'x.conf': unknown key"};
+    host->rows = cmd_host_check(&probe);
+    assert_row(host, "config-file", CMD_HOST_FAIL);
+    g_assert_nonnull(strstr(row(host, "config-file")->why, "'x.conf': unknown key"));
+    assert_row(host, "state-folder", CMD_HOST_PASS);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -306,5 +337,7 @@ int main(int argc, char **argv)
     g_test_add("/hostcheck/missing", Host, NULL, host_set_up, test_missing, host_tear_down);
     g_test_add("/hostcheck/known", Host, NULL, host_set_up, test_known, host_tear_down);
     g_test_add("/hostcheck/links", Host, NULL, host_set_up, test_links, host_tear_down);
+    g_test_add("/hostcheck/elsewhere", Host, NULL, host_set_up, test_elsewhere, host_tear_down);
+    g_test_add("/hostcheck/broken-config", Host, NULL, host_set_up, test_broken_config, host_tear_down);
     return g_test_run();
 }
