@@ -269,30 +269,32 @@ static gchar *record_tail(const char *text, gsize size)
     return g_strconcat("],\"sha256\":\"", hex, "\"}\n", NULL);
 }
 
-static gboolean corrupt(GError **error, const char *uuid, const char *what)
+static gboolean corrupt(GError **error, PolicyStore *store, const char *uuid, const char *what)
 {
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "record '%s.json' is damaged: %s", uuid, what);
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
+                "record '%s/records/%s.json' is damaged: %s; the next start of the domain moves it aside",
+                policy_store_directory(store), uuid, what);
     return FALSE;
 }
 
 /* Whether the text is what record_write() wrote: then the rest can be taken at its word. */
-static gboolean check_whole(const char *text, gsize size, const char *uuid, GError **error)
+static gboolean check_whole(PolicyStore *store, const char *text, gsize size, const char *uuid, GError **error)
 {
     g_autofree gchar *expected = record_tail("", 0);
     gsize tail = strlen(expected);
     g_autofree gchar *head = g_strdup_printf("{\"format\":\"" RECORD_FORMAT "\",\"uuid\":\"%s\",", uuid);
 
     if (memchr(text, '\0', size) || size < tail)
-        return corrupt(error, uuid, "it is torn");
+        return corrupt(error, store, uuid, "it is torn");
     g_free(expected);
     expected = record_tail(text, size - tail);
     if (strcmp(text + size - tail, expected))
-        return corrupt(error, uuid, "its checksum does not match");
-    return g_str_has_prefix(text, head) || corrupt(error, uuid, "it is the record of another domain or version");
+        return corrupt(error, store, uuid, "its checksum does not match");
+    return g_str_has_prefix(text, head) || corrupt(error, store, uuid, "it is the record of another domain or version");
 }
 
 /* The one layout that record_write() has: what is read here can be written again, and the other way round. */
-static RecordLines *split_lines(const char *text, const char *uuid, GError **error)
+static RecordLines *split_lines(PolicyStore *store, const char *text, const char *uuid, GError **error)
 {
     static const char *const known[] = {"format", "uuid", "name", NULL};
     g_auto(GStrv) all = g_strsplit(text, "\n", -1);
@@ -302,24 +304,27 @@ static RecordLines *split_lines(const char *text, const char *uuid, GError **err
     g_autofree gchar *name = NULL;
     g_autoptr(RecordLines) lines = NULL;
     g_autoptr(JsonNode) node = NULL;
+    g_autoptr(GError) cause = NULL;
 
     /* Head, launches, tail, and nothing after the last newline. */
     if (n < 3 || !g_str_has_suffix(all[0], LAUNCHES)) {
-        corrupt(error, uuid, "it has no launches");
+        corrupt(error, store, uuid, "it has no launches");
         return NULL;
     }
     head = g_strndup(all[0], strlen(all[0]) - strlen(LAUNCHES));
     object = g_strconcat(head, "}", NULL);
-    node = policy_json_parse(object, -1, RECORD_MAX_SIZE, "the record's first line", error);
-    if (!node || !policy_json_members(json_node_get_object(node), "", known, error) ||
-        !policy_json_string(json_node_get_object(node), "", "name", FALSE, &name, error))
+    node = policy_json_parse(object, -1, RECORD_MAX_SIZE, "its first line", &cause);
+    if (!node || !policy_json_members(json_node_get_object(node), "", known, &cause) ||
+        !policy_json_string(json_node_get_object(node), "", "name", FALSE, &name, &cause)) {
+        corrupt(error, store, uuid, cause->message);
         return NULL;
+    }
     lines = record_lines_new(name);
     for (guint i = 1; i + 2 < n; i++) {
         gboolean comma = g_str_has_suffix(all[i], ",");
 
         if (comma != (i + 3 < n)) {
-            corrupt(error, uuid, "its launches are not on lines of their own");
+            corrupt(error, store, uuid, "its launches are not on lines of their own");
             return NULL;
         }
         g_ptr_array_add(lines->lines, g_strndup(all[i], strlen(all[i]) - (comma ? 1 : 0)));
@@ -339,7 +344,7 @@ static gboolean record_load(PolicyStore *store, const char *uuid, gchar **text, 
 
     if (!policy_store_read(store, "records", file, RECORD_MAX_SIZE, text, size, error))
         return FALSE;
-    if (*text && !check_whole(*text, *size, uuid, error)) {
+    if (*text && !check_whole(store, *text, *size, uuid, error)) {
         g_clear_pointer(text, g_free);
         return FALSE;
     }
@@ -371,6 +376,13 @@ static gboolean record_write(PolicyStore *store, const char *uuid, const RecordL
     return policy_store_write(store, "records", file, text->str, text->len, TRUE, error);
 }
 
+static gboolean not_a_uuid(GError **error)
+{
+    g_set_error_literal(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
+                        "the domain has no UUID of 36 lower-case characters, so it has no record");
+    return FALSE;
+}
+
 HookRecord *hook_record_read(PolicyStore *store, const char *uuid, GError **error)
 {
     g_autoptr(HookRecord) record = g_new0(HookRecord, 1);
@@ -379,12 +391,12 @@ HookRecord *hook_record_read(PolicyStore *store, const char *uuid, GError **erro
     gsize size = 0;
 
     if (!policy_uuid_valid(uuid)) {
-        corrupt(error, uuid, "this is not a UUID");
+        not_a_uuid(error);
         return NULL;
     }
     if (!record_load(store, uuid, &text, &size, error) || !text)
         return NULL;
-    lines = split_lines(text, uuid, error);
+    lines = split_lines(store, text, uuid, error);
     if (!lines)
         return NULL;
     record->uuid = g_strdup(uuid);
@@ -393,8 +405,10 @@ HookRecord *hook_record_read(PolicyStore *store, const char *uuid, GError **erro
     for (guint i = 0; i < lines->lines->len; i++) {
         HookLaunch *launch = line_parse(g_ptr_array_index(lines->lines, i), i, error);
 
-        if (!launch)
+        if (!launch) {
+            g_prefix_error(error, "record '%s/records/%s.json': ", policy_store_directory(store), uuid);
             return NULL;
+        }
         g_ptr_array_add(record->launches, launch);
     }
     return g_steal_pointer(&record);
@@ -463,7 +477,7 @@ static RecordLines *load_or_replace(PolicyStore *store, const PolicyDecision *de
     if (record_load(store, decision->uuid, &text, &size, &damage)) {
         if (!text)
             return record_lines_new(decision->name);
-        lines = split_lines(text, decision->uuid, &damage);
+        lines = split_lines(store, text, decision->uuid, &damage);
         if (lines) {
             g_free(lines->name);
             lines->name = g_strdup(decision->name ? decision->name : "");
@@ -530,16 +544,12 @@ static HookLaunch *launch_undecided(const XmlDomain *domain)
     return launch;
 }
 
-/* Whether a start of @domain would have been recorded. */
-static gboolean is_recorded(PolicyStore *store, const XmlDomain *domain)
+/* Also with a pin that cannot be read. */
+static gboolean is_pinned(PolicyStore *store, const XmlDomain *domain)
 {
-    MeasurePlatform platform;
     g_autoptr(GError) error = NULL;
-    g_autoptr(PolicyReference) reference = NULL;
+    g_autoptr(PolicyReference) reference = policy_store_get_reference(store, domain->uuid, &error);
 
-    if (xml_domain_platform(domain, &platform))
-        return TRUE;
-    reference = policy_store_get_reference(store, domain->uuid, &error);
     return reference || g_error_matches(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE);
 }
 
@@ -599,16 +609,22 @@ static gboolean record_event(PolicyStore *store, const HookEvent *request, GErro
     g_autofree gchar *text = NULL;
     g_auto(PolicyFd) lock = -1;
     g_autoptr(RecordLines) lines = NULL;
+    MeasurePlatform platform;
+    gboolean pinned = FALSE;
     guint history = 0;
     gsize size = 0;
 
     if (!event.uuid || !policy_uuid_valid(event.uuid))
         return TRUE;
     file = record_file(event.uuid);
-    if (event.domain && !is_recorded(store, event.domain))
+    pinned = event.domain && is_pinned(store, event.domain);
+    if (event.domain && !pinned && !xml_domain_platform(event.domain, &platform))
         event.domain = NULL;
-    /* Looked for first without the lock, whose file would be a trace of a domain that is none of our business. */
-    if (!event.domain) {
+    /*
+     * Only a pin makes a record where there is none: it may have been removed, with the pin, while the guest ran.
+     * Looked for first without the lock, whose file would be a trace where nobody wants one.
+     */
+    if (!pinned) {
         if (!record_load(store, event.uuid, &text, &size, error))
             return FALSE;
         if (!text)
@@ -618,9 +634,9 @@ static gboolean record_event(PolicyStore *store, const HookEvent *request, GErro
     lock = policy_store_lock(store, "records", file, LOCK_TIMEOUT_MS, error);
     if (lock < 0 || !record_load(store, event.uuid, &text, &size, error))
         return FALSE;
-    if (!text && !event.domain)
+    if (!text && !pinned)
         return TRUE;
-    lines = text ? split_lines(text, event.uuid, error) : record_lines_new(event.domain->name);
+    lines = text ? split_lines(store, text, event.uuid, error) : record_lines_new(event.domain->name);
     if (!lines || !apply_event(lines, &event, &history, error))
         return FALSE;
     return !history || record_write(store, event.uuid, lines, history, error);
@@ -707,5 +723,35 @@ gboolean hook_record_released(PolicyStore *store, const XmlDomain *domain, const
     /* Nobody waits for a guest any more: time to clean up. */
     policy_store_sweep(store, "records");
     policy_store_sweep(store, "cache");
+    return TRUE;
+}
+
+gboolean hook_record_remove(PolicyStore *store, const char *uuid, GError **error)
+{
+    g_autofree gchar *file = NULL;
+    g_autofree gchar *aside = NULL;
+    g_autoptr(GPtrArray) names = NULL;
+    g_auto(PolicyFd) lock = -1;
+
+    if (!uuid || !policy_uuid_valid(uuid))
+        return not_a_uuid(error);
+    file = record_file(uuid);
+    aside = g_strconcat(file, ".corrupt-", NULL);
+    names = policy_store_list(store, "records", error);
+    if (!names)
+        return FALSE;
+    /* The lock would make the state folder of a host that has none. */
+    if (!names->len)
+        return TRUE;
+    lock = policy_store_lock(store, "records", file, LOCK_TIMEOUT_MS, error);
+    if (lock < 0)
+        return FALSE;
+    for (guint i = 0; i < names->len; i++) {
+        const char *name = g_ptr_array_index(names, i);
+
+        if ((!strcmp(name, file) || g_str_has_prefix(name, aside)) &&
+            !policy_store_remove(store, "records", name, error))
+            return FALSE;
+    }
     return TRUE;
 }

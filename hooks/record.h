@@ -68,8 +68,16 @@ gboolean hook_record_running(PolicyStore *store, const char *uuid, GError **erro
  * libvirt says `stopped` and then `release` at every end, that of a start that never came to be included. They mark the
  * newest launch, which this start left "decided" or "running". Where it has ended already, or there is none, the start
  * that ends now is not on record: the hook ran out of time, or another hook vetoed it. Then, if the domain is
- * confidential or pinned, a launch of its own is added, with the verdict %HOOK_UNDECIDED; older ones are left alone.
+ * pinned, or confidential and on record already, a launch of its own is added, with the verdict %HOOK_UNDECIDED; older
+ * ones are left alone. A record that was removed while the guest ran does not come back.
  */
 gboolean hook_record_stopped(PolicyStore *store, const XmlDomain *domain, guint history, GError **error);
 gboolean hook_record_released(PolicyStore *store, const XmlDomain *domain, const char *reason, guint history,
                               GError **error);
+
+/**
+ * hook_record_remove:
+ * Removes the record of a domain and the damaged ones that were kept beside it, under the record's lock. That there is
+ * none is no error.
+ */
+gboolean hook_record_remove(PolicyStore *store, const char *uuid, GError **error);

@@ -252,11 +252,12 @@ def test_watchdog():
                 if status:
                     refused(done, 'did not finish in time')
         assert len(r.launches()) == 1
-        # A start that ran out of time shows, the first one of a domain too; its launch stays what it was.
+        # A start that ran out of time shows, the first one of a pinned domain too; its launch stays what it was.
         accepted(r.run('stopped', r.xml(), sub='end'))
         accepted(r.run('release', r.xml(), sub='end', extra='destroyed'))
         known = r.launches()
         other = '11111111-2222-3333-4444-555555555555'
+        r.pin(r.xml(domain=other))
         for domain in (rig.UUID, other):
             read, write = os.pipe()
             done = subprocess.run([HOOK, 'guest1', 'start', 'begin', '-'], stdin=read, capture_output=True,

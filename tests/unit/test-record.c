@@ -164,6 +164,39 @@ static void test_states(void)
     assert_newest(fixture, 2, "unpinned", "stopped", "crashed ?[1m");
 }
 
+static void pin(Fixture *fixture)
+{
+    g_autoptr(XmlDomain) domain = fixture_domain(fixture, NULL, REST);
+    g_autoptr(PolicyEvaluation) evaluation = fixture_evaluate(fixture, domain, POLICY_REFERENCE_ASSUMED);
+    g_autoptr(PolicyReference) reference = policy_reference_new(domain, evaluation, XML_ON_MISMATCH_REFUSE, NULL);
+
+    g_assert_true(policy_store_put_reference(fixture->store, reference, NULL));
+}
+
+/* Everything of this domain goes, and nothing of another one. */
+static void test_remove(void)
+{
+    g_autoptr(Fixture) fixture = fixture_new();
+    g_autofree gchar *folder = g_build_filename(fixture->state, "records", NULL);
+    g_autofree gchar *path = record_path(fixture);
+    g_autofree gchar *aside = g_strconcat(path, ".corrupt-123", NULL);
+    g_autofree gchar *foreign = g_build_filename(folder, "11111111-2222-3333-4444-555555555555.json.corrupt-1", NULL);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_true(hook_record_remove(fixture->store, FIXTURE_UUID, &error));
+    g_assert_no_error(error);
+    put(fixture, NULL, REST, 10);
+    g_assert_true(g_file_set_contents(aside, "x", 1, NULL));
+    g_assert_true(g_file_set_contents(foreign, "x", 1, NULL));
+    g_assert_true(hook_record_remove(fixture->store, FIXTURE_UUID, &error));
+    g_assert_no_error(error);
+    g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+    g_assert_false(g_file_test(aside, G_FILE_TEST_EXISTS));
+    g_assert_true(g_file_test(foreign, G_FILE_TEST_EXISTS));
+    g_assert_false(hook_record_remove(fixture->store, "../../x", &error));
+    g_assert_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE);
+}
+
 /* The start that ends now is not on record: the one before it is left alone. */
 static void test_undecided(void)
 {
@@ -173,8 +206,12 @@ static void test_undecided(void)
     g_autofree gchar *text = NULL;
     g_autofree gchar *old_line = NULL;
 
-    /* The very first start ran into the watchdog. */
+    /* The very first start ran into the watchdog: that shows once there is a pin, or a record already. */
     end(fixture, REST, "failed");
+    g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+    pin(fixture);
+    end(fixture, REST, "failed");
+    g_assert_true(policy_store_remove_reference(fixture->store, FIXTURE_UUID, NULL));
     assert_newest(fixture, 1, "undecided", "stopped", "failed");
     {
         g_autoptr(HookRecord) record = get(fixture);
@@ -211,13 +248,7 @@ static void test_undecided(void)
     end(fixture, "", "failed");
     assert_newest(fixture, 5, "undecided", "stopped", "failed");
     /* Pinned, and launchSecurity is gone. */
-    {
-        g_autoptr(XmlDomain) domain = fixture_domain(fixture, NULL, REST);
-        g_autoptr(PolicyEvaluation) evaluation = fixture_evaluate(fixture, domain, POLICY_REFERENCE_ASSUMED);
-        g_autoptr(PolicyReference) reference = policy_reference_new(domain, evaluation, XML_ON_MISMATCH_REFUSE, NULL);
-
-        g_assert_true(policy_store_put_reference(fixture->store, reference, NULL));
-    }
+    pin(fixture);
     end(fixture, "", "failed");
     assert_newest(fixture, 6, "undecided", "stopped", "failed");
     /* Not more than the history. */
@@ -296,6 +327,8 @@ static void test_damaged(void)
         fixture_put(path, bad, i);
         g_assert_null(hook_record_read(fixture->store, FIXTURE_UUID, &torn));
         g_assert_error(torn, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE);
+        g_assert_nonnull(strstr(torn->message, path));
+        g_assert_nonnull(strstr(torn->message, "the next start of the domain moves it aside"));
         bad[i] ^= 1;
         fixture_put(path, bad, size);
         g_assert_null(hook_record_read(fixture->store, FIXTURE_UUID, &turned));
@@ -380,6 +413,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/record/round-trip", test_round_trip);
     g_test_add_func("/record/states", test_states);
+    g_test_add_func("/record/remove", test_remove);
     g_test_add_func("/record/undecided", test_undecided);
     g_test_add_func("/record/refusal", test_refusal);
     g_test_add_func("/record/bounded", test_bounded);
