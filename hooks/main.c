@@ -92,6 +92,8 @@ static void prepare_process(int watchdog)
     umask(077);
     /* A reader that has gone away must not kill us: that would be a refusal too. */
     signal(SIGPIPE, SIG_IGN);
+    /* A limit on the size of files is an error that write() reports, and the record decides what it means. */
+    signal(SIGXFSZ, SIG_IGN);
     g_log_writer_default_set_use_stderr(TRUE);
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 }

@@ -164,7 +164,7 @@ def test_cannot_record():
 def test_no_room():
     """A full disk, played by a limit on the size of files: no torn record, and the old one stays."""
     def limit():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
         resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
     with Rig() as r:
         r.pin()
@@ -173,6 +173,22 @@ def test_no_room():
         refused(r.start(preexec_fn=limit), 'could not be recorded', 'File too large')
         assert (r.state / 'records' / f'{UUID}.json').read_bytes() == before
         assert not list(r.state.rglob('.tmp-*'))
+
+
+def test_forgotten():
+    """The end of a guest brings no record back that was removed while it ran, unless a reference is pinned."""
+    with Rig() as r:
+        accepted(r.start())
+        accepted(r.run('started', r.xml()))
+        (r.state / 'records' / f'{UUID}.json').unlink()
+        accepted(r.run('stopped', r.xml(), sub='end'))
+        accepted(r.run('release', r.xml(), sub='end', extra='destroyed'))
+        assert r.record() is None and not list((r.state / 'records').glob(f'*{UUID}*'))
+        r.pin()
+        accepted(r.run('stopped', r.xml(), sub='end'))
+        accepted(r.run('release', r.xml(), sub='end', extra='failed'))
+        launch, = r.launches()
+        assert (launch['state'], launch['verdict'], launch['endReason']) == ('stopped', 'undecided', 'failed'), launch
 
 
 def test_lock_held():
@@ -223,4 +239,4 @@ def test_schema():
 
 
 rig.main([test_history, test_name_follows, test_parallel, test_killed, test_damaged, test_cannot_record, test_no_room,
-          test_lock_held, test_schema])
+          test_forgotten, test_lock_held, test_schema])
