@@ -268,10 +268,7 @@ PolicyDecision *policy_gate_decide(const char *xml, gsize size, const PolicyConf
 
     look_up_pin(decision, config, config_error, store, store_error, &unknown, &error);
     if (error) {
-        decide(decision, POLICY_VERDICT_REFUSED,
-               "start refused; its reference cannot be used: %s; restore that file, or remove it and run "
-               "'virt-attest define' again",
-               error->message);
+        decide(decision, POLICY_VERDICT_REFUSED, "start refused; its reference cannot be used: %s", error->message);
     } else if (!decision->reference && !xml_domain_platform(decision->domain, &platform)) {
         decide_plain(decision, damaged != NULL, unknown);
     } else if (damaged) {

@@ -16,26 +16,47 @@ static gchar *file_name(const char *uuid, GError **error)
     return g_strconcat(uuid, ".json", NULL);
 }
 
+/* The way out of a pin that cannot be used. The UUID is a name that always works. */
+static PolicyReference *unusable(PolicyStore *store, const char *uuid, GError **error, GError *cause)
+{
+    const char *directory = policy_store_directory(store);
+
+    if (g_error_matches(cause, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED)) {
+        g_propagate_error(error, cause);
+        return NULL;
+    }
+    g_set_error(error, cause->domain, cause->code,
+                "%s; restore it from a backup, or remove '%s/references/%s.json' and run 'virt-attest define %s' again",
+                cause->message, directory, uuid, uuid);
+    g_error_free(cause);
+    return NULL;
+}
+
 PolicyReference *policy_store_get_reference(PolicyStore *store, const char *uuid, GError **error)
 {
     g_autofree gchar *name = file_name(uuid, error);
     g_autofree gchar *text = NULL;
     g_autoptr(PolicyReference) reference = NULL;
+    g_autoptr(GError) cause = NULL;
     gsize size = 0;
 
-    if (!name || !policy_store_read(store, "references", name, POLICY_REFERENCE_MAX_SIZE, &text, &size, error) || !text)
+    if (!name)
         return NULL;
-    reference = policy_reference_parse(text, (gssize)size, error);
+    if (!policy_store_read(store, "references", name, POLICY_REFERENCE_MAX_SIZE, &text, &size, &cause))
+        return unusable(store, uuid, error, g_steal_pointer(&cause));
+    if (!text)
+        return NULL;
+    reference = policy_reference_parse(text, (gssize)size, &cause);
     if (!reference) {
-        g_prefix_error(error, "pinned reference '%s/references/%s': ", policy_store_directory(store), name);
-        return NULL;
+        g_prefix_error(&cause, "pinned reference '%s/references/%s': ", policy_store_directory(store), name);
+        return unusable(store, uuid, error, g_steal_pointer(&cause));
     }
     /* A copy of another domain's pin, or a document from `measure`. */
     if (!reference->uuid || strcmp(reference->uuid, uuid)) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
+        g_set_error(&cause, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
                     "pinned reference '%s/references/%s': it is not the reference of this domain",
                     policy_store_directory(store), name);
-        return NULL;
+        return unusable(store, uuid, error, g_steal_pointer(&cause));
     }
     return g_steal_pointer(&reference);
 }

@@ -397,10 +397,13 @@ static void test_corrupt_pin(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
     g_autofree gchar *path = g_build_filename(fixture->state, "references", FIXTURE_UUID ".json", NULL);
+    g_autofree gchar *way_out = g_strdup_printf(
+        "; restore it from a backup, or remove '%s' and run 'virt-attest define " FIXTURE_UUID "' again", path);
 
     pin_only(fixture, REST, XML_ON_MISMATCH_REFUSE);
     fixture_put_text(path, "{}");
     expect(fixture, NULL, REST, POLICY_VERDICT_REFUSED, "its reference cannot be used");
+    expect(fixture, NULL, REST, POLICY_VERDICT_REFUSED, way_out);
     /* Its level is unknown now, so removing launchSecurity must not get around it. */
     expect(fixture, "", "", POLICY_VERDICT_REFUSED, "its reference cannot be used");
     g_unlink(path);
