@@ -33,9 +33,23 @@ static gboolean fail(GError **error, AttestError code, const PolicyStore *store,
     return FALSE;
 }
 
+static gboolean fail_system(GError **error, AttestError code, const PolicyStore *store, const char *kind,
+                            const char *name, int number)
+{
+    const char *advice = "";
+    g_autofree gchar *what = NULL;
+
+    if (number == EACCES || number == EPERM)
+        advice = "; run this as root, or as the owner of the state folder";
+    else if (number == ENOSPC || number == EDQUOT)
+        advice = "; free some space";
+    what = g_strconcat(g_strerror(number), advice, NULL);
+    return fail(error, code, store, kind, name, what);
+}
+
 static gboolean fail_errno(GError **error, const PolicyStore *store, const char *kind, const char *name)
 {
-    return fail(error, ATTEST_ERROR_UNREADABLE, store, kind, name, g_strerror(errno));
+    return fail_system(error, ATTEST_ERROR_UNREADABLE, store, kind, name, errno);
 }
 
 void policy_close(PolicyFd *fd)
@@ -86,12 +100,12 @@ static gboolean make_root(const PolicyStore *store, GError **error)
     g_auto(PolicyFd) fd = -1;
 
     if (g_mkdir_with_parents(parent, 0700) < 0 || mkdir(temporary, 0700) < 0)
-        return fail(error, ATTEST_ERROR_NOT_CONFIGURED, store, NULL, NULL, g_strerror(errno));
+        return fail_system(error, ATTEST_ERROR_NOT_CONFIGURED, store, NULL, NULL, errno);
     for (guint i = 0; kinds[i]; i++) {
         g_autofree gchar *child = g_build_filename(temporary, kinds[i], NULL);
 
         if (mkdir(child, 0700) < 0) {
-            fail(error, ATTEST_ERROR_NOT_CONFIGURED, store, kinds[i], NULL, g_strerror(errno));
+            fail_system(error, ATTEST_ERROR_NOT_CONFIGURED, store, kinds[i], NULL, errno);
             unmake(temporary);
             return FALSE;
         }
@@ -102,7 +116,7 @@ static gboolean make_root(const PolicyStore *store, GError **error)
         unmake(temporary);
         /* Somebody else was faster: that one is not empty. */
         return saved == EEXIST || saved == ENOTEMPTY ||
-               fail(error, ATTEST_ERROR_NOT_CONFIGURED, store, NULL, NULL, g_strerror(saved));
+               fail_system(error, ATTEST_ERROR_NOT_CONFIGURED, store, NULL, NULL, saved);
     }
     fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0)
@@ -123,7 +137,7 @@ static gboolean open_root(PolicyStore *store, gboolean create, GError **error)
     }
     if (store->fd < 0)
         return (errno == ENOENT && !create) ||
-               fail(error, ATTEST_ERROR_NOT_CONFIGURED, store, NULL, NULL, g_strerror(errno));
+               fail_system(error, ATTEST_ERROR_NOT_CONFIGURED, store, NULL, NULL, errno);
     if (!check_folder(store, NULL, store->fd, error)) {
         policy_close(&store->fd);
         return FALSE;
@@ -149,10 +163,12 @@ static int open_kind(PolicyStore *store, const char *kind, gboolean create, GErr
         fd = openat(store->fd, kind, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     }
     if (fd < 0) {
-        fail(error, ATTEST_ERROR_NOT_CONFIGURED, store, kind, NULL,
-             errno == ENOENT ? "this folder is missing from the state folder, and with it whatever was in it: restore "
-                               "it, or make it anew with mode 0700 if nothing was"
-                             : g_strerror(errno));
+        if (errno == ENOENT)
+            fail(error, ATTEST_ERROR_NOT_CONFIGURED, store, kind, NULL,
+                 "this folder is missing from the state folder, and with it whatever was in it: restore it, or make it "
+                 "anew with mode 0700 if nothing was");
+        else
+            fail_system(error, ATTEST_ERROR_NOT_CONFIGURED, store, kind, NULL, errno);
         return -1;
     }
     return check_folder(store, kind, fd, error) ? policy_fd_steal(&fd) : -1;
