@@ -116,6 +116,25 @@ static void check_policy(PolicyEvaluation *evaluation, const XmlDomain *domain)
 
 /* ---- Level 2: firmware, CPU and a value to compare with ---- */
 
+/* Whether @message is about the file of that role: errors of a file begin with its role and path. */
+static gboolean is_about(const char *message, const char *role, const char *path)
+{
+    g_autofree gchar *shown = path ? measure_printable(path) : NULL;
+    g_autofree gchar *start = shown ? g_strdup_printf("%s '%s'", role, shown) : NULL;
+
+    return start && g_str_has_prefix(message, start);
+}
+
+/* Why nothing was measured, if it is kernel or initrd, or NULL. */
+static const char *kernel_fault(const PolicyEvaluation *evaluation, const XmlDomain *domain)
+{
+    const char *message = evaluation->unmeasurable ? evaluation->unmeasurable->message : NULL;
+
+    if (!message || !evaluation->launch || evaluation->inputs)
+        return NULL;
+    return is_about(message, "kernel", domain->kernel) || is_about(message, "initrd", domain->initrd) ? message : NULL;
+}
+
 static void check_firmware_file(PolicyEvaluation *evaluation, const XmlDomain *domain)
 {
     gboolean snp = evaluation->platform == MEASURE_PLATFORM_SNP;
@@ -141,6 +160,9 @@ static void check_firmware_file(PolicyEvaluation *evaluation, const XmlDomain *d
             "the NVRAM %s%s%s belongs to the host and is not measured: use <loader type='rom'>, or <loader "
             "type='pflash' stateless='yes'> without <nvram>",
             domain->nvram ? "'" : "", domain->nvram ? domain->nvram : "that libvirt adds", domain->nvram ? "'" : "");
+    else if (kernel_fault(evaluation, domain))
+        add(evaluation, rule, 2, POLICY_FAIL,
+            "firmware '%s' was not measured, because another input cannot be: see rule 'kernel'", domain->loader);
     else if (!evaluation->inputs)
         add(evaluation, rule, 2, evaluation->launch ? POLICY_FAIL : POLICY_NOTE, "firmware '%s' was not measured: %s",
             domain->loader,
@@ -153,6 +175,15 @@ static void check_firmware_file(PolicyEvaluation *evaluation, const XmlDomain *d
     else
         add(evaluation, rule, 2, POLICY_PASS, "firmware '%s' is a %s file and was measured", domain->loader,
             domain->loader_type == XML_LOADER_ROM ? "rom" : "pflash");
+}
+
+static const MeasureSection *first_empty(const MeasureFirmware *footer)
+{
+    for (guint i = 0; i < footer->n_sections; i++) {
+        if (footer->sections[i].size == 0)
+            return &footer->sections[i];
+    }
+    return NULL;
 }
 
 static void check_firmware_metadata(PolicyEvaluation *evaluation)
@@ -170,6 +201,10 @@ static void check_firmware_metadata(PolicyEvaluation *evaluation)
         add(evaluation, rule, 2, POLICY_FAIL,
             "firmware '%s' has no SEV metadata, without which SEV-SNP cannot start: " AMDSEV_ADVICE,
             inputs->firmware->path);
+    else if (first_empty(inputs->footer))
+        add(evaluation, rule, 2, POLICY_FAIL,
+            "firmware '%s' has an empty SEV metadata section (%s), so QEMU cannot start SEV-SNP with it: " AMDSEV_ADVICE,
+            inputs->firmware->path, measure_section_type_name(first_empty(inputs->footer)->type));
     else
         add(evaluation, rule, 2, POLICY_PASS, "firmware '%s' has SEV metadata with %u sections", inputs->firmware->path,
             inputs->footer->n_sections);
@@ -338,9 +373,9 @@ static void check_verifier(PolicyEvaluation *evaluation, const PolicyEvaluateOpt
     switch (build ? build->verifier : MEASURE_VERIFIER_UNKNOWN) {
     case MEASURE_VERIFIER_ABSENT:
         add(evaluation, rule, 3, POLICY_FAIL,
-            "firmware '%s' advertises kernel hashes but has no code to verify them, so it "
-            "would boot any kernel: " AMDSEV_ADVICE,
-            path);
+            "firmware '%s' %s, so it would boot any kernel: " AMDSEV_ADVICE, path,
+            inputs->footer->has_hash_table_area ? "advertises kernel hashes but has no code to verify them"
+                                                : "has no code to verify kernel hashes either");
         return;
     case MEASURE_VERIFIER_WEAK:
         fault = "verifies the kernel hashes but boots on when they do not match";
@@ -360,7 +395,9 @@ static void check_verifier(PolicyEvaluation *evaluation, const PolicyEvaluateOpt
 
 static void check_kernel(PolicyEvaluation *evaluation, const XmlDomain *domain, const PolicyEvaluateOptions *options)
 {
-    if (domain->kernel)
+    if (kernel_fault(evaluation, domain))
+        add(evaluation, "kernel", 3, POLICY_FAIL, "%s", kernel_fault(evaluation, domain));
+    else if (domain->kernel)
         add(evaluation, "kernel", 3, POLICY_PASS, "kernel '%s' is started directly", domain->kernel);
     else
         add(evaluation, "kernel", 3, POLICY_FAIL,

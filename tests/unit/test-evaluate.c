@@ -100,9 +100,22 @@ static void test_level_one(void)
            0, "host-arguments", 1, POLICY_FAIL, "<qemu:override>");
 }
 
+/* What QEMU refuses: metadata with a section of no bytes. */
+static void fixture_empty_section(Fixture *fixture)
+{
+    g_autofree gchar *data = NULL;
+    gsize size = 0;
+
+    g_assert_true(g_file_get_contents(fixture->firmware, &data, &size, NULL));
+    memset(data + FIXTURE_FIRMWARE_SIZE - 4096 + 16 + 4, 0, 4);
+    fixture_put(fixture->firmware, data, size);
+}
+
 static void test_level_two(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
+    g_autofree gchar *absent_initrd =
+        g_strdup_printf("<kernel>%s</kernel><initrd>/nowhere/initrd</initrd>", fixture->kernel);
     g_autofree gchar *kernel_only = g_strdup_printf("<kernel>%s</kernel>", fixture->kernel);
     g_autoptr(XmlDomain) domain = fixture_domain(fixture, NULL, FIXTURE_MILAN FIXTURE_SNP);
     g_autoptr(PolicyEvaluation) unpinned = fixture_evaluate(fixture, domain, POLICY_REFERENCE_ABSENT);
@@ -130,8 +143,20 @@ static void test_level_two(void)
     /* kernelHashes without a kernel: QEMU would not start. */
     expect(fixture, "", FIXTURE_MILAN FIXTURE_SNP, 1, "launch-security", 2, POLICY_FAIL, "kernelHashes");
 
+    fixture_empty_section(fixture);
+    expect(fixture, NULL, FIXTURE_MILAN FIXTURE_SNP, 1, "firmware-metadata", 2, POLICY_FAIL,
+           "empty SEV metadata section");
+    expect(fixture, NULL, FIXTURE_MILAN "<launchSecurity type='sev'><policy>0x5</policy></launchSecurity>", 2,
+           "firmware-metadata", 2, POLICY_PASS, "sev-es");
+    fixture_firmware(fixture, FIXTURE_WHOLE);
+    expect(fixture, absent_initrd, FIXTURE_MILAN FIXTURE_SNP, 1, "kernel", 3, POLICY_FAIL,
+           "initrd '/nowhere/initrd': No such file");
     g_unlink(fixture->kernel);
-    expect(fixture, kernel_only, FIXTURE_MILAN FIXTURE_SNP, 1, "firmware-file", 2, POLICY_FAIL, fixture->kernel);
+    expect(fixture, kernel_only, FIXTURE_MILAN FIXTURE_SNP, 1, "firmware-file", 2, POLICY_FAIL,
+           "another input cannot be: see rule 'kernel'");
+    expect(fixture, kernel_only, FIXTURE_MILAN FIXTURE_SNP, 1, "kernel", 3, POLICY_FAIL, fixture->kernel);
+    expect(fixture, "<kernel>/nowhere/a&#10;error: all is well</kernel>", FIXTURE_MILAN FIXTURE_SNP, 1, "kernel", 3,
+           POLICY_FAIL, "kernel '/nowhere/a\\x0aerror: all is well': No such file");
     fixture_firmware(fixture, FIXTURE_NO_METADATA);
     expect(fixture, "", FIXTURE_MILAN "<launchSecurity type='sev-snp'><policy>0x30000</policy></launchSecurity>", 1,
            "firmware-metadata", 2, POLICY_FAIL, "AmdSev");
