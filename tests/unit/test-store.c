@@ -190,6 +190,21 @@ static void test_folders(void)
 }
 
 /* Whoever makes the state folder makes all of it; what is missing from it afterwards was taken away. */
+static void test_permission(void)
+{
+    g_autoptr(Fixture) fixture = fixture_new();
+    uid_t user = geteuid();
+
+    g_assert_cmpint(chmod(fixture->state, 0), ==, 0);
+    /* Root may open everything, so somebody else tries. */
+    if (user == 0)
+        g_assert_cmpint(seteuid(65534), ==, 0);
+    open_refused(fixture->state, "Permission denied; run this as root");
+    if (user == 0)
+        g_assert_cmpint(seteuid(user), ==, 0);
+    g_assert_cmpint(chmod(fixture->state, 0700), ==, 0);
+}
+
 static void test_vanished(void)
 {
     static const char *const kinds[] = {"references", "records", "cache"};
@@ -475,6 +490,7 @@ int main(int argc, char **argv)
     g_test_add_func("/store/names", test_names);
     g_test_add_func("/store/unusable-files", test_unusable_files);
     g_test_add_func("/store/folders", test_folders);
+    g_test_add_func("/store/permission", test_permission);
     g_test_add_func("/store/vanished", test_vanished);
     g_test_add_func("/store/leftovers", test_leftovers);
     g_test_add_func("/store/lock", test_lock);
