@@ -39,7 +39,8 @@ int attest_error_exit_code(const GError *error);
  * measure_printable:
  * @text: (nullable): what somebody else chose, such as a path from a domain XML
  *
- * For messages: a control character would forge a line or command the terminal, a format one turn the reading direction.
+ * For messages: a control character would forge a line or command the terminal, a format one turn the reading
+ * direction.
  *
  * Returns: (transfer full): @text as valid UTF-8 with such characters as `\xNN` or `\u{NNNN}`; "" for %NULL. What
  * was made printable once stays as it is.

@@ -203,7 +203,8 @@ static void check_firmware_metadata(PolicyEvaluation *evaluation)
             inputs->firmware->path);
     else if (first_empty(inputs->footer))
         add(evaluation, rule, 2, POLICY_FAIL,
-            "firmware '%s' has an empty SEV metadata section (%s), so QEMU cannot start SEV-SNP with it: " AMDSEV_ADVICE,
+            "firmware '%s' has an empty SEV metadata section (%s), so QEMU cannot start SEV-SNP with "
+            "it: " AMDSEV_ADVICE,
             inputs->firmware->path, measure_section_type_name(first_empty(inputs->footer)->type));
     else
         add(evaluation, rule, 2, POLICY_PASS, "firmware '%s' has SEV metadata with %u sections", inputs->firmware->path,
