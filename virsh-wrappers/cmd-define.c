@@ -467,8 +467,8 @@ int cmd_define(CmdContext *context, GError **error)
     const char *foreign = compose ? NULL : cmd_arguments_first_of(context->arguments, compose_only);
     if (foreign) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
-                    "--%s describes a new domain and goes with --name only; to change '%s' edit its domain XML", foreign,
-                    word);
+                    "--%s describes a new domain and goes with --name only; to change '%s' edit its domain XML",
+                    foreign, word);
         return -1;
     }
     if (!cmd_define_wanted_level(context, &job.level, error) || !cmd_context_cpus(context, &job.cpus, error)) {

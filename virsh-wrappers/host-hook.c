@@ -222,7 +222,8 @@ static void check_strays(GPtrArray *rows, const CmdHostProbe *probe)
 /* A build that was configured with another folder installs its hook where libvirt never looks. */
 static void add_missing(GPtrArray *rows, const CmdHostProbe *probe)
 {
-    g_autofree gchar *own = g_canonicalize_filename(probe->hook_directory ? probe->hook_directory : HOOK_DIRECTORY, "/");
+    const char *configured = probe->hook_directory ? probe->hook_directory : HOOK_DIRECTORY;
+    g_autofree gchar *own = g_canonicalize_filename(configured, "/");
     if (g_str_equal(own, CMD_LIBVIRT_HOOKS)) {
         cmd_host_add(rows, "hook-installed", CMD_HOST_FAIL,
                      g_strdup("'" HOOK_FILE "' does not exist: no start is checked"),
