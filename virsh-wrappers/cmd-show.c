@@ -14,6 +14,7 @@ typedef struct {
     XmlDomain *parsed;
     PolicyReference *pinned;
     HookRecord *record;
+    gboolean damaged; /* there is a record, and it cannot be read */
     guint first; /* index of the oldest launch to show */
 } Shown;
 
@@ -54,6 +55,10 @@ static const char *metadata_sentence(const char *state)
 
 static void print_launches(const Shown *shown, gboolean bare)
 {
+    if (shown->damaged) {
+        printf("The launches cannot be shown: their record cannot be read.\n");
+        return;
+    }
     if (!shown->record || shown->record->launches->len == 0) {
         printf("No launch was recorded.\n");
         return;
@@ -148,12 +153,16 @@ static void print_json(const Shown *shown)
         cmd_json_string(builder, "reference", NULL);
     }
     cmd_json_string(builder, "metadata", metadata_state(shown));
-    json_builder_set_member_name(builder, "launches");
-    json_builder_begin_array(builder);
-    for (guint i = shown->first; shown->record && i < shown->record->launches->len; i++) {
-        json_launch(builder, g_ptr_array_index(shown->record->launches, i));
+    if (shown->damaged) {
+        cmd_json_string(builder, "launches", NULL);
+    } else {
+        json_builder_set_member_name(builder, "launches");
+        json_builder_begin_array(builder);
+        for (guint i = shown->first; shown->record && i < shown->record->launches->len; i++) {
+            json_launch(builder, g_ptr_array_index(shown->record->launches, i));
+        }
+        json_builder_end_array(builder);
     }
-    json_builder_end_array(builder);
     json_builder_end_object(builder);
     cmd_json_print(builder);
 }
@@ -166,9 +175,10 @@ static gboolean read_record(CmdContext *context, Shown *shown, GError **error)
     }
     g_autoptr(GError) problem = NULL;
     shown->record = hook_record_read(context->store, shown->uuid, &problem);
+    /* The pin decides about the next start, so it is shown all the same. */
     if (problem) {
-        g_propagate_error(error, g_steal_pointer(&problem));
-        return FALSE;
+        cmd_warn("%s; the next start moves a damaged record aside", problem->message);
+        shown->damaged = TRUE;
     }
     guint len = shown->record ? shown->record->launches->len : 0;
     shown->first = len > wanted ? len - (guint)wanted : 0;

@@ -18,6 +18,7 @@ typedef struct {
     gchar *last_id;           /* of the newest launch before this start */
     PolicyReference *pinned;
     gboolean confidential;
+    gboolean wants_check; /* by its metadata, which the hook heeds where nothing is pinned */
 } Start;
 
 static void start_clear(Start *start)
@@ -44,6 +45,7 @@ static gboolean start_prepare(Start *start, GError **error)
         return FALSE;
     }
     start->confidential = parsed->launch_type == XML_LAUNCH_SEV || parsed->launch_type == XML_LAUNCH_SNP;
+    start->wants_check = parsed->attestation && parsed->attestation->on_mismatch == XML_ON_MISMATCH_REFUSE;
     return TRUE;
 }
 
@@ -57,6 +59,10 @@ static void print_before(const Start *start)
         cmd_print_field("Pinned level", level);
         cmd_print_expected(start->pinned->measurements);
         fflush(stdout);
+    } else if (start->confidential && start->wants_check) {
+        g_autofree gchar *command = cmd_suggest("define --accept", start->name, start->uuid);
+        cmd_warn("the metadata of domain '%s' asks for a check, but no reference is pinned on this host; to pin it: %s",
+                 start->name, command);
     } else if (start->confidential) {
         g_autofree gchar *command = cmd_suggest("define", start->name, start->uuid);
         cmd_warn("domain '%s' has no pinned reference: its start is compared with nothing; to pin one: %s",

@@ -207,6 +207,7 @@ int cmd_undefine(CmdContext *context, GError **error)
     if (cmd_context_has(context, "storage") && !find_volumes(context, domain, uuid, &volumes, error)) {
         return -1;
     }
+    gboolean running = virDomainIsActive(domain) == 1;
     if (virDomainUndefineFlags(domain, undefine_flags(context)) < 0) {
         gboolean nvram = strstr(virGetLastErrorMessage(), "nvram") != NULL;
         cmd_libvirt_error(
@@ -226,6 +227,9 @@ int cmd_undefine(CmdContext *context, GError **error)
             cmd_warn("%s", state_error->message);
         }
         return -1;
+    }
+    if (running && !cmd_context_quiet(context)) {
+        cmd_warn("domain '%s' keeps running, now without a pinned reference, and is gone when it stops", name);
     }
     return volumes_gone ? 0 : -1;
 }
