@@ -285,7 +285,7 @@ def test_broken_pin_repaired(tap: Tap):
     confidential('repair')
     write(pin_path('repair'), b'{"broken": true}')
     said = start('repair', check=False).stderr
-    tap.contains(said, [pin_path('repair'), "remove it and run 'virt-attest define' again"],
+    tap.contains(said, [f"remove '{pin_path('repair')}' and run 'virt-attest define {domain_uuid('repair')}' again"],
                  'the refusal says what to do')
     done = attest('define', '--level', '3', '--accept', 'repair', check=False)
     tap.equal((done.returncode, read(pin_path('repair'))), (CANNOT_READ, b'{"broken": true}'),
