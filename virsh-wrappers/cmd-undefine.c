@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hooks/record.h"
 #include "measure/error.h"
 #include "virsh-wrappers/domain-volumes.h"
 #include "virsh-wrappers/subject.h"
@@ -72,11 +73,10 @@ static gboolean has_state(PolicyStore *store, const char *uuid)
 
 static gboolean remove_state(const CmdContext *context, const char *uuid, GError **error)
 {
-    g_autofree gchar *record = g_strconcat(uuid, ".json", NULL);
     if (!policy_store_remove_reference(context->store, uuid, error)) {
         return FALSE;
     }
-    return cmd_context_has(context, "keep-records") || policy_store_remove(context->store, "records", record, error);
+    return cmd_context_has(context, "keep-records") || hook_record_remove(context->store, uuid, error);
 }
 
 static unsigned int undefine_flags(const CmdContext *context)

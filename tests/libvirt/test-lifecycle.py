@@ -110,13 +110,15 @@ def test_undefine(tap: Tap):
     confidential('staying')
     start('gone')
     stop('gone')
+    kept = record_path('gone') + '.corrupt-20260101T000000Z'
+    write(kept, b'what a hook once moved aside')
     before = tree(STATE)
     done = attest('undefine', 'gone')
     tap.contains(done.stdout, ["Domain 'gone' has been undefined"], 'undefine says so')
     tap.equal(virsh('domstate', 'gone', check=False).returncode, 1, 'the domain is gone')
     after = tree(STATE)
     tap.equal(sorted(path for path in before if path not in after),
-              sorted([pin_path('gone'), record_path('gone')]), 'pin and record are gone, and nothing else')
+              sorted([pin_path('gone'), record_path('gone'), kept]), 'pin and records are gone, and nothing else')
     tap.equal({path: value for path, value in after.items() if before.get(path) != value}, {}, 'nothing else changed')
     done = attest('undefine', 'gone', check=False)
     tap.equal(done.returncode, LIBVIRT_REFUSED, 'a second time there is nothing to undefine', done.stderr)
