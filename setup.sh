@@ -17,14 +17,16 @@ set -euo pipefail
 
 build_packages=(meson ninja-build gcc libc6-dev pkg-config libglib2.0-dev
     libjson-glib-dev libxml2-dev libssl-dev liblzma-dev libvirt-dev
+    zlib1g-dev libzstd-dev libarchive-dev libnbd-dev libext2fs-dev libguestfs-dev
     python3-docutils)
 run_packages=(libvirt-daemon libvirt-daemon-system libvirt-daemon-driver-qemu
-    libvirt-clients qemu-system-x86 qemu-utils ovmf ovmf-amdsev)
+    libvirt-clients qemu-system-x86 qemu-utils ovmf ovmf-amdsev
+    mmdebstrap uidmap debian-archive-keyring e2fsprogs fdisk mtools libguestfs0)
 # A real guest kernel with its initrd, and what the private libvirtd of the
 # examples and tests is started with.
 example_packages=(linux-image-cloud-amd64 initramfs-tools util-linux procps iproute2 python3)
 # What tests compare with and are written with.
-test_packages=(clang-14 libclang-rt-14-dev openssl libxml2-utils virtinst binutils python3-jsonschema)
+test_packages=(cryptsetup-bin xfsprogs btrfs-progs lvm2 dosfstools clang-14 libclang-rt-14-dev openssl libxml2-utils virtinst binutils python3-jsonschema)
 
 # What must come from another suite on Debian 12. The libraries are the ones
 # that those packages were built against.

@@ -80,6 +80,9 @@ static const CmdOption define_options[] = {
      "guest policy: hexadecimal, or names such as 'smt' (default: 0x30000 for SEV-SNP)"},
     {"emulator", 0, CMD_VALUE, "FILE", "QEMU program (default: libvirt's choice)"},
     {"type", 0, CMD_VALUE, "kvm|qemu", "domain type (default: kvm)"},
+    {"volume", 0, CMD_VALUE, "NAME",
+     "take root disk, kernel, initrd and command line from this volume (vol-create); --cmdline adds words"},
+    {"pool", 0, CMD_VALUE, "POOL", "storage pool of --volume (default: default)"},
     END,
 };
 
@@ -156,6 +159,128 @@ static const CmdOption firmware_check_options[] = {
     END,
 };
 
+static const CmdOption image_build_options[] = {
+    {"suite", 0, CMD_VALUE, "SUITE", "Debian or Ubuntu suite: trixie, bookworm, noble, …"},
+    {"output", 0, CMD_VALUE, "FILE", "the image to make (qcow2)"},
+    {"force", 0, CMD_FLAG, NULL, "replace an existing output, unless volumes are based on it"},
+    {"size", 0, CMD_VALUE, "SIZE", "size of the disk, such as 12G (default: 12G)"},
+    {"hostname", 0, CMD_VALUE, "NAME", "host name (default: localhost)"},
+    {"ssh-key", 0, CMD_VALUES, "FILE", "public key that may log in as root over SSH"},
+    {"package", 0, CMD_VALUES, "PACKAGE", "package to install as well"},
+    {"script", 0, CMD_VALUE, "FILE", "program to run as root inside the tree at the end"},
+    {"console-login", 0, CMD_FLAG, NULL, "let a getty run on the console (it belongs to the host)"},
+    {"mirror", 0, CMD_VALUE, "URI", "package mirror (default: the one this machine uses)"},
+    {"keyring", 0, CMD_VALUE, "FILE", "keys that sign the mirror's suites (default: the distribution's)"},
+    {"snapshot", 0, CMD_VALUE, "FILE", "install exactly the versions in this list, made by an earlier build"},
+    END,
+};
+
+static const CmdOption image_import_options[] = {
+    {"output", 0, CMD_VALUE, "FILE", "the image to make (qcow2)"},
+    {"force", 0, CMD_FLAG, NULL, "replace an existing output, unless volumes are based on it"},
+    {"format", 0, CMD_VALUE, "raw|qcow2", "format of the cloud image (default: by its name)"},
+    {"size", 0, CMD_VALUE, "SIZE", "size of the new disk (default: that of the cloud image)"},
+    {"hostname", 0, CMD_VALUE, "NAME", "host name (default: what the image has)"},
+    {"ssh-key", 0, CMD_VALUES, "FILE", "public key that may log in as root over SSH"},
+    {"console-login", 0, CMD_FLAG, NULL, "let a getty run on the console (it belongs to the host)"},
+    END,
+};
+
+#define POOL_OPTION {"pool", 0, CMD_VALUE, "POOL", "storage pool (default: default)"}
+
+static const CmdOption vol_create_options[] = {
+    {"level", 0, CMD_VALUE, "N", "attestation level that the volume is for, 0 to 4"},
+    {"base", 0, CMD_VALUE, "FILE", "image that it is based on (image-build, image-import)"},
+    POOL_OPTION,
+    {"capacity", 0, CMD_VALUE, "SIZE", "size of the disk; partition and file system grow with it (default: the base's)"},
+    {"upper", 0, CMD_VALUE, "MODE",
+     "where the guest's writes go: tmpfs[:SIZE], encrypted[:SIZE], dirs[:home=SIZE,…] or none (default: tmpfs at level "
+     "4, none below)"},
+    END,
+};
+
+static const CmdOption vol_list_options[] = {
+    POOL_OPTION,
+    FORMAT_OPTION,
+    END,
+};
+
+static const CmdOption vol_info_options[] = {
+    POOL_OPTION,
+    FORMAT_OPTION,
+    END,
+};
+
+static const CmdOption vol_seal_options[] = {
+    POOL_OPTION,
+    {"salt", 0, CMD_VALUE, "HEX", "salt of the hash tree, '-' for none (default: follows from the base)"},
+    {"uuid", 0, CMD_VALUE, "UUID", "UUID of the hash tree (default: follows from the volume)"},
+    {"progress", 0, CMD_FLAG, NULL, "show progress even when standard error is no terminal"},
+    END,
+};
+
+static const CmdOption vol_delete_options[] = {
+    POOL_OPTION,
+    END,
+};
+
+#define VERITY_SOURCE_OPTIONS                                                                                          \
+    {"format", 0, CMD_VALUE, "raw|qcow2", "format of DATA (default: qcow2 for a name that ends so, else raw)"},        \
+        {"partition", 0, CMD_VALUE, "N", "number of the GPT partition in DATA (default: the whole of it)"},            \
+        {"progress", 0, CMD_FLAG, NULL, "show progress even when standard error is no terminal"}
+
+static const CmdOption verity_format_options[] = {
+    VERITY_SOURCE_OPTIONS,
+    {"salt", 0, CMD_VALUE, "HEX", "salt, '-' for none (default: 32 random bytes)"},
+    {"uuid", 0, CMD_VALUE, "UUID", "UUID of the superblock (default: random)"},
+    {"hash", 0, CMD_VALUE, "NAME", "hash algorithm (default: sha256)"},
+    {"data-block-size", 0, CMD_VALUE, "N", "512, 1024, 2048 or 4096 bytes (default: 4096)"},
+    {"hash-block-size", 0, CMD_VALUE, "N", "512, 1024, 2048 or 4096 bytes (default: 4096)"},
+    {"data-blocks", 0, CMD_VALUE, "N", "hash only the first N blocks (default: all)"},
+    {"reuse", 0, CMD_VALUE, "FILE", "hash file of the backing file of DATA, made with the same parameters: what DATA "
+                                    "does not hold itself is taken from there"},
+    {"reuse-root-hash", 0, CMD_VALUE, "HEX", "root hash of the file named by --reuse"},
+    END,
+};
+
+static const CmdOption verity_verify_options[] = {
+    VERITY_SOURCE_OPTIONS,
+    END,
+};
+
+static const CmdOption initrd_options[] = {
+    {"level", 0, CMD_VALUE, "0|3|4", "attestation level that it is for"},
+    {"image", 0, CMD_VALUE, "FILE", "image or overlay whose kernel it is for"},
+    {"format", 0, CMD_VALUE, "raw|qcow2", "format of the image (default: by its name)"},
+    {"kernel", 0, CMD_VALUE, "RELEASE", "kernel release (default: the newest in the image)"},
+    {"output", 0, CMD_VALUE, "FILE", "the initrd to make"},
+    {"kernel-output", 0, CMD_VALUE, "FILE", "copy the kernel itself to this file"},
+    {"force", 0, CMD_FLAG, NULL, "replace existing files"},
+    END,
+};
+
+static const CmdOption build_options[] = {
+    {"base", 0, CMD_VALUE, "FILE", "image to base it on (image-build, image-import)"},
+    {"name", 0, CMD_VALUE, "NAME", "name of the domain and of its volumes"},
+    {"level", 0, CMD_VALUE, "N", "attestation level, 0 to 4"},
+    POOL_OPTION,
+    {"capacity", 0, CMD_VALUE, "SIZE", "size of the disk (default: the base's)"},
+    {"upper", 0, CMD_VALUE, "MODE",
+     "where the guest's writes go: tmpfs[:SIZE], encrypted[:SIZE], dirs[:home=SIZE,…] or none (default: tmpfs at level "
+     "4, none below)"},
+    {"memory", 0, CMD_VALUE, "MIB", "memory (default: 2048)"},
+    {"vcpus", 0, CMD_VALUE, "N", "virtual CPUs (default: 1)"},
+    {"cpu-model", 0, CMD_VALUE, "MODEL", "CPU model, host-model or host-passthrough (default: host-model)"},
+    {"network", 0, CMD_VALUES, "NETWORK", "libvirt network to connect to"},
+    {"policy", 0, CMD_VALUE, "POLICY", "guest policy (default: 0x30000)"},
+    {"firmware", 0, CMD_VALUE, "FILE", "guest firmware (default: the first of this machine that can carry the level)"},
+    {"cmdline", 0, CMD_VALUE, "TEXT", "words to add to the kernel command line"},
+    {"emulator", 0, CMD_VALUE, "FILE", "QEMU program (default: libvirt's choice)"},
+    {"type", 0, CMD_VALUE, "kvm|qemu", "domain type (default: kvm)"},
+    {"progress", 0, CMD_FLAG, NULL, "show progress even when standard error is no terminal"},
+    END,
+};
+
 const CmdCommand cmd_commands[] = {
     {"measure", "[OPTION…] DOMAIN.xml|-\n--mode MODE OPTION…", 0, 1, "expected launch measurement of a domain XML",
      "Computes the launch measurement that the processor will report for a domain, from the domain XML or from "
@@ -201,6 +326,38 @@ const CmdCommand cmd_commands[] = {
      "Reads a guest firmware file: tables, SEV metadata, whether it verifies the kernel hashes, and the attestation "
      "level it can carry.",
      firmware_check_options, cmd_firmware_check},
+    {"build", "--base FILE --name NAME --level N [OPTION…]", 0, 0, "from a base image to a defined domain in one go",
+     "Makes the volumes, seals the root file system, builds the initrd, and defines and pins the domain.", build_options,
+     cmd_build},
+    {"image-build", "--suite SUITE --output FILE [OPTION…]", 0, 0, "make a base image from a distribution",
+     "Builds a disk image from the packages of a Debian or Ubuntu suite: reproducible, without mounts and loop devices, "
+     "without passwords, host keys and data sources that a host could answer.",
+     image_build_options, cmd_image_build},
+    {"image-import", "IMAGE --output FILE [OPTION…]", 1, 1, "make a base image from a cloud image",
+     "Takes the root file system of an existing cloud image, cleans it as image-build does, and makes a base image of it.",
+     image_import_options, cmd_image_import},
+    {"vol-create", "NAME --level N --base FILE [OPTION…]", 1, 1, "make the volumes of a guest",
+     "Makes an overlay on a base image in a libvirt storage pool, and what its level needs beside it.", vol_create_options,
+     cmd_vol_create},
+    {"vol-list", "[OPTION…]", 0, 0, "volumes of guests", "Lists the volumes that vol-create made in a storage pool.",
+     vol_list_options, cmd_vol_list},
+    {"vol-info", "[OPTION…] NAME", 1, 1, "level, base, root hash and state of a volume",
+     "Shows what is known of a volume, and whether it is still what was sealed.", vol_info_options, cmd_vol_info},
+    {"vol-seal", "[OPTION…] NAME", 1, 1, "compute the hash tree of a volume",
+     "Computes the dm-verity tree over the root file system of a volume and records its root hash.", vol_seal_options,
+     cmd_vol_seal},
+    {"vol-delete", "[OPTION…] NAME", 1, 1, "remove the volumes of a guest",
+     "Removes the volumes that vol-create made, unless something uses them.", vol_delete_options, cmd_vol_delete},
+    {"verity-format", "[OPTION…] DATA HASH", 2, 2, "compute a dm-verity hash tree",
+     "Writes the hash tree of DATA to the file HASH, as 'veritysetup format' does, and prints the root hash. Holes cost "
+     "nothing.",
+     verity_format_options, cmd_verity_format},
+    {"verity-verify", "[OPTION…] DATA HASH ROOT-HASH", 3, 3, "check data against a dm-verity hash tree",
+     "Checks DATA and the tree in HASH against a root hash and names the first bad block.", verity_verify_options,
+     cmd_verity_verify},
+    {"initrd", "--level N --image FILE --output FILE [OPTION…]", 0, 0, "build the initrd of a level",
+     "Builds an initrd without a shell from the guest's init and the kernel modules of an image.", initrd_options,
+     cmd_initrd},
     END,
 };
 
