@@ -7,9 +7,11 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "corpus-fixture.h"
 #include "measure/bytes.h"
 #include "measure/error.h"
 #include "storage/disk.h"
+#include "storage/gpt.h"
 
 #define KIB 1024u
 #define MIB (1024u * 1024)
@@ -522,6 +524,26 @@ static void test_bad_gpt(Fixture *fixture, gconstpointer data)
     expect_no_partition(path, 2, "too short");
 }
 
+static gboolean read_memory(gpointer user_data, guint64 offset, void *out, gsize size, GError **error)
+{
+    const MeasureBytes *disk = user_data;
+    g_assert_true(offset <= disk->size && size <= disk->size - offset);
+    memcpy(out, disk->data + offset, size);
+    return TRUE;
+}
+
+static gboolean find_second(const char *text, gsize size, gpointer user_data, GError **error)
+{
+    MeasureBytes disk = {(const guint8 *)text, size};
+    guint64 offset = 0, length = 0;
+    return storage_gpt_find(read_memory, &disk, size, 2, &offset, &length, error);
+}
+
+static void test_gpt_corpus(Fixture *fixture, gconstpointer data)
+{
+    corpus_walk("gpt", find_second, NULL);
+}
+
 #define ADD(path, function) g_test_add(path, Fixture, NULL, set_up, function, tear_down)
 
 int main(int argc, char **argv)
@@ -539,5 +561,6 @@ int main(int argc, char **argv)
     ADD("/disk/no-qemu-nbd", test_no_qemu_nbd);
     ADD("/disk/gpt", test_gpt);
     ADD("/disk/bad-gpt", test_bad_gpt);
+    ADD("/disk/gpt-corpus", test_gpt_corpus);
     return g_test_run();
 }
