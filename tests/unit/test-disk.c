@@ -314,10 +314,11 @@ static GPid start_writer(const char *path, const char *format, const char *socke
     return pid;
 }
 
-static void stop_writer(GPid pid)
+static void stop_writer(GPid pid, const char *socket)
 {
-    kill(pid, SIGTERM);
+    kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
+    g_assert_cmpint(g_unlink(socket), ==, 0);
 }
 
 static void test_busy(Fixture *fixture, gconstpointer data)
@@ -332,14 +333,14 @@ static void test_busy(Fixture *fixture, gconstpointer data)
     GPid writer = start_writer(raw, "raw", socket);
     expect_refused(raw, STORAGE_FORMAT_RAW, "in use by a writer");
     expect_refused(top, STORAGE_FORMAT_QCOW2, "in use by a writer");
-    stop_writer(writer);
+    stop_writer(writer, socket);
     writer = start_writer(qcow2, "qcow2", socket);
     expect_refused(qcow2, STORAGE_FORMAT_QCOW2, "in use by a writer");
-    stop_writer(writer);
+    stop_writer(writer, socket);
     /* Somebody writes an overlay: what it is based on can be read by all. */
     writer = start_writer(top, "qcow2", socket);
     g_autoptr(StorageDisk) base = open_good(raw, STORAGE_FORMAT_RAW);
-    stop_writer(writer);
+    stop_writer(writer, socket);
 }
 
 /* While we read, no writer may start. */
