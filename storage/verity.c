@@ -49,6 +49,12 @@ void storage_verity_init(StorageVerity *verity)
     verity->uuid[8] = (guint8)((verity->uuid[8] & 0x3f) | 0x80);
 }
 
+static void name_old(const StorageVerityOptions *options, GError **error)
+{
+    storage_verity_name_file(options->reuse, error);
+    g_prefix_error(error, "old hash file ");
+}
+
 static guint8 *entry_at(const Format *format, guint8 *blocks, guint64 n)
 {
     return blocks + n * format->layout.entry_size;
@@ -96,7 +102,7 @@ static gboolean read_old(Format *format, StorageVerityWorker *worker, StorageVer
     }
     if (!storage_verity_pread(format->old_fd, worker->old_blocks, (gsize)job->old_count * size,
                               format->old_layout.start[0] + job->first * size, error)) {
-        g_prefix_error(error, "old ");
+        name_old(format->options, error);
         return FALSE;
     }
     for (guint i = 0; i < job->old_count; i++) {
@@ -178,7 +184,7 @@ static gboolean commit(StorageVerityJob *job, gpointer user_data, GError **error
     }
     for (guint i = 0; i < job->old_count; i++) {
         if (!storage_verity_tree_add(&format->old_tree, 1, job->old_digests + i * STORAGE_VERITY_MAX_DIGEST, error)) {
-            g_prefix_error(error, "old ");
+            name_old(format->options, error);
             return FALSE;
         }
     }
@@ -190,10 +196,10 @@ static gboolean commit(StorageVerityJob *job, gpointer user_data, GError **error
     return TRUE;
 }
 
-static gboolean refuse_old(const StorageVerityOptions *options, GError **error, const char *what)
+static gboolean refuse_old(const StorageVerityOptions *options, GError **error, AttestError code, const char *what)
 {
     g_autofree gchar *shown = measure_printable(options->reuse);
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "old hash file '%s': %s", shown, what);
+    g_set_error(error, ATTEST_ERROR, code, "old hash file '%s': %s", shown, what);
     return FALSE;
 }
 
@@ -209,16 +215,16 @@ static gboolean open_old(Format *format, const StorageVerity *verity, StorageVer
     }
     format->old_fd = storage_disk_open_file(options->reuse, error);
     if (format->old_fd < 0 || !storage_verity_read_superblock(format->old_fd, &format->old, error)) {
-        g_prefix_error(error, "old ");
+        name_old(format->options, error);
         return FALSE;
     }
     if (!g_str_equal(format->old.hash, verity->hash) || format->old.data_block_size != verity->data_block_size ||
         format->old.hash_block_size != verity->hash_block_size || format->old.salt_size != verity->salt_size ||
         memcmp(format->old.salt, verity->salt, verity->salt_size) != 0) {
-        return refuse_old(options, error, "made with another salt, hash or block size");
+        return refuse_old(options, error, ATTEST_ERROR_UNREADABLE, "made with another salt, hash or block size");
     }
     if (format->old.data_blocks > verity->data_blocks) {
-        return refuse_old(options, error, "made over more data");
+        return refuse_old(options, error, ATTEST_ERROR_UNREADABLE, "made over more data");
     }
     if (!storage_verity_layout(&format->old, &format->old_layout, error)) {
         return FALSE;
@@ -241,11 +247,11 @@ static gboolean check_old(Format *format, GError **error)
         return TRUE;
     }
     if (!storage_verity_tree_finish(&format->old_tree, error)) {
-        g_prefix_error(error, "old ");
+        name_old(format->options, error);
         return FALSE;
     }
     if (!measure_digest_equal(format->old_tree.root, format->options->reuse_root_hash, format->layout.digest_size)) {
-        return refuse_old(format->options, error, "its tree does not give the root hash that was named");
+        return refuse_old(format->options, error, ATTEST_ERROR_REJECTED, "its tree does not have the root hash that was named");
     }
     return TRUE;
 }
