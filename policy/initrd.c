@@ -126,6 +126,22 @@ static GBytes *unpack(const Compression *compression, MeasureBytes data, gsize *
     return strcmp(compression->name, "none") ? NULL : g_bytes_new_static(data.data, data.size);
 }
 
+/*
+ * The kernel looks for more of its command line at the very end of an initrd (Documentation/admin-guide/bootconfig.rst),
+ * up to three bytes of padding before it, whatever the bytes are to the decompressor.
+ */
+static gboolean has_boot_config(MeasureBytes data)
+{
+    static const char magic[] = "#BOOTCONFIG\n";
+    gsize size = strlen(magic);
+
+    for (gsize padding = 0; padding < 4 && padding + size <= data.size; padding++) {
+        if (!memcmp(data.data + data.size - padding - size, magic, size))
+            return TRUE;
+    }
+    return FALSE;
+}
+
 static GBytes *unpack_ours(PolicyInitrd *initrd, MeasureBytes data)
 {
     /* Deflate, no flags (so neither a name nor a comment), no time; what follows tells the level and the system. */
@@ -134,6 +150,10 @@ static GBytes *unpack_ours(PolicyInitrd *initrd, MeasureBytes data)
     g_autoptr(GBytes) archive = NULL;
     gsize used = 0;
 
+    if (has_boot_config(data)) {
+        because(initrd, "ends in a boot configuration, which adds to the command line");
+        return NULL;
+    }
     if (!compression) {
         because(initrd, "is neither a cpio archive nor compressed in a way that the kernel knows");
         return NULL;

@@ -57,9 +57,7 @@ StorageImage *storage_image_open(const char *path, StorageFormat format, GError 
         return NULL;
     if (!storage_disk_partition(disk, STORAGE_IMAGE_ROOT_PARTITION, &offset, &length, &cause)) {
         g_propagate_prefixed_error(error, g_steal_pointer(&cause),
-                                   "the image has no root partition %u; import it first with virt-attest "
-                                   "image-import: ",
-                                   STORAGE_IMAGE_ROOT_PARTITION);
+                                   "no image of virt-attest, import it first with 'virt-attest image-import': ");
         return NULL;
     }
     return storage_image_open_range(g_steal_pointer(&disk), offset, length, error);

@@ -3,7 +3,7 @@
 #include "virsh-wrappers/commands.h"
 
 #include <stdio.h>
-#include <string.h>
+#include <unistd.h>
 
 #include "measure/error.h"
 #include "storage/initrd.h"
@@ -38,7 +38,14 @@ static gboolean write_outputs(const CmdContext *context, StorageImage *image, co
             return FALSE;
         }
     }
-    return storage_output_commit(output, error);
+    if (storage_output_commit(output, error)) {
+        return TRUE;
+    }
+    /* Somebody else made that file meanwhile. */
+    if (kernel_path && !force) {
+        unlink(kernel_path);
+    }
+    return FALSE;
 }
 
 static void print_summary(const CmdContext *context, const StorageInitrd *initrd)

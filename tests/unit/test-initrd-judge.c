@@ -110,6 +110,8 @@ static void test_frames(void)
     refused(g_byte_array_new(), "neither a cpio archive");
     refused(append(g_byte_array_new(), "#!/bin/sh\n", 10), "neither a cpio archive");
     refused(append(g_byte_array_new(), xz, sizeof xz), "compressed with xz");
+    refused(append(initrd_good("4"), "#BOOTCONFIG\n", 12), "boot configuration");
+    refused(append(gzip(initrd_good("4"), NULL), "#BOOTCONFIG\n\0\0", 14), "boot configuration");
     refused(append(initrd_good("4"), zeros, 4), "behind the end of its archive");
     refused(append(initrd_good("4"), zeros, sizeof zeros), "behind the end of its archive");
     refused(append_bytes(initrd_good("4"), initrd_good("4")), "behind the end of its archive");
