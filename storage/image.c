@@ -90,9 +90,9 @@ static GBytes *read_inode(StorageImage *image, ext2_ino_t number, const char *pa
     if (!code)
         code = ext2fs_file_get_lsize(file, &size);
     if (!code && size > max_size) {
-        g_autofree gchar *why =
-            g_strdup_printf("has %" G_GUINT64_FORMAT " bytes, more than the %" G_GSIZE_FORMAT " that such a file may have",
-                            (guint64)size, max_size);
+        g_autofree gchar *why = g_strdup_printf("has %" G_GUINT64_FORMAT " bytes, more than the %" G_GSIZE_FORMAT
+                                                " that such a file may have",
+                                                (guint64)size, max_size);
         ext2fs_file_close(file);
         refuse(error, image, path, why);
         return NULL;
