@@ -257,7 +257,6 @@ static void test_list(void)
 static void test_every_byte(void)
 {
     g_autoptr(GByteArray) good = initrd_good("4");
-    g_autofree gchar *text = g_strndup((const char *)good->data, good->len);
     guint changed = 0;
 
     for (guint size = 0; size < good->len; size++) {

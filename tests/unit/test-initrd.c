@@ -95,7 +95,6 @@ static void put_module(ImageFixture *fixture, const char *path, const char *pack
 {
     g_autofree gchar *plain = g_strdup(path);
     g_autofree gchar *whole = NULL;
-    g_autofree gchar *command = NULL;
 
     if (*packer)
         *strrchr(plain, '.') = '\0';
