@@ -61,8 +61,7 @@ gboolean storage_interrupt_check(GError **error)
 {
     if (!interrupted)
         return TRUE;
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "interrupted by signal %d (%s): nothing was left behind",
-                (int)interrupted, g_strsignal(interrupted));
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "interrupted (%s)", g_strsignal(interrupted));
     return FALSE;
 }
 
@@ -334,6 +333,21 @@ gboolean storage_process_wait(StorageProcess *process, const char *what, GError 
     return FALSE;
 }
 
+static gboolean await_end(const StorageProcess *process, guint seconds)
+{
+    siginfo_t info = {0};
+
+    for (guint i = 0; process->pid > 0 && i < seconds * 50; i++) {
+        info.si_pid = 0;
+        if (waitid(P_PID, (id_t)process->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid)
+            return TRUE;
+        g_usleep(20000);
+    }
+    return process->pid <= 0;
+}
+
+gboolean storage_process_ended(const StorageProcess *process) { return await_end(process, 1); }
+
 void storage_process_free(StorageProcess *process)
 {
     if (!process)
@@ -343,15 +357,8 @@ void storage_process_free(StorageProcess *process)
     if (process->facts >= 0)
         close(process->facts);
     if (process->pid > 0) {
-        siginfo_t info;
-
         kill(-process->pid, SIGTERM);
-        for (guint i = 0; i < GRACE_SECONDS * 50; i++) {
-            info.si_pid = 0;
-            if (waitid(P_PID, (id_t)process->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid)
-                break;
-            g_usleep(20000);
-        }
+        await_end(process, GRACE_SECONDS);
         kill(-process->pid, SIGKILL);
         reap(process);
     }

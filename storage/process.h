@@ -40,6 +40,9 @@ StorageProcess *storage_process_start(const char *const *argv, const StorageProc
 int storage_process_output(const StorageProcess *process); /* to read from; belongs to @process */
 int storage_process_facts(const StorageProcess *process);  /* as well */
 
+/* Whether it has come to its end by itself; waits a second for that. */
+gboolean storage_process_ended(const StorageProcess *process);
+
 /**
  * storage_process_wait:
  * @what: what the program was to do, as "NAME failed to …" would continue: "make the file system"
