@@ -6,8 +6,6 @@
  */
 #include "storage/image-build.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <string.h>
 
 #include "measure/hash.h"
@@ -39,8 +37,6 @@ typedef struct {
     StorageSnapshot *snapshot;
     GBytes *script;
     gchar *sources;
-    GMutex mutex;
-    gchar *phase; /* of mmdebstrap */
 } Build;
 
 static void build_clear(Build *build)
@@ -50,8 +46,6 @@ static void build_clear(Build *build)
     storage_workdir_free(build->workdir);
     g_clear_pointer(&build->script, g_bytes_unref);
     g_free(build->sources);
-    g_free(build->phase);
-    g_mutex_clear(&build->mutex);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Build, build_clear)
 
@@ -174,46 +168,6 @@ static gchar *include_list(const Build *build)
     return g_string_free(text, FALSE);
 }
 
-/* mmdebstrap says what it does in lines that begin with "I: ". */
-static void take_phase(const char *line, gpointer user_data)
-{
-    Build *build = user_data;
-
-    if (!g_str_has_prefix(line, "I: "))
-        return;
-    g_mutex_lock(&build->mutex);
-    g_free(build->phase);
-    build->phase = g_strndup(line + 3, strcspn(line + 3, ".\n"));
-    g_mutex_unlock(&build->mutex);
-}
-
-static void show_phase(Build *build)
-{
-    g_autofree gchar *phase = NULL;
-
-    g_mutex_lock(&build->mutex);
-    phase = g_strdup(build->phase);
-    g_mutex_unlock(&build->mutex);
-    if (phase && build->image.progress)
-        build->image.progress(phase, 0, 0, build->image.progress_data);
-}
-
-/* The stream begins when the tree is complete, minutes later. */
-static gboolean await_stream(Build *build, int fd, GError **error)
-{
-    struct pollfd wait = {.fd = fd, .events = POLLIN};
-
-    for (;;) {
-        int ready = poll(&wait, 1, 200);
-
-        if (!storage_interrupt_check(error))
-            return FALSE;
-        if (ready > 0 || (ready < 0 && errno != EINTR))
-            return TRUE;
-        show_phase(build);
-    }
-}
-
 /* Files that mmdebstrap gets by name; not as arguments: a proxy or an archive may have a password. */
 static gboolean add_files(Build *build, GPtrArray *argv, GError **error)
 {
@@ -255,8 +209,7 @@ static StorageProcess *start_mmdebstrap(Build *build, gint64 epoch, GError **err
     g_autofree gchar *temporary = g_strconcat("TMPDIR=", storage_workdir_path(build->workdir), NULL);
     /* Kernel packages would make an initrd each, which we drop. */
     const char *environment[] = {date, temporary, "INITRD=No", "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive", NULL};
-    const StorageProcessOptions options = {
-        .environment = environment, .input = lines, .want_output = TRUE, .line = take_phase, .user_data = build};
+    const StorageProcessOptions options = {.environment = environment, .input = lines, .want_output = TRUE};
 
     g_ptr_array_add(argv, g_strdup("mmdebstrap"));
     g_ptr_array_add(argv, g_strdup("--mode=unshare"));
@@ -308,7 +261,9 @@ static gboolean fill(Build *build, StorageImageMaker *maker, gint64 epoch, GErro
     g_autoptr(GError) reading = NULL;
     gboolean filled;
 
-    if (!process || !await_stream(build, storage_process_output(process), error))
+    /* The stream begins when the tree is complete, minutes later. */
+    if (!process || !storage_process_await(process, storage_process_output(process), build->image.progress,
+                                           build->image.progress_data, error))
         return FALSE;
     filled = storage_image_maker_fill(maker, storage_process_output(process), &reading) != NULL;
     if (!filled && !storage_process_ended(process)) {
@@ -355,6 +310,5 @@ gboolean storage_image_build(const StorageBuildOptions *build, const StorageImag
 {
     g_auto(Build) state = {.build = build, .image = *image};
 
-    g_mutex_init(&state.mutex);
     return run(&state, error);
 }
