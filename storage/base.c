@@ -8,6 +8,7 @@
 
 #include "measure/bytes.h"
 #include "measure/cache.h"
+#include "measure/error.h"
 #include "measure/file.h"
 #include "measure/hash.h"
 #include "policy/json.h"

@@ -56,7 +56,7 @@ static gboolean write_all(int fd, const guint8 *data, gsize size)
 /* TRUE when @fd holds exactly @data. */
 static gboolean same_content(int fd, const guint8 *data, gsize size)
 {
-    guint8 buffer[65536];
+    guint8 buffer[8192];
     gsize done = 0;
 
     for (;;) {

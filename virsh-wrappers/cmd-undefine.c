@@ -24,7 +24,7 @@ static gboolean find_volumes(const CmdContext *context, virDomainPtr domain, con
                     virDomainGetName(domain), command);
         return FALSE;
     }
-    if (!cmd_domain_volumes(domain, volumes, &kept, error)) {
+    if (!cmd_domain_volumes(domain, NULL, volumes, &kept, error)) {
         g_prefix_error(error, "nothing was removed: ");
         return FALSE;
     }
