@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "storage/boot-store.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,10 +10,10 @@
 #include "measure/bytes.h"
 #include "measure/error.h"
 #include "policy/json.h"
+#include "storage/output.h"
 
 #define LOCK_NAME "boot-store"
 #define LOCK_TIMEOUT_MS (60 * 1000)
-#define TEMPORARY_PREFIX ".tmp-"
 #define FILE_MAX ((gsize)512 << 20)
 
 int storage_boot_lock(PolicyStore *store, GError **error)
@@ -28,29 +26,11 @@ int storage_boot_lock(PolicyStore *store, GError **error)
     return lock;
 }
 
-static gboolean fail(GError **error, PolicyStore *store, const char *name, int number)
+static int fail(GError **error, PolicyStore *store, const char *name, int number)
 {
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "'%s/" POLICY_STORE_BOOT "/%s': %s%s",
-                policy_store_directory(store), name, g_strerror(number),
-                number == ENOSPC || number == EDQUOT ? "; free some space" : "");
-    return FALSE;
-}
-
-static gboolean write_all(int fd, const guint8 *data, gsize size)
-{
-    while (size) {
-        ssize_t put = write(fd, data, size);
-
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put <= 0) {
-            errno = put < 0 ? errno : EIO;
-            return FALSE;
-        }
-        data += put;
-        size -= (gsize)put;
-    }
-    return TRUE;
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "'%s/" POLICY_STORE_BOOT "/%s': %s",
+                policy_store_directory(store), name, g_strerror(number));
+    return -1;
 }
 
 /* TRUE when @fd holds exactly @data. */
@@ -79,16 +59,10 @@ static int check_existing(PolicyStore *store, int folder, const char *name, cons
     g_auto(PolicyFd) fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     struct stat st;
 
-    if (fd < 0) {
-        if (errno == ENOENT)
-            return 0;
-        fail(error, store, name, errno);
-        return -1;
-    }
-    if (fstat(fd, &st) < 0) {
-        fail(error, store, name, errno);
-        return -1;
-    }
+    if (fd < 0)
+        return errno == ENOENT ? 0 : fail(error, store, name, errno);
+    if (fstat(fd, &st) < 0)
+        return fail(error, store, name, errno);
     /* Its owner is not looked at: libvirt gives it to QEMU's user while a domain runs. */
     if (S_ISREG(st.st_mode) && (guint64)st.st_size == size && same_content(fd, data, size))
         return 1;
@@ -99,21 +73,12 @@ static int check_existing(PolicyStore *store, int folder, const char *name, cons
     return -1;
 }
 
-static gboolean write_new(PolicyStore *store, int folder, const char *name, const guint8 *data, gsize size,
-                          GError **error)
+static gboolean write_new(const char *path, GBytes *data, GError **error)
 {
-    g_autofree gchar *temporary = g_strdup_printf(TEMPORARY_PREFIX "%d-%08x", (int)getpid(), g_random_int());
-    g_auto(PolicyFd) fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    g_autoptr(StorageOutput) output = storage_output_new(path, FALSE, 0444, error);
 
-    if (fd < 0)
-        return fail(error, store, name, errno);
-    if (!write_all(fd, data, size) || fchmod(fd, 0444) < 0 || fsync(fd) < 0 ||
-        renameat(folder, temporary, folder, name) < 0) {
-        fail(error, store, name, errno);
-        unlinkat(folder, temporary, 0);
-        return FALSE;
-    }
-    return fsync(folder) == 0 || fail(error, store, name, errno);
+    return output && storage_output_write(output, g_bytes_get_data(data, NULL), g_bytes_get_size(data), error) &&
+           storage_output_commit(output, error);
 }
 
 gchar *storage_boot_put(PolicyStore *store, GBytes *data, const char *suffix, GError **error)
@@ -123,6 +88,7 @@ gchar *storage_boot_put(PolicyStore *store, GBytes *data, const char *suffix, GE
     guint8 digest[MEASURE_SHA256_SIZE];
     g_autofree gchar *hex = NULL;
     g_autofree gchar *name = NULL;
+    g_autofree gchar *path = NULL;
     g_auto(PolicyFd) folder = -1;
     int found = 0;
 
@@ -137,10 +103,11 @@ gchar *storage_boot_put(PolicyStore *store, GBytes *data, const char *suffix, GE
     folder = policy_store_folder(store, POLICY_STORE_BOOT, error);
     if (folder < 0)
         return NULL;
+    path = g_build_filename(policy_store_directory(store), POLICY_STORE_BOOT, name, NULL);
     found = check_existing(store, folder, name, bytes, size, error);
-    if (found < 0 || (!found && !write_new(store, folder, name, bytes, size, error)))
+    if (found < 0 || (!found && !write_new(path, data, error)))
         return NULL;
-    return g_build_filename(policy_store_directory(store), POLICY_STORE_BOOT, name, NULL);
+    return g_steal_pointer(&path);
 }
 
 /* ---- sweeping ---- */
@@ -201,7 +168,7 @@ gboolean storage_boot_sweep(PolicyStore *store, GError **error)
     while ((name = g_dir_read_name(dir))) {
         g_autofree gchar *file = g_build_filename(path, name, NULL);
 
-        if (g_str_has_prefix(name, TEMPORARY_PREFIX) || (is_ours(name) && !g_hash_table_contains(named, name)))
+        if (is_ours(name) && !g_hash_table_contains(named, name))
             unlink(file);
     }
     return TRUE;

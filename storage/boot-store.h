@@ -21,5 +21,5 @@ int storage_boot_lock(PolicyStore *store, GError **error);
  */
 gchar *storage_boot_put(PolicyStore *store, GBytes *data, const char *suffix, GError **error);
 
-/* Removes what no pinned reference names, and temporary files. A reference that cannot be read stops it. */
+/* Removes what no pinned reference names. A reference that cannot be read stops it. */
 gboolean storage_boot_sweep(PolicyStore *store, GError **error);

@@ -36,11 +36,3 @@ gboolean cmd_interrupt_check(GError **error)
                 strsignal(received));
     return FALSE;
 }
-
-void cmd_interrupt_finish(void)
-{
-    if (received) {
-        signal(received, SIG_DFL);
-        raise(received);
-    }
-}

@@ -8,5 +8,3 @@
 void cmd_interrupt_catch(void);
 /* After a step: %FALSE with %ATTEST_ERROR_UNREADABLE when such a signal came, so that what was made is undone. */
 gboolean cmd_interrupt_check(GError **error);
-/* Once everything is undone: ends the program by the signal that came, if one did. */
-void cmd_interrupt_finish(void);
