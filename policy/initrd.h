@@ -11,18 +11,19 @@
 
 #define POLICY_INITRD_MAX_SIZE (64u * 1024 * 1024)      /* bytes, as the kernel gets it */
 #define POLICY_INITRD_MAX_UNPACKED (128u * 1024 * 1024) /* bytes of the archive */
+#define POLICY_INIT_MAX_SIZE (16u * 1024 * 1024)        /* bytes of its init */
 
 /**
  * PolicyInitrd:
- * @ours: it is; the other fields below hold
+ * @ours: it has the form of ours; the fields up to @init_trusted hold
  * @level: 0, 3 or 4: the lowest level whose command line its init obeys
  * @kernel: kernel release that its modules are for
  * @modules: how many
  * @compression: "zstd", "gzip" or "none"
  * @init: SHA-256 of its init
  * @init_trusted: the init is the installed one, or the configuration trusts it
- * @reason: (nullable): why it is not ours: part of a sentence, "holds 'bin/sh', which is not part of a virt-attest
- *   initrd". Also set when only the init is not trusted
+ * @reason: (nullable): what is wrong when it is not ours, or its init not trusted; the rest of a sentence that begins
+ *   with the initrd: "holds 'bin/sh', which is not part of a virt-attest initrd"
  */
 typedef struct {
     gboolean ours;
@@ -41,10 +42,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PolicyInitrd, policy_initrd_free)
 /**
  * policy_initrd_judge:
  * @data: the whole initrd; hostile
- * @config: where the installed init and the trusted digests stand
+ * @config: (nullable): where the installed init and the trusted digests stand; %NULL: only the form is judged
  *
- * Never fails: what is not understood is not ours, with the reason. At most %POLICY_INITRD_MAX_UNPACKED bytes of memory
- * beside @data.
+ * Never fails: what is not understood is not ours, with the reason. Needs up to %POLICY_INITRD_MAX_UNPACKED bytes of
+ * memory beside @data.
  */
 PolicyInitrd *policy_initrd_judge(MeasureBytes data, const PolicyConfig *config);
 

@@ -12,18 +12,24 @@ enum {
 };
 
 /**
+ * StorageNeed:
+ * @STORAGE_NEEDED: a kernel without it is refused; the guest powers off when the module does not load
+ * @STORAGE_SPLIT: the same where the kernel has such a module; in other kernels it is part of something else
+ * @STORAGE_USEFUL: taken where the kernel has it; the guest boots on when the processor does not want it
+ */
+typedef enum { STORAGE_NEEDED, STORAGE_SPLIT, STORAGE_USEFUL } StorageNeed;
+
+/**
  * StorageFeature:
  * @module: (nullable): its module; %NULL where it can only be built in
- * @config: (nullable): its option in the kernel's configuration, without CONFIG_
+ * @config: its option in the kernel's configuration, without CONFIG_
  * @levels: initrds that have it
- * @needed: a kernel without it is refused. Otherwise the module is taken where the kernel has it, and the guest boots
- *   on when the processor or the kernel does not want it
  * @what: for people
  */
 typedef struct {
     const char *module, *config;
     guint levels;
-    gboolean needed;
+    StorageNeed need;
     const char *what;
 } StorageFeature;
 

@@ -175,8 +175,8 @@ static gboolean take_feature(const Kernel *kernel, const StorageFeature *feature
     char option = kernel_option(kernel, feature->config);
 
     if (feature->module && storage_modules_has(kernel->modules, feature->module))
-        return storage_modules_want(kernel->modules, feature->module, feature->needed, error);
-    if (!feature->needed || option == 'y' || (feature->module && storage_modules_builtin(kernel->modules, feature->module)))
+        return storage_modules_want(kernel->modules, feature->module, feature->need != STORAGE_USEFUL, error);
+    if (feature->need != STORAGE_NEEDED || option == 'y' || (feature->module && storage_modules_builtin(kernel->modules, feature->module)))
         return TRUE;
     if (option == 'm')
         return refuse(kernel, error, "kernel %s has %s (CONFIG_%s=m), but the module %s is not in %s: install all of its "
