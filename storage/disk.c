@@ -15,8 +15,9 @@
 struct StorageDisk {
     gchar *path;
     guint64 size;
-    int fd;          /* raw, else -1 */
-    StorageNbd *nbd; /* qcow2, else NULL */
+    int fd;           /* raw, else -1 */
+    StorageNbd *nbd;  /* qcow2, else NULL */
+    GPtrArray *files; /* (element-type utf8): that it consists of */
 };
 
 gboolean storage_disk_fail(GError **error, const char *path, const char *format, ...)
@@ -74,6 +75,9 @@ static gboolean open_raw(StorageDisk *disk, gboolean by_name, GError **error)
         return storage_disk_fail_errno(error, disk->path, errno);
     }
     disk->size = (guint64)size;
+    posix_fadvise(disk->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    disk->files = g_ptr_array_new_with_free_func(g_free);
+    g_ptr_array_add(disk->files, g_strdup(disk->path));
     if (by_name && pread(disk->fd, magic, sizeof magic, 0) == (ssize_t)sizeof magic &&
         storage_qcow2_has_magic((MeasureBytes){magic, sizeof magic})) {
         return storage_disk_fail(error, disk->path,
@@ -85,8 +89,8 @@ static gboolean open_raw(StorageDisk *disk, gboolean by_name, GError **error)
 
 static gboolean open_qcow2(StorageDisk *disk, GError **error)
 {
-    g_autoptr(GPtrArray) chain = storage_qcow2_chain(disk->path, error);
-    disk->nbd = chain ? storage_nbd_open(disk->path, chain->len > 1, error) : NULL;
+    disk->files = storage_qcow2_chain(disk->path, error);
+    disk->nbd = disk->files ? storage_nbd_open(disk->path, disk->files->len > 1, error) : NULL;
     if (!disk->nbd) {
         return FALSE;
     }
@@ -114,6 +118,7 @@ void storage_disk_free(StorageDisk *disk)
     if (disk->fd >= 0) {
         close(disk->fd);
     }
+    g_clear_pointer(&disk->files, g_ptr_array_unref);
     g_free(disk->path);
     g_free(disk);
 }
@@ -126,6 +131,25 @@ guint64 storage_disk_size(const StorageDisk *disk)
 const char *storage_disk_path(const StorageDisk *disk)
 {
     return disk->path;
+}
+
+gboolean storage_disk_uses(const StorageDisk *disk, const char *path)
+{
+    struct stat wanted, each;
+    if (stat(path, &wanted) != 0) {
+        return FALSE;
+    }
+    for (guint i = 0; i < disk->files->len; i++) {
+        if (stat(g_ptr_array_index(disk->files, i), &each) != 0) {
+            continue;
+        }
+        /* A block device may have several nodes. */
+        gboolean same_device = S_ISBLK(each.st_mode) && S_ISBLK(wanted.st_mode) && each.st_rdev == wanted.st_rdev;
+        if (same_device || (each.st_dev == wanted.st_dev && each.st_ino == wanted.st_ino)) {
+            return TRUE;
+        }
+    }
+    return FALSE;
 }
 
 static gboolean check_range(StorageDisk *disk, guint64 offset, guint64 length, GError **error)

@@ -144,3 +144,12 @@ StorageTree *storage_tree_get(PolicyStore *store, StorageDisk *disk, const guint
     prune(folder);
     return g_steal_pointer(&tree);
 }
+
+void storage_tree_drop(const StorageTree *tree)
+{
+    g_autofree gchar *stem = g_strndup(tree->path, strlen(tree->path) - strlen(TREE_SUFFIX));
+    g_autofree gchar *note = g_strconcat(stem, NOTE_SUFFIX, NULL);
+
+    unlink(note);
+    unlink(tree->path);
+}

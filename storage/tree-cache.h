@@ -33,3 +33,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(StorageTree, storage_tree_free)
 StorageTree *storage_tree_get(PolicyStore *store, StorageDisk *disk, const guint8 *sha256, const StorageVerity *verity,
                               guint64 offset, guint64 length, StorageProgress progress, gpointer progress_data,
                               GError **error);
+
+/* Removes it from the cache. */
+void storage_tree_drop(const StorageTree *tree);

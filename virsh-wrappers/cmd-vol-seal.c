@@ -84,8 +84,8 @@ static gchar *format_uuid(const guint8 *uuid)
 /* ---- trees ---- */
 
 /*
- * The tree of the base, from the cache or made now; NULL without @error where it is of no use: the overlay was grown, so
- * its partition is another range.
+ * The tree of the base, from the cache or made now; NULL without @error where it is of no use: the partition begins
+ * elsewhere, or was made smaller.
  */
 static StorageTree *base_tree(const CmdVolumeJob *job, const StorageVolume *volume, const StorageVerity *verity,
                               guint64 offset, guint64 length, GError **error)
@@ -96,12 +96,12 @@ static StorageTree *base_tree(const CmdVolumeJob *job, const StorageVolume *volu
                                          &base_length, error)) {
         return NULL;
     }
-    if (base_offset != offset || base_length != length) {
+    if (base_offset != offset || base_length > length) {
         return NULL;
     }
     g_autoptr(CmdProgress) progress = cmd_progress_new(job->context);
-    return storage_tree_get(job->store, storage_image_disk(base), volume->base.sha256, verity, offset, length,
-                            cmd_progress_report, progress, error);
+    return storage_tree_get(job->store, storage_image_disk(base), volume->base.sha256, verity, offset, base_length,
+                            cmd_progress_update, progress, error);
 }
 
 static gboolean write_tree(const CmdVolumeJob *job, const StorageVolume *volume, StorageOutput *output,
@@ -123,9 +123,16 @@ static gboolean write_tree(const CmdVolumeJob *job, const StorageVolume *volume,
     g_autoptr(CmdProgress) progress = cmd_progress_new(job->context);
     options.reuse = tree ? tree->path : NULL;
     options.reuse_root_hash = tree ? tree->root_hash : NULL;
-    options.progress = cmd_progress_report;
+    options.progress = cmd_progress_update;
     options.progress_data = progress;
-    return storage_verity_format(storage_image_disk(image), storage_output_fd(output), verity, &options, error);
+    if (storage_verity_format(storage_image_disk(image), storage_output_fd(output), verity, &options, error)) {
+        return TRUE;
+    }
+    /* Perhaps what was kept is damaged: the next run makes it anew. */
+    if (tree) {
+        storage_tree_drop(tree);
+    }
+    return FALSE;
 }
 
 /* ---- the seal ---- */
