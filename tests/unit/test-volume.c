@@ -176,7 +176,7 @@ static void test_fact(void)
     /* What is known counts when nothing changed; a wrong digest shows that it was not read. */
     memset(fact.sha256, 7, sizeof(fact.sha256));
     g_assert_true(storage_fact_read("image", path, NULL, &fact, G_MAXINT32, &again, &error));
-    g_assert_true(!memcmp(fact.sha256, again.sha256, sizeof(fact.sha256)) == keeps_ctime(path));
+    g_assert_cmpint(memcmp(fact.sha256, again.sha256, sizeof(fact.sha256)) == 0, ==, keeps_ctime(path));
     /* Known too soon after its last change: read. */
     memset(fact.sha256, 7, sizeof(fact.sha256));
     g_assert_true(storage_fact_read("image", path, NULL, &fact, fact.identity.ctime_ns / 1000000000, &again, &error));
