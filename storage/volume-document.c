@@ -39,15 +39,29 @@ static gboolean read_uuid(JsonObject *object, const char *where, const char *nam
     return !*out || policy_uuid_valid(*out) || policy_json_error(error, where, name, "this is not a UUID");
 }
 
+/* What may be larger than JSON's readers keep exactly is written as decimal digits in a string. */
+static gboolean read_digits(JsonObject *object, const char *where, const char *name, guint64 max, guint64 *out,
+                            GError **error)
+{
+    g_autofree gchar *text = NULL;
+
+    if (!policy_json_string(object, where, name, FALSE, &text, error))
+        return FALSE;
+    return (g_ascii_isdigit(*text) && !(*text == '0' && text[1]) &&
+            g_ascii_string_to_unsigned(text, 10, 0, max, out, NULL)) ||
+           policy_json_error(error, where, name, "this is not a number as decimal digits");
+}
+
 /* The members of a file's identity; @object may have others. */
 static gboolean read_fact(JsonObject *object, const char *where, StorageFact *fact, GError **error)
 {
     guint64 mtime = 0, ctime = 0;
 
-    if (!read_number(object, where, "device", &fact->identity.device, error) ||
-        !read_number(object, where, "inode", &fact->identity.inode, error) ||
+    if (!read_digits(object, where, "device", G_MAXUINT64, &fact->identity.device, error) ||
+        !read_digits(object, where, "inode", G_MAXUINT64, &fact->identity.inode, error) ||
         !read_number(object, where, "size", &fact->identity.size, error) ||
-        !read_number(object, where, "mtime", &mtime, error) || !read_number(object, where, "ctime", &ctime, error) ||
+        !read_digits(object, where, "mtime", G_MAXINT64, &mtime, error) ||
+        !read_digits(object, where, "ctime", G_MAXINT64, &ctime, error) ||
         !policy_json_hex_bytes(object, where, "sha256", sizeof(fact->sha256), fact->sha256, error))
         return FALSE;
     fact->identity.mtime_ns = (gint64)mtime;
@@ -220,14 +234,21 @@ static void add_number(JsonObject *object, const char *name, guint64 value)
     json_object_set_int_member(object, name, (gint64)MIN(value, (guint64)G_MAXINT64));
 }
 
+static void add_digits(JsonObject *object, const char *name, guint64 value)
+{
+    g_autofree gchar *text = g_strdup_printf("%" G_GUINT64_FORMAT, value);
+
+    policy_json_add_string(object, name, text);
+}
+
 static void add_fact(JsonObject *object, const StorageFact *fact)
 {
-    add_number(object, "device", fact->identity.device);
-    add_number(object, "inode", fact->identity.inode);
+    add_digits(object, "device", fact->identity.device);
+    add_digits(object, "inode", fact->identity.inode);
     add_number(object, "size", fact->identity.size);
     /* A time before 1970 does not come back the same: the file is hashed once more then, nothing else. */
-    add_number(object, "mtime", (guint64)MAX(fact->identity.mtime_ns, 0));
-    add_number(object, "ctime", (guint64)MAX(fact->identity.ctime_ns, 0));
+    add_digits(object, "mtime", (guint64)MAX(fact->identity.mtime_ns, 0));
+    add_digits(object, "ctime", (guint64)MAX(fact->identity.ctime_ns, 0));
     policy_json_add_hex_bytes(object, "sha256", fact->sha256, sizeof(fact->sha256));
 }
 

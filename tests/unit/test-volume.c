@@ -355,7 +355,7 @@ static void test_base(void)
     guint8 header[512] = {'Q', 'F', 'I', 0xfb, 0, 0, 0, 3};
     StorageFact fact;
 
-    put_old(base, "a base image of more than sixteen bytes");
+    put_old(base, "a base image, which is at least as long as the longest header that somebody looks at: eighty bytes");
     g_assert_cmpint(symlink("base.raw", link), ==, 0);
     g_assert_false(storage_base_in_use(base, fixture->store, &error));
     g_assert_no_error(error);
@@ -382,7 +382,7 @@ static void test_base(void)
     g_assert_false(storage_base_in_use(fixture->kernel, fixture->store, &error));
     g_assert_no_error(error);
 
-    put_old(base, "A base image of more than sixteen bytes");
+    put_old(base, "A base image, which is at least as long as the longest header that somebody looks at: eighty bytes");
     base_refused(fixture, base, ATTEST_ERROR_REJECTED, "changed since 'guest' (pool 'default') was based on it");
     base_refused(fixture, link, ATTEST_ERROR_REJECTED, "changed since 'guest'");
     g_assert_true(storage_volume_remove(fixture->store, volume, NULL));
