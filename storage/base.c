@@ -75,13 +75,44 @@ gboolean storage_fact_read(const char *role, const char *path, PolicyStore *stor
 
 /* ---- what a base may be ---- */
 
-/* Its own backing file would be a second base that nobody pins. */
-static gboolean check_no_backing(const char *path, GError **error)
+#define HEADER_SIZE 80
+
+static gboolean is_qcow2(const guint8 *header)
+{
+    return memcmp(header, QCOW2_MAGIC, 4) == 0;
+}
+
+/* Offset of the name of the backing file, big-endian. */
+static gboolean has_backing(const guint8 *header)
+{
+    static const guint8 none[8];
+
+    return memcmp(header + 8, none, sizeof(none)) != 0;
+}
+
+/* Incompatible feature bit 2, version 3: the data is in another file. */
+static gboolean has_data_file(const guint8 *header)
+{
+    return header[7] >= 3 && (header[79] & 4);
+}
+
+gboolean storage_base_is_flat(const char *path)
+{
+    g_autoptr(MeasureFile) file = measure_file_open("image", path, G_MAXINT64, NULL);
+    guint8 header[HEADER_SIZE];
+
+    return file && !file->null_device && file->input->size >= sizeof(header) &&
+           measure_file_read(file, 0, header, sizeof(header), NULL) && is_qcow2(header) && !has_backing(header) &&
+           !has_data_file(header);
+}
+
+/* Its own backing file would be a second base that nobody pins, and a data file one that nobody hashes. */
+static gboolean check_flat(const char *path, GError **error)
 {
     g_autoptr(MeasureFile) file = measure_file_open("base image", path, G_MAXINT64, error);
     g_autofree gchar *shown = measure_printable(path);
-    static const guint8 none[8];
-    guint8 header[80];
+    gboolean named = g_str_has_suffix(path, ".qcow2");
+    guint8 header[HEADER_SIZE];
 
     if (!file)
         return FALSE;
@@ -92,32 +123,21 @@ static gboolean check_no_backing(const char *path, GError **error)
     }
     if (!measure_file_read(file, 0, header, sizeof(header), error))
         return FALSE;
-    if (memcmp(header, QCOW2_MAGIC, 4) != 0) {
-        if (!g_str_has_suffix(path, ".qcow2"))
-            return TRUE;
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "base image '%s' is no qcow2 image, as its name says",
+    if (is_qcow2(header) != named) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
+                    named ? "base image '%s' is no qcow2 image, as its name says"
+                          : "base image '%s' begins like a qcow2 image, but its name does not end in .qcow2: rename it",
                     shown);
         return FALSE;
     }
-    if (!g_str_has_suffix(path, ".qcow2")) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
-                    "base image '%s' begins like a qcow2 image, but its name does not end in .qcow2: rename it", shown);
-        return FALSE;
-    }
-    /* Data in another file (incompatible feature bit 2, version 3) would be hashed by nobody. */
-    if (header[7] >= 3 && (header[79] & 4)) {
+    if (named && (has_backing(header) || has_data_file(header))) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
-                    "base image '%s' keeps its data in another file: flatten it with 'qemu-img convert'", shown);
+                    "base image '%s' %s: flatten it with 'qemu-img convert', or import it with 'virt-attest image-import'",
+                    shown,
+                    has_backing(header) ? "is itself based on another image" : "keeps its data in another file");
         return FALSE;
     }
-    /* Offset of the name of the backing file, big-endian. */
-    if (!memcmp(header + 8, none, sizeof(none)))
-        return TRUE;
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
-                "base image '%s' is itself based on another image: flatten it with 'qemu-img convert', or import it with "
-                "'virt-attest image-import'",
-                shown);
-    return FALSE;
+    return TRUE;
 }
 
 static gboolean check_writers(const char *path, gchar **warning, GError **error)
@@ -282,7 +302,7 @@ gboolean storage_base_check(const char *path, PolicyStore *store, StorageFact *o
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "base image '%s' is not an absolute path", shown);
         return FALSE;
     }
-    if (!check_no_backing(path, error) || !check_writers(path, warning, error) ||
+    if (!check_flat(path, error) || !check_writers(path, warning, error) ||
         !read_manifest(path, &manifest, error))
         return FALSE;
     users = users_of(path, store, &volumes, error);

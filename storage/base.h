@@ -42,6 +42,9 @@ typedef struct {
 gboolean storage_fact_read(const char *role, const char *path, PolicyStore *store, const StorageFact *known,
                            gint64 known_at, StorageFact *out, GError **error);
 
+/* TRUE when the qcow2 image @path needs no other file; FALSE also when that cannot be told. */
+gboolean storage_base_is_flat(const char *path);
+
 /**
  * storage_base_check:
  * @path: absolute

@@ -19,6 +19,7 @@
 #include <sys/sysmacros.h>
 
 #include "measure/error.h"
+#include "storage/base.h"
 #include "xml/document.h"
 
 typedef struct {
@@ -254,7 +255,8 @@ static gboolean check_chain(const Survey *survey, const char *path, const char *
     if (!identify(path, &identity, error)) {
         return FALSE;
     }
-    if (g_strcmp0(format, "raw") == 0 || is_missing(identity) || find_by_identity(survey, identity, path)) {
+    if (g_strcmp0(format, "raw") == 0 || (g_strcmp0(format, "qcow2") == 0 && storage_base_is_flat(path)) ||
+        is_missing(identity) || find_by_identity(survey, identity, path)) {
         return TRUE;
     }
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
