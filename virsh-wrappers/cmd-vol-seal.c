@@ -88,7 +88,7 @@ static gchar *format_uuid(const guint8 *uuid)
  * elsewhere, or was made smaller.
  */
 static StorageTree *base_tree(const CmdVolumeJob *job, const StorageVolume *volume, const StorageVerity *verity,
-                              guint64 offset, guint64 length, GError **error)
+                              guint64 offset, guint64 length, CmdProgress *progress, GError **error)
 {
     g_autoptr(StorageImage) base = storage_image_open(volume->base_path, STORAGE_FORMAT_BY_NAME, error);
     guint64 base_offset = 0, base_length = 0;
@@ -99,7 +99,6 @@ static StorageTree *base_tree(const CmdVolumeJob *job, const StorageVolume *volu
     if (base_offset != offset || base_length > length) {
         return NULL;
     }
-    g_autoptr(CmdProgress) progress = cmd_progress_new(job->context);
     return storage_tree_get(job->store, storage_image_disk(base), volume->base.sha256, verity, offset, base_length,
                             cmd_progress_update, progress, error);
 }
@@ -108,31 +107,29 @@ static gboolean write_tree(const CmdVolumeJob *job, const StorageVolume *volume,
                            StorageVerity *verity, GError **error)
 {
     g_autoptr(StorageImage) image = storage_image_open(volume->root_path, STORAGE_FORMAT_QCOW2, error);
-    g_autoptr(StorageTree) tree = NULL;
-    g_autoptr(GError) cause = NULL;
-    StorageVerityOptions options = {0};
+    g_autoptr(CmdProgress) progress = cmd_progress_new(job->context);
+    StorageVerityOptions options = {.progress = cmd_progress_update, .progress_data = progress};
     if (!image || !storage_disk_partition(storage_image_disk(image), STORAGE_IMAGE_ROOT_PARTITION, &options.offset,
                                           &options.length, error)) {
         return FALSE;
     }
-    tree = base_tree(job, volume, verity, options.offset, options.length, &cause);
-    if (cause) {
-        g_propagate_error(error, g_steal_pointer(&cause));
-        return FALSE;
-    }
-    g_autoptr(CmdProgress) progress = cmd_progress_new(job->context);
-    options.reuse = tree ? tree->path : NULL;
-    options.reuse_root_hash = tree ? tree->root_hash : NULL;
-    options.progress = cmd_progress_update;
-    options.progress_data = progress;
-    if (storage_verity_format(storage_image_disk(image), storage_output_fd(output), verity, &options, error)) {
-        return TRUE;
-    }
-    /* Perhaps what was kept is damaged: the next run makes it anew. */
-    if (tree) {
+    for (gboolean again = FALSE;; again = TRUE) {
+        g_autoptr(GError) cause = NULL;
+        g_autoptr(StorageTree) tree = base_tree(job, volume, verity, options.offset, options.length, progress, &cause);
+        if (!cause) {
+            options.reuse = tree ? tree->path : NULL;
+            options.reuse_root_hash = tree ? tree->root_hash : NULL;
+            if (storage_verity_format(storage_image_disk(image), storage_output_fd(output), verity, &options, &cause)) {
+                return TRUE;
+            }
+        }
+        /* What is kept of the base may be damaged: it is made anew, once. */
+        if (!tree || again || !g_error_matches(cause, ATTEST_ERROR, ATTEST_ERROR_REJECTED)) {
+            g_propagate_error(error, g_steal_pointer(&cause));
+            return FALSE;
+        }
         storage_tree_drop(tree);
     }
-    return FALSE;
 }
 
 /* ---- the seal ---- */

@@ -104,12 +104,12 @@ static gboolean set_cmdline(const StorageVolume *volume, XmlCompose *compose, GE
 static gboolean check_given(const char *what, const char *path, GBytes *wanted, const StorageVolume *volume,
                             const char *release, guint level, GError **error)
 {
-    g_autofree gchar *shown = cmd_printable(path);
     g_autoptr(GMappedFile) file = NULL;
     g_autoptr(GError) cause = NULL;
     if (!path) {
         return TRUE;
     }
+    g_autofree gchar *shown = cmd_printable(path);
     file = g_mapped_file_new(path, FALSE, &cause);
     if (!file) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "%s '%s': %s", what, shown, cause->message);
