@@ -272,8 +272,8 @@ static gboolean put_run(StorageExt4 *ext4, GArray *extents, blk64_t logical, con
                         gboolean zero, const char *path, GError **error)
 {
     while (count) {
-        blk64_t start;
-        guint32 got;
+        blk64_t start = 0;
+        guint32 got = 0;
 
         if (!take_blocks(ext4, count, &start, &got, path, error))
             return FALSE;
