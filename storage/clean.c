@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 
 struct StorageClean {
-    gchar *hostname, *keys;
+    gchar *hostname, *keys, *sources;
     gboolean console_login, imported;
     /* What was seen on the way. */
     gboolean systemd, networkd, resolved, sshd, dbus, other_network, had_hostname;
@@ -42,6 +42,8 @@ static const char *const dropped[] = {
     "etc/apt/preferences.d/virt-attest-snapshot",
     /* Runtime folders and caches; the folders stay. */
     "dev/*", "proc/*", "sys/*", "run/*", "tmp/*", "var/tmp/*", "var/lib/cloud/*", "var/crash/*",
+    /* Files and keys from the host's SMBIOS tables. */
+    "usr/lib/tmpfiles.d/provision.conf", "lib/tmpfiles.d/provision.conf",
     /* Logins that a template's mask would not reach: instances, and drop-ins that log somebody in. */
     "etc/systemd/system/emergency.service.d", "etc/systemd/system/rescue.service.d",
     /* Ours. */
@@ -60,12 +62,16 @@ static const char *const getty_drops[] = {
     "usr/lib/systemd/system/*getty*.service.d", "lib/systemd/system/*getty@?*.service", "lib/systemd/system/*getty*.service.d",
     "etc/systemd/system-generators/systemd-getty-generator", NULL};
 
+static const char *const source_drops[] = {"etc/apt/sources.list", "etc/apt/sources.list.d/*", NULL};
+
 static const char *const key_drops[] = {"root/.ssh/authorized_keys*", "home/*/.ssh/authorized_keys*", NULL};
 
 /* Services that never start. */
 static const char *const masked[] = {
     "debug-shell.service", "emergency.service", "rescue.service", "console-shell.service", "systemd-firstboot.service",
-    "systemd-homed-firstboot.service",
+    "systemd-homed-firstboot.service", "ctrl-alt-del.target",
+    /* What adds to the system from disks and images. */
+    "systemd-sysext.service", "systemd-confext.service", "systemd-portabled.service",
     /* Agents that do what the host says. */
     "qemu-guest-agent.service", "open-vm-tools.service", "vgauth.service", "spice-vdagentd.service",
     "spice-vdagentd.socket", "walinuxagent.service", "waagent.service", "google-guest-agent.service",
@@ -134,6 +140,7 @@ StorageClean *storage_clean_new(const StorageCleanOptions *options)
 
     clean->hostname = g_strdup(options->hostname);
     clean->keys = g_strdup(options->keys);
+    clean->sources = g_strdup(options->sources);
     clean->console_login = options->console_login;
     clean->imported = options->imported;
     return clean;
@@ -145,6 +152,7 @@ void storage_clean_free(StorageClean *clean)
         return;
     g_free(clean->hostname);
     g_free(clean->keys);
+    g_free(clean->sources);
     g_free(clean);
 }
 
@@ -186,6 +194,8 @@ StorageCleanVerdict storage_clean_judge(StorageClean *clean, const StorageEntry 
         return STORAGE_CLEAN_DROP;
     if ((clean->imported || clean->keys) && matches_within(key_drops, path) &&
         (clean->imported || g_str_has_prefix(path, "root/")))
+        return STORAGE_CLEAN_DROP;
+    if (clean->sources && matches_within(source_drops, path))
         return STORAGE_CLEAN_DROP;
     /* A built tree has the name and the name servers of the machine that built it. */
     if ((!strcmp(path, "etc/hostname") || !strcmp(path, "etc/hosts")) && (clean->hostname || !clean->imported))
@@ -276,6 +286,8 @@ static void add_identity(const StorageClean *clean, GPtrArray *list)
         if (clean->hostname || !clean->imported)
             add_file(list, "etc/hosts", 0644, hosts);
     }
+    if (clean->sources)
+        add_file(list, "etc/apt/sources.list", 0644, clean->sources);
     add_file(list, "etc/fstab", 0644, "# The root file system is mounted by the initrd, and nothing else is.\n");
 }
 

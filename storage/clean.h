@@ -12,11 +12,12 @@
  * StorageCleanOptions:
  * @hostname: (nullable): name to set; %NULL keeps what the tree has, or "localhost"
  * @keys: (nullable): OpenSSH public keys that may log in as root, one a line, as storage_clean_read_keys() gives them
+ * @sources: (nullable): new contents of etc/apt/sources.list, instead of all that the tree has
  * @console_login: leave the gettys alone
  * @imported: the tree comes from somebody's image: authorized keys in it are theirs and go
  */
 typedef struct {
-    const char *hostname, *keys;
+    const char *hostname, *keys, *sources;
     gboolean console_login, imported;
 } StorageCleanOptions;
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -22,8 +23,7 @@ struct StorageProcess {
     int errors; /* the reading end of its standard error; belongs to @reader */
     GQueue lines;
     GMutex mutex;
-    void (*line)(const char *text, gpointer user_data);
-    gpointer user_data;
+    gchar *phase; /* what it last said that it does */
 };
 
 /* What the signal handler reads. */
@@ -61,8 +61,7 @@ gboolean storage_interrupt_check(GError **error)
 {
     if (!interrupted)
         return TRUE;
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "interrupted by signal %d (%s): nothing was left behind",
-                (int)interrupted, g_strsignal(interrupted));
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "interrupted (%s)", g_strsignal(interrupted));
     return FALSE;
 }
 
@@ -76,9 +75,11 @@ void storage_interrupt_end(void)
 
 static void keep_line(StorageProcess *process, const char *text)
 {
-    if (process->line)
-        process->line(text, process->user_data);
     g_mutex_lock(&process->mutex);
+    if (g_str_has_prefix(text, "I: ")) {
+        g_free(process->phase);
+        process->phase = g_strndup(text + 3, strcspn(text + 3, "."));
+    }
     g_queue_push_tail(&process->lines, measure_printable(text));
     if (process->lines.length > KEPT_LINES)
         g_free(g_queue_pop_head(&process->lines));
@@ -231,8 +232,6 @@ StorageProcess *storage_process_start(const char *const *argv, const StorageProc
     process->name = g_path_get_basename(argv[0]);
     process->output = process->facts = process->errors = -1;
     g_mutex_init(&process->mutex);
-    process->line = options->line;
-    process->user_data = options->user_data;
     if (!options->input || !options->want_output) {
         int input = null_device(O_RDONLY), output = null_device(O_WRONLY);
 
@@ -334,6 +333,47 @@ gboolean storage_process_wait(StorageProcess *process, const char *what, GError 
     return FALSE;
 }
 
+gboolean storage_process_await(StorageProcess *process, int fd, StorageProgress progress, gpointer progress_data,
+                               GError **error)
+{
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+
+    for (;;) {
+        int ready = poll(&wait, 1, 200);
+        g_autofree gchar *phase = NULL;
+
+        if (!storage_interrupt_check(error))
+            return FALSE;
+        if (ready > 0 || (ready < 0 && errno != EINTR))
+            return TRUE;
+        g_mutex_lock(&process->mutex);
+        phase = g_strdup(process->phase);
+        g_mutex_unlock(&process->mutex);
+        if (phase && progress)
+            progress(phase, 0, 0, progress_data);
+    }
+}
+
+int storage_process_exit_code(const StorageProcess *process)
+{
+    return WIFEXITED(process->status) ? WEXITSTATUS(process->status) : -1;
+}
+
+static gboolean await_end(const StorageProcess *process, guint seconds)
+{
+    siginfo_t info = {0};
+
+    for (guint i = 0; process->pid > 0 && i < seconds * 50; i++) {
+        info.si_pid = 0;
+        if (waitid(P_PID, (id_t)process->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid)
+            return TRUE;
+        g_usleep(20000);
+    }
+    return process->pid <= 0;
+}
+
+gboolean storage_process_ended(const StorageProcess *process) { return await_end(process, 1); }
+
 void storage_process_free(StorageProcess *process)
 {
     if (!process)
@@ -343,20 +383,14 @@ void storage_process_free(StorageProcess *process)
     if (process->facts >= 0)
         close(process->facts);
     if (process->pid > 0) {
-        siginfo_t info;
-
         kill(-process->pid, SIGTERM);
-        for (guint i = 0; i < GRACE_SECONDS * 50; i++) {
-            info.si_pid = 0;
-            if (waitid(P_PID, (id_t)process->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid)
-                break;
-            g_usleep(20000);
-        }
+        await_end(process, GRACE_SECONDS);
         kill(-process->pid, SIGKILL);
         reap(process);
     }
     g_queue_clear_full(&process->lines, g_free);
     g_mutex_clear(&process->mutex);
+    g_free(process->phase);
     g_free(process->name);
     g_free(process);
 }

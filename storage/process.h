@@ -7,7 +7,7 @@
 
 #include <glib.h>
 
-#include "measure/error.h"
+#include "storage/disk.h"
 
 typedef struct StorageProcess StorageProcess;
 
@@ -17,14 +17,11 @@ typedef struct StorageProcess StorageProcess;
  * @input: (nullable): what the program reads on standard input; at most a pipe full (64 KiB)
  * @want_output: standard output goes to storage_process_output(); else it is thrown away
  * @want_facts: descriptor 3 of the program goes to storage_process_facts()
- * @line, @user_data: (nullable): called for each line of standard error, from a thread of its own
  */
 typedef struct {
     const char *const *environment;
     const char *input;
     gboolean want_output, want_facts;
-    void (*line)(const char *text, gpointer user_data);
-    gpointer user_data;
 } StorageProcessOptions;
 
 /**
@@ -39,6 +36,20 @@ typedef struct {
 StorageProcess *storage_process_start(const char *const *argv, const StorageProcessOptions *options, GError **error);
 int storage_process_output(const StorageProcess *process); /* to read from; belongs to @process */
 int storage_process_facts(const StorageProcess *process);  /* as well */
+
+/**
+ * storage_process_await:
+ * @fd: output or facts of @process
+ *
+ * Waits until there is something to read, or the end. Meanwhile @progress (nullable) is told what the program does: its
+ * last line on standard error that begins with "I: ". Errors: as storage_interrupt_check().
+ */
+gboolean storage_process_await(StorageProcess *process, int fd, StorageProgress progress, gpointer progress_data,
+                               GError **error);
+/* After storage_process_wait(): the exit status, or -1 when a signal ended it. */
+int storage_process_exit_code(const StorageProcess *process);
+/* Whether it has come to its end by itself; waits a second for that. */
+gboolean storage_process_ended(const StorageProcess *process);
 
 /**
  * storage_process_wait:
