@@ -163,6 +163,7 @@ static gboolean read_manifest(const char *path, gchar **sha256, GError **error)
     g_autofree gchar *text = NULL;
     g_autoptr(MeasureFile) file = NULL;
     g_autoptr(JsonNode) node = NULL;
+    JsonObject *image = NULL;
     guint8 digest[MEASURE_SHA256_SIZE];
 
     if (!g_file_test(name, G_FILE_TEST_EXISTS))
@@ -178,12 +179,13 @@ static gboolean read_manifest(const char *path, gchar **sha256, GError **error)
         g_prefix_error(error, "'%s': ", shown);
         return FALSE;
     }
-    if (!json_object_has_member(json_node_get_object(node), "sha256"))
-        return TRUE;
-    if (!policy_json_hex_bytes(json_node_get_object(node), "", "sha256", sizeof(digest), digest, error)) {
+    if (!policy_json_object(json_node_get_object(node), "", "image", TRUE, &image, error) ||
+        (image && !policy_json_hex_bytes(image, "image", "sha256", sizeof(digest), digest, error))) {
         g_prefix_error(error, "'%s': ", shown);
         return FALSE;
     }
+    if (!image)
+        return TRUE;
     *sha256 = measure_hex_encode(digest, sizeof(digest));
     return TRUE;
 }

@@ -16,8 +16,8 @@
 
 #include "measure/error.h"
 #include "storage/image.h"
+#include "storage/process.h"
 #include "virsh-wrappers/commands.h"
-#include "virsh-wrappers/interrupt.h"
 #include "virsh-wrappers/output.h"
 
 #define MIB (G_GUINT64_CONSTANT(1) << 20)
@@ -160,7 +160,7 @@ static gboolean make_parts(const CmdVolumeJob *job, const StorageVolume *volume,
     g_autofree gchar *upper = storage_volume_upper_name(volume->name);
     cmd_volume_step(job, "Making the volumes");
     if (!cmd_pool_create(job->pool, root, "qcow2", capacity, volume->base_path, format_of(volume->base_path), error) ||
-        !cmd_interrupt_check(error)) {
+        !storage_interrupt_check(error)) {
         return FALSE;
     }
     if (volume->upper.words.upper == GUEST_UPPER_ENCRYPTED &&
@@ -173,7 +173,7 @@ static gboolean make_parts(const CmdVolumeJob *job, const StorageVolume *volume,
             return FALSE;
         }
     }
-    return base_is_same(job, volume, error) && cmd_interrupt_check(error);
+    return base_is_same(job, volume, error) && storage_interrupt_check(error);
 }
 
 /* What a killed run has left: removed only where it is what that run would have made. */
@@ -237,7 +237,7 @@ StorageVolume *cmd_volume_create(const CmdVolumeJob *job, const char *name, guin
     volume->root_path = cmd_pool_path(job->pool, root);
     volume->upper_path = upper->words.upper == GUEST_UPPER_ENCRYPTED ? cmd_pool_path(job->pool, disk) : NULL;
     if (!clear_former(job, name, error) || !check_free(job, volume, error) ||
-        !look_at_base(job, volume, &capacity, &grow, error) || !cmd_interrupt_check(error)) {
+        !look_at_base(job, volume, &capacity, &grow, error) || !storage_interrupt_check(error)) {
         return NULL;
     }
     volume->created = storage_volume_now();
@@ -267,8 +267,9 @@ int cmd_vol_create(CmdContext *context, GError **error)
         !cmd_volume_open(&job, context, TRUE, error) || !cmd_volume_lock(&job, name, &lock, error)) {
         return -1;
     }
-    cmd_interrupt_catch();
+    storage_interrupt_begin();
     g_autoptr(StorageVolume) volume = cmd_volume_create(&job, name, level, base, capacity, &upper, error);
+    storage_interrupt_end();
     if (!volume) {
         return -1;
     }

@@ -21,7 +21,7 @@
 #include "policy/json.h"
 #include "storage/image.h"
 #include "storage/output.h"
-#include "storage/tree-cache.h"
+#include "storage/hash-cache.h"
 #include "storage/verity.h"
 #include "virsh-wrappers/commands.h"
 #include "virsh-wrappers/domain-volumes.h"
@@ -87,7 +87,7 @@ static gchar *format_uuid(const guint8 *uuid)
  * The tree of the base, from the cache or made now; NULL without @error where it is of no use: the partition begins
  * elsewhere, or was made smaller.
  */
-static StorageTree *base_tree(const CmdVolumeJob *job, const StorageVolume *volume, const StorageVerity *verity,
+static StorageHashTree *base_tree(const CmdVolumeJob *job, const StorageVolume *volume, const StorageVerity *verity,
                               guint64 offset, guint64 length, CmdProgress *progress, GError **error)
 {
     g_autoptr(StorageImage) base = storage_image_open(volume->base_path, STORAGE_FORMAT_BY_NAME, error);
@@ -99,7 +99,7 @@ static StorageTree *base_tree(const CmdVolumeJob *job, const StorageVolume *volu
     if (base_offset != offset || base_length > length) {
         return NULL;
     }
-    return storage_tree_get(job->store, storage_image_disk(base), volume->base.sha256, verity, offset, base_length,
+    return storage_hash_tree_get(job->store, storage_image_disk(base), volume->base.sha256, verity, offset, base_length,
                             cmd_progress_update, progress, error);
 }
 
@@ -115,7 +115,7 @@ static gboolean write_tree(const CmdVolumeJob *job, const StorageVolume *volume,
     }
     for (gboolean again = FALSE;; again = TRUE) {
         g_autoptr(GError) cause = NULL;
-        g_autoptr(StorageTree) tree = base_tree(job, volume, verity, options.offset, options.length, progress, &cause);
+        g_autoptr(StorageHashTree) tree = base_tree(job, volume, verity, options.offset, options.length, progress, &cause);
         if (!cause) {
             options.reuse = tree ? tree->path : NULL;
             options.reuse_root_hash = tree ? tree->root_hash : NULL;
@@ -128,7 +128,7 @@ static gboolean write_tree(const CmdVolumeJob *job, const StorageVolume *volume,
             g_propagate_error(error, g_steal_pointer(&cause));
             return FALSE;
         }
-        storage_tree_drop(tree);
+        storage_hash_tree_drop(tree);
     }
 }
 

@@ -8,8 +8,8 @@ import signal
 import stat
 import time
 
-from harness import (CANNOT_READ, LIBVIRT_REFUSED, REJECTED, STATE, USAGE, Tap, attest, call, plain_xml, read, run,
-                     scratch, sha256, start, stop, tree, virsh, virsh_define, write)
+from harness import (CANNOT_READ, LIBVIRT_REFUSED, NOT_CONFIGURED, REJECTED, STATE, USAGE, Tap, attest, call, eventually,
+                     plain_xml, read, run, scratch, sha256, start, stop, tree, virsh, virsh_define, write)
 from volumes import (MIB, POOL, RELEASE, change_blob, configure, document, document_path, info, make_base, make_pool,
                      partition_root_hash, spawn, vol, volumes)
 
@@ -138,10 +138,10 @@ def test_base_protection(tap: Tap):
     refused(tap, vol('seal', 'guarded', check=False), REJECTED, ['changed since'], 'sealing it')
     write(base, kept)
     tap.equal(info('guarded')['state'], 'new', 'with the file as it was everything is good')
-    write(base + '.manifest.json', json.dumps({'sha256': sha256(other)}))
+    write(base + '.manifest.json', json.dumps({'image': {'sha256': sha256(other)}}))
     refused(tap, vol('create', 'second', '--level', '3', '--base', base, check=False), REJECTED, ['manifest'],
             'a base that is not what its manifest says')
-    write(base + '.manifest.json', json.dumps({'sha256': sha256(base), 'packages': ['x']}))
+    write(base + '.manifest.json', json.dumps({'image': {'sha256': sha256(base)}, 'packages': ['x']}))
     vol('create', 'second', '--level', '3', '--base', base)
     os.unlink(base)
     tap.equal(info('guarded')['state'], 'base missing', 'a base that is gone')
@@ -218,6 +218,46 @@ def test_refusals(tap: Tap):
     refused(tap, attest('--readonly', 'vol-create', 'ro', '--level', '3', *base, '--pool', POOL, check=False), USAGE,
             ['--readonly'], 'a connection for reading only')
     tap.equal((volumes(), os.listdir(FOLDER)), ([], []), 'none of this left anything')
+
+
+def test_grow(tap: Tap):
+    vol('create', 'grown', '--level', '4', '--base', BASE, '--capacity', '130500K', timeout=500)
+    root, raw = f'{FOLDER}/grown-root.qcow2', scratch('grown.raw')
+    call('qemu-img', 'convert', '-q', '-O', 'raw', root, raw)
+    size = os.stat(raw).st_size
+    tap.equal(size, 128 * MIB, 'the capacity is rounded up to a MiB')
+    call('sfdisk', '--verify', raw)
+    table = json.loads(call('sfdisk', '--json', raw).stdout)['partitiontable']
+    part = table['partitions'][1]
+    end = (part['start'] + part['size']) * 512
+    tap.equal((end, part['size'] % 8, table['lastlba'] * 512 > end), (size - MIB, 0, True),
+              'partition 2 fills the disk, in whole blocks')
+    call('dd', f'if={raw}', f'of={raw}.2', 'bs=512', f'skip={part["start"]}', f'count={part["size"]}', 'status=none')
+    checked = call('e2fsck', '-fn', f'{raw}.2')
+    counts = call('dumpe2fs', '-h', f'{raw}.2').stdout
+    tap.contains(counts, [f'Block count:              {part["size"] // 8}'], 'the file system fills the partition')
+    tap.equal(checked.returncode, 0, 'and is clean')
+    marker = call('debugfs', '-R', 'cat /etc/marker', f'{raw}.2').stdout
+    tap.equal(marker, 'one', 'its files are there')
+    vol('seal', 'grown')
+    seal = info('grown')['volume']['sealed']
+    tap.equal((seal['rootHash'], sha256(f'{FOLDER}/grown-verity.img')),
+              partition_root_hash(root, seal['salt'], seal['uuid']), 'it is sealed as veritysetup does, with the base reused')
+    vol('delete', 'grown')
+    os.unlink(raw)
+    os.unlink(raw + '.2')
+    process = spawn('vol-create', 'stopped', '--pool', POOL, '--level', '4', '--base', BASE, '--capacity', '256M')
+    tap.check(eventually(lambda: os.path.exists(f'{FOLDER}/stopped-root.qcow2')), 'another one is being grown')
+    time.sleep(1)
+    process.terminate()
+    errors = process.communicate()[1]
+    tap.equal((process.returncode, os.listdir(FOLDER), document('stopped')), (-signal.SIGTERM, [], None),
+              'SIGTERM while it grows leaves nothing', errors)
+    os.environ['VIRT_ATTEST_LIBEXEC'] = '/nowhere'
+    refused(tap, vol('create', 'grown', '--level', '4', '--base', BASE, '--capacity', '256M', check=False), NOT_CONFIGURED,
+            ['libguestfs'], 'without the helper')
+    configure()
+    tap.equal((os.listdir(FOLDER), document('grown')), ([], None), 'nothing is left')
 
 
 def test_full_disk(tap: Tap):
@@ -346,5 +386,5 @@ def test_partial_deletion(tap: Tap):
 
 
 if __name__ == '__main__':
-    run([test_install, test_create, test_seal, test_base_protection, test_used_by_domains, test_refusals, test_full_disk,
-         test_killed, test_parallel, test_partial_deletion])
+    run([test_install, test_create, test_seal, test_base_protection, test_used_by_domains, test_refusals, test_grow,
+         test_full_disk, test_killed, test_parallel, test_partial_deletion])

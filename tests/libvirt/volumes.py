@@ -83,7 +83,7 @@ def make_pool(name=POOL):
 
 def configure(extra=''):
     write_config(f'[guest]\ninit = {program("guest/guest-init")}\n{extra}')
-    os.environ['VIRT_ATTEST_GROW'] = program('storage/virt-attest-grow')
+    os.environ['VIRT_ATTEST_LIBEXEC'] = program('storage')
 
 
 def vol(command, *arguments, pool=POOL, **options):
