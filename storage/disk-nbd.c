@@ -257,7 +257,8 @@ void storage_nbd_free(StorageNbd *nbd)
         nbd_close(nbd->handles[i]);
     }
     if (nbd->pid > 0) {
-        kill(nbd->pid, SIGTERM);
+        /* It only reads. SIGTERM is lost while it starts. */
+        kill(nbd->pid, SIGKILL);
         while (waitpid(nbd->pid, NULL, 0) < 0 && errno == EINTR) {
         }
     }

@@ -85,14 +85,10 @@ gboolean storage_verity_layout(const StorageVerity *verity, StorageVerityLayout 
         n = n / layout->per_block + (n % layout->per_block != 0);
         layout->blocks[layout->levels++] = n;
     }
-    /* Whole tree below 2^63: at most a seventh more hash blocks than data blocks, which are checked to be below that; but
-     * they may be eight times as large. */
+    /* No overflow: an entry takes an eighth of the smallest data block or less, so the tree is smaller than the data. */
     layout->size = layout->hash_block_size;
     for (guint level = layout->levels; level-- > 0;) {
         layout->start[level] = layout->size;
-        if (layout->blocks[level] > ((guint64)G_MAXINT64 - layout->size) / layout->hash_block_size) {
-            return fail(error, "%" G_GUINT64_FORMAT " data blocks are not possible", verity->data_blocks);
-        }
         layout->size += layout->blocks[level] * layout->hash_block_size;
     }
     return TRUE;

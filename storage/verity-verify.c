@@ -18,8 +18,15 @@ typedef struct {
     StorageVerityConstants constants;
 } Verify;
 
-static gboolean reject_block(GError **error, guint64 offset)
+/* @offset of a block of @level */
+static gboolean reject_block(const Verify *verify, guint level, guint64 offset, GError **error)
 {
+    if (level + 1 == verify->layout.levels) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
+                    "hash file: the tree does not have this root hash: that of another one, another salt, or a changed block "
+                    "at byte %" G_GUINT64_FORMAT, offset);
+        return FALSE;
+    }
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
                 "hash file: the block at byte %" G_GUINT64_FORMAT " is not the one that was sealed", offset);
     return FALSE;
@@ -50,7 +57,7 @@ static gboolean verify_upper_level(const Verify *verify, StorageVerityHasher *ha
         }
         storage_verity_digest(hasher, block, layout->hash_block_size, digest);
         if (!measure_digest_equal(digest, parent, layout->digest_size)) {
-            return reject_block(error, offset);
+            return reject_block(verify, level, offset, error);
         }
     }
     return TRUE;
@@ -85,7 +92,7 @@ static gboolean verify_lowest(const Verify *verify, StorageVerityWorker *worker,
         storage_verity_lowest_digest(layout, &verify->constants, &worker->hasher,
                                      worker->blocks + (gsize)i * layout->hash_block_size, digest);
         if (!measure_digest_equal(digest, worker->old_blocks + (gsize)i * layout->entry_size, layout->digest_size)) {
-            return reject_block(&job->error, offset + (guint64)i * layout->hash_block_size);
+            return reject_block(verify, 0, offset + (guint64)i * layout->hash_block_size, &job->error);
         }
     }
     return TRUE;

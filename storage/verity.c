@@ -196,10 +196,10 @@ static gboolean commit(StorageVerityJob *job, gpointer user_data, GError **error
     return TRUE;
 }
 
-static gboolean refuse_old(const StorageVerityOptions *options, GError **error, const char *what)
+static gboolean refuse_old(const StorageVerityOptions *options, GError **error, AttestError code, const char *what)
 {
     g_autofree gchar *shown = measure_printable(options->reuse);
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "old hash file '%s': %s", shown, what);
+    g_set_error(error, ATTEST_ERROR, code, "old hash file '%s': %s", shown, what);
     return FALSE;
 }
 
@@ -221,10 +221,10 @@ static gboolean open_old(Format *format, const StorageVerity *verity, StorageVer
     if (!g_str_equal(format->old.hash, verity->hash) || format->old.data_block_size != verity->data_block_size ||
         format->old.hash_block_size != verity->hash_block_size || format->old.salt_size != verity->salt_size ||
         memcmp(format->old.salt, verity->salt, verity->salt_size) != 0) {
-        return refuse_old(options, error, "made with another salt, hash or block size");
+        return refuse_old(options, error, ATTEST_ERROR_UNREADABLE, "made with another salt, hash or block size");
     }
     if (format->old.data_blocks > verity->data_blocks) {
-        return refuse_old(options, error, "made over more data");
+        return refuse_old(options, error, ATTEST_ERROR_UNREADABLE, "made over more data");
     }
     if (!storage_verity_layout(&format->old, &format->old_layout, error)) {
         return FALSE;
@@ -251,7 +251,7 @@ static gboolean check_old(Format *format, GError **error)
         return FALSE;
     }
     if (!measure_digest_equal(format->old_tree.root, format->options->reuse_root_hash, format->layout.digest_size)) {
-        return refuse_old(format->options, error, "its tree does not give the root hash that was named");
+        return refuse_old(format->options, error, ATTEST_ERROR_REJECTED, "its tree does not have the root hash that was named");
     }
     return TRUE;
 }

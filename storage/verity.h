@@ -62,7 +62,8 @@ guint64 storage_verity_hash_size(const StorageVerity *verity);
  * The superblock is written last. Nothing is synced.
  *
  * Errors: %ATTEST_ERROR_UNREADABLE: reading, writing (disk full), a range of less than one block or than @data_blocks, an
- * old hash file that cannot be used; %ATTEST_ERROR_REJECTED: an old hash file whose tree is broken;
+ * old hash file that cannot be used; %ATTEST_ERROR_REJECTED: an old hash file whose tree is broken or has another root
+ * hash;
  * %ATTEST_ERROR_USAGE: hash name or sizes that are not possible. Messages about the hash file begin with "hash file: " instead of
  * its name; see storage_verity_name_file().
  */

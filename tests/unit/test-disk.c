@@ -7,9 +7,11 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "corpus-fixture.h"
 #include "measure/bytes.h"
 #include "measure/error.h"
 #include "storage/disk.h"
+#include "storage/gpt.h"
 
 #define KIB 1024u
 #define MIB (1024u * 1024)
@@ -312,10 +314,11 @@ static GPid start_writer(const char *path, const char *format, const char *socke
     return pid;
 }
 
-static void stop_writer(GPid pid)
+static void stop_writer(GPid pid, const char *socket)
 {
-    kill(pid, SIGTERM);
+    kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
+    g_assert_cmpint(g_unlink(socket), ==, 0);
 }
 
 static void test_busy(Fixture *fixture, gconstpointer data)
@@ -330,14 +333,14 @@ static void test_busy(Fixture *fixture, gconstpointer data)
     GPid writer = start_writer(raw, "raw", socket);
     expect_refused(raw, STORAGE_FORMAT_RAW, "in use by a writer");
     expect_refused(top, STORAGE_FORMAT_QCOW2, "in use by a writer");
-    stop_writer(writer);
+    stop_writer(writer, socket);
     writer = start_writer(qcow2, "qcow2", socket);
     expect_refused(qcow2, STORAGE_FORMAT_QCOW2, "in use by a writer");
-    stop_writer(writer);
+    stop_writer(writer, socket);
     /* Somebody writes an overlay: what it is based on can be read by all. */
     writer = start_writer(top, "qcow2", socket);
     g_autoptr(StorageDisk) base = open_good(raw, STORAGE_FORMAT_RAW);
-    stop_writer(writer);
+    stop_writer(writer, socket);
 }
 
 /* While we read, no writer may start. */
@@ -522,6 +525,26 @@ static void test_bad_gpt(Fixture *fixture, gconstpointer data)
     expect_no_partition(path, 2, "too short");
 }
 
+static gboolean read_memory(gpointer user_data, guint64 offset, void *out, gsize size, GError **error)
+{
+    const MeasureBytes *disk = user_data;
+    g_assert_true(offset <= disk->size && size <= disk->size - offset);
+    memcpy(out, disk->data + offset, size);
+    return TRUE;
+}
+
+static gboolean find_second(const char *text, gsize size, gpointer user_data, GError **error)
+{
+    MeasureBytes disk = {(const guint8 *)text, size};
+    guint64 offset = 0, length = 0;
+    return storage_gpt_find(read_memory, &disk, size, 2, &offset, &length, error);
+}
+
+static void test_gpt_corpus(Fixture *fixture, gconstpointer data)
+{
+    corpus_walk("gpt", find_second, NULL);
+}
+
 #define ADD(path, function) g_test_add(path, Fixture, NULL, set_up, function, tear_down)
 
 int main(int argc, char **argv)
@@ -539,5 +562,6 @@ int main(int argc, char **argv)
     ADD("/disk/no-qemu-nbd", test_no_qemu_nbd);
     ADD("/disk/gpt", test_gpt);
     ADD("/disk/bad-gpt", test_bad_gpt);
+    ADD("/disk/gpt-corpus", test_gpt_corpus);
     return g_test_run();
 }
