@@ -132,8 +132,8 @@ static gboolean check_flat(const char *path, GError **error)
     }
     if (named && (has_backing(header) || has_data_file(header))) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
-                    "base image '%s' %s: flatten it with 'qemu-img convert', or import it with 'virt-attest image-import'",
-                    shown,
+                    "base image '%s' %s: flatten it with 'qemu-img convert', or import it with 'virt-attest "
+                    "image-import'", shown,
                     has_backing(header) ? "is itself based on another image" : "keeps its data in another file");
         return FALSE;
     }
@@ -284,9 +284,8 @@ static gboolean check_pins(const char *path, GPtrArray *users, const StorageFact
     if (!then)
         return TRUE;
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                "base image '%s' changed since %s was based on it: bring back the file with SHA-256 %s (it has %s now), "
-                "or delete them with 'virt-attest vol-delete'",
-                shown, names->str, then, now);
+                "base image '%s' changed since %s was based on it: bring back the file with SHA-256 %s (it has %s "
+                "now), or delete them with 'virt-attest vol-delete'", shown, names->str, then, now);
     return FALSE;
 }
 
@@ -323,8 +322,8 @@ gboolean storage_base_check(const char *path, PolicyStore *store, StorageFact *o
     digest = measure_hex_encode(out->sha256, sizeof(out->sha256));
     if (manifest && strcmp(manifest, digest)) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                    "base image '%s' is not what its manifest says: it has SHA-256 %s, '%s.manifest.json' has %s; build it "
-                    "again, or remove the manifest if you changed the image on purpose",
+                    "base image '%s' is not what its manifest says: it has SHA-256 %s, '%s.manifest.json' has %s; "
+                    "build it again, or remove the manifest if you changed the image on purpose",
                     shown, digest, shown, manifest);
         return FALSE;
     }

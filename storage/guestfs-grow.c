@@ -2,9 +2,9 @@
 /*
  * guestfs-grow IMAGE.qcow2: lets the root partition of an image of ours and the file system in it fill the disk.
  *
- * The image has been made larger; its backup partition table is no longer at the end of the disk. libguestfs does the work
- * inside a small virtual machine of its own, so nothing is mounted here and no parser of this machine meets the image.
- * It works without KVM as well, and tries that when KVM is there but of no use.
+ * The image has been made larger; its backup partition table is no longer at the end of the disk. libguestfs does the
+ * work inside a small virtual machine of its own, so nothing is mounted here and no parser of this machine meets the
+ * image. It works without KVM as well, and tries that when KVM is there but of no use.
  */
 #include <glib.h>
 #include <guestfs.h>

@@ -109,7 +109,8 @@ static void prune(const char *folder)
     }
 }
 
-StorageHashTree *storage_hash_tree_get(PolicyStore *store, StorageDisk *disk, const guint8 *sha256, const StorageVerity *verity,
+StorageHashTree *storage_hash_tree_get(PolicyStore *store, StorageDisk *disk, const guint8 *sha256,
+                                       const StorageVerity *verity,
                               guint64 offset, guint64 length, StorageProgress progress, gpointer progress_data,
                               GError **error)
 {

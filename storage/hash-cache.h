@@ -30,7 +30,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(StorageHashTree, storage_hash_tree_free)
  *
  * From the cache, or made now and kept there; the oldest ones make room.
  */
-StorageHashTree *storage_hash_tree_get(PolicyStore *store, StorageDisk *disk, const guint8 *sha256, const StorageVerity *verity,
+StorageHashTree *storage_hash_tree_get(PolicyStore *store, StorageDisk *disk, const guint8 *sha256,
+                                       const StorageVerity *verity,
                               guint64 offset, guint64 length, StorageProgress progress, gpointer progress_data,
                               GError **error);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * build: from a base image to a defined domain in one go: vol-create, vol-seal, initrd and define, with one lock over all
- * of it. What fails, or is interrupted, is undone; what a killed run leaves is what the killed command of that step would
- * have left, and vol-create or vol-delete removes it.
+ * build: from a base image to a defined domain in one go: vol-create, vol-seal, initrd and define, with one lock over
+ * all of it. What fails, or is interrupted, is undone; what a killed run leaves is what the killed command of that step
+ * would have left, and vol-create or vol-delete removes it.
  */
 #include <stdio.h>
 
@@ -22,8 +22,8 @@ static gboolean check_name_free(const CmdVolumeJob *job, const char *name, GErro
     }
     if (domain) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
-                    "domain '%s' exists already: choose another name, or remove it with 'virt-attest undefine --storage %s'",
-                    name, name);
+                    "domain '%s' exists already: choose another name, or remove it with 'virt-attest undefine "
+                    "--storage %s'", name, name);
         return FALSE;
     }
     return TRUE;
@@ -61,8 +61,8 @@ static void undo(const CmdVolumeJob *job, const StorageVolume *volume)
 {
     g_autoptr(GError) error = NULL;
     if (!cmd_volume_remove(job, volume, &error) || !storage_boot_sweep(job->store, &error)) {
-        cmd_warn("cannot undo everything: %s; 'virt-attest vol-delete --pool %s %s' removes what is left", error->message,
-                 job->pool->name, volume->name);
+        cmd_warn("cannot undo everything: %s; 'virt-attest vol-delete --pool %s %s' removes what is left",
+                 error->message, job->pool->name, volume->name);
     }
 }
 

@@ -56,8 +56,8 @@ gboolean cmd_volume_wish(const CmdContext *context, guint *level, gchar **base, 
     }
     if (*level < 3 && upper->words.upper != GUEST_UPPER_NONE) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
-                    "--upper goes with level 3 and 4 only: below, the guest starts by its own boot loader and writes to its "
-                    "root");
+                    "--upper goes with level 3 and 4 only: below, the guest starts by its own boot loader and writes "
+                    "to its root");
         return FALSE;
     }
     /* Links are followed once, here: what is pinned is the file. */
@@ -84,9 +84,8 @@ static gboolean check_free(const CmdVolumeJob *job, const StorageVolume *volume,
         if (found) {
             g_autofree gchar *shown = cmd_printable(*path);
             g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
-                        "'%s' is in pool '%s' already, and vol-create did not make it: choose another name, or remove it with "
-                        "'virsh vol-delete'",
-                        shown, job->pool->name);
+                        "'%s' is in pool '%s' already, and vol-create did not make it: choose another name, or remove "
+                        "it with 'virsh vol-delete'", shown, job->pool->name);
             return FALSE;
         }
     }
@@ -142,7 +141,8 @@ static gboolean base_is_same(const CmdVolumeJob *job, const StorageVolume *volum
         return TRUE;
     }
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                "base image '%s' was changed while the volume was being made: try again when nobody writes to it", shown);
+                "base image '%s' was changed while the volume was being made: try again when nobody writes to it",
+                shown);
     return FALSE;
 }
 
@@ -186,9 +186,8 @@ static gboolean clear_incomplete(const CmdVolumeJob *job, const StorageVolume *f
     }
     if (base && !g_str_equal(base, former->base_path)) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
-                    "volume '%s' is not what vol-create was making when it was stopped: remove it with 'virsh vol-delete "
-                    "--pool %s %s'",
-                    root, job->pool->name, root);
+                    "volume '%s' is not what vol-create was making when it was stopped: remove it with 'virsh "
+                    "vol-delete --pool %s %s'", root, job->pool->name, root);
         return FALSE;
     }
     return cmd_volume_remove(job, former, error);
@@ -204,9 +203,8 @@ static gboolean clear_former(const CmdVolumeJob *job, const char *name, GError *
     }
     if (former && former->complete) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
-                    "volume '%s' exists already in pool '%s': choose another name, or remove it with 'virt-attest vol-delete "
-                    "--pool %s %s'",
-                    name, job->pool->name, job->pool->name, name);
+                    "volume '%s' exists already in pool '%s': choose another name, or remove it with 'virt-attest "
+                    "vol-delete --pool %s %s'", name, job->pool->name, job->pool->name, name);
         return FALSE;
     }
     return !former || clear_incomplete(job, former, error);

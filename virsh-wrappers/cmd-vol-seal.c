@@ -6,8 +6,8 @@
  * only what the overlay holds itself. It is made with the same salt, which follows from the base's digest.
  *
  * What is sure at every moment: a seal in the document belongs to a tree that is complete. The new tree is written
- * without a name; then the former seal leaves the document, the tree takes its name, and the new seal is recorded. Killed
- * before that the volume is as it was, in between it is not sealed.
+ * without a name; then the former seal leaves the document, the tree takes its name, and the new seal is recorded.
+ * Killed before that the volume is as it was, in between it is not sealed.
  */
 #include "virsh-wrappers/cmd-volume.h"
 
@@ -43,7 +43,8 @@ static gboolean set_salt(const StorageVolume *volume, const char *salt, StorageV
     }
     verity->salt_size = g_str_equal(salt, "-") ? 0 : strlen(salt) / 2;
     if (g_str_equal(salt, "-") ||
-        (*salt && verity->salt_size <= STORAGE_VERITY_MAX_SALT && measure_hex_decode(salt, verity->salt, verity->salt_size))) {
+        (*salt && verity->salt_size <= STORAGE_VERITY_MAX_SALT &&
+         measure_hex_decode(salt, verity->salt, verity->salt_size))) {
         return TRUE;
     }
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
@@ -115,7 +116,8 @@ static gboolean write_tree(const CmdVolumeJob *job, const StorageVolume *volume,
     }
     for (gboolean again = FALSE;; again = TRUE) {
         g_autoptr(GError) cause = NULL;
-        g_autoptr(StorageHashTree) tree = base_tree(job, volume, verity, options.offset, options.length, progress, &cause);
+        g_autoptr(StorageHashTree) tree = base_tree(job, volume, verity, options.offset, options.length, progress,
+                                                    &cause);
         if (!cause) {
             options.reuse = tree ? tree->path : NULL;
             options.reuse_root_hash = tree ? tree->root_hash : NULL;
@@ -222,8 +224,8 @@ int cmd_vol_seal(CmdContext *context, GError **error)
     }
     printf("Root hash: %s\n", volume->seal->root_hash);
     if (volume->domain && former && !g_str_equal(former, volume->seal->root_hash) && !cmd_context_quiet(context)) {
-        cmd_warn("the domain that was defined with this volume still has the former root hash and will not boot: define it "
-                 "again, with --accept");
+        cmd_warn("the domain that was defined with this volume still has the former root hash and will not boot: "
+                 "define it again, with --accept");
     }
     return 0;
 }

@@ -48,9 +48,8 @@ StorageVolume *cmd_volume_get(const CmdVolumeJob *job, const char *name, GError 
         g_propagate_error(error, g_steal_pointer(&cause));
     } else {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
-                    "there is no volume '%s' in pool '%s': 'virt-attest vol-list --pool %s' shows the volumes, 'virt-attest "
-                    "vol-create' makes one",
-                    name, job->pool->name, job->pool->name);
+                    "there is no volume '%s' in pool '%s': 'virt-attest vol-list --pool %s' shows the volumes, "
+                    "'virt-attest vol-create' makes one", name, job->pool->name, job->pool->name);
     }
     return NULL;
 }

@@ -8,8 +8,8 @@ import signal
 import stat
 import time
 
-from harness import (CANNOT_READ, LIBVIRT_REFUSED, NOT_CONFIGURED, REJECTED, STATE, USAGE, Tap, attest, call, eventually,
-                     plain_xml, read, run, scratch, sha256, start, stop, tree, virsh, virsh_define, write)
+from harness import (CANNOT_READ, LIBVIRT_REFUSED, NOT_CONFIGURED, REJECTED, STATE, USAGE, Tap, attest, call,
+                     eventually, plain_xml, read, run, scratch, sha256, start, stop, tree, virsh, virsh_define, write)
 from volumes import (MIB, POOL, RELEASE, change_blob, configure, document, document_path, info, make_base, make_pool,
                      partition_root_hash, spawn, vol, volumes)
 
@@ -19,7 +19,8 @@ FOLDER = ''
 
 def refused(tap, done, code, parts, what):
     tap.equal(done.returncode, code, f'{what}: exit code', done.stderr)
-    tap.contains(done.stderr.splitlines()[0] if done.stderr else '', ['error: ', *parts], f'{what}: the first line says why')
+    tap.contains(done.stderr.splitlines()[0] if done.stderr else '', ['error: ', *parts],
+                 f'{what}: the first line says why')
 
 
 def test_install(tap: Tap):
@@ -161,8 +162,8 @@ def test_base_protection(tap: Tap):
 
 def test_used_by_domains(tap: Tap):
     vol('create', 'busy', '--level', '4', '--base', BASE)
-    disk = (f"<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{FOLDER}/busy-root.qcow2'/>"
-            "<target dev='vda' bus='virtio'/></disk>")
+    disk = ("<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>"
+            f"<source file='{FOLDER}/busy-root.qcow2'/><target dev='vda' bus='virtio'/></disk>")
     virsh_define(plain_xml('holder', devices=disk))
     refused(tap, vol('delete', 'busy', check=False), LIBVIRT_REFUSED, ["used by domain 'holder'"], 'a domain names it')
     start('holder')
@@ -208,7 +209,8 @@ def test_refusals(tap: Tap):
     refused(tap, attest('vol-list', '--pool', 'nowhere', check=False), LIBVIRT_REFUSED, ["no storage pool 'nowhere'"],
             'a pool that is missing')
     virsh('pool-define-as', 'stopped', 'dir', '--target', FOLDER + '-stopped')
-    refused(tap, attest('vol-list', '--pool', 'stopped', check=False), LIBVIRT_REFUSED, ['not active'], 'a stopped pool')
+    refused(tap, attest('vol-list', '--pool', 'stopped', check=False), LIBVIRT_REFUSED, ['not active'],
+            'a stopped pool')
     virsh('pool-undefine', 'stopped')
     write(f'{FOLDER}/foreign-root.qcow2', 'somebody else\'s')
     refused(tap, vol('create', 'foreign', '--level', '3', *base, check=False), LIBVIRT_REFUSED,
@@ -242,7 +244,8 @@ def test_grow(tap: Tap):
     vol('seal', 'grown')
     seal = info('grown')['volume']['sealed']
     tap.equal((seal['rootHash'], sha256(f'{FOLDER}/grown-verity.img')),
-              partition_root_hash(root, seal['salt'], seal['uuid']), 'it is sealed as veritysetup does, with the base reused')
+              partition_root_hash(root, seal['salt'],
+                                  seal['uuid']), 'it is sealed as veritysetup does, with the base reused')
     vol('delete', 'grown')
     os.unlink(raw)
     os.unlink(raw + '.2')
@@ -254,8 +257,8 @@ def test_grow(tap: Tap):
     tap.equal((process.returncode, os.listdir(FOLDER), document('stopped')), (-signal.SIGTERM, [], None),
               'SIGTERM while it grows leaves nothing', errors)
     os.environ['VIRT_ATTEST_LIBEXEC'] = '/nowhere'
-    refused(tap, vol('create', 'grown', '--level', '4', '--base', BASE, '--capacity', '256M', check=False), NOT_CONFIGURED,
-            ['libguestfs'], 'without the helper')
+    refused(tap, vol('create', 'grown', '--level', '4', '--base', BASE, '--capacity', '256M', check=False),
+            NOT_CONFIGURED, ['libguestfs'], 'without the helper')
     configure()
     tap.equal((os.listdir(FOLDER), document('grown')), ([], None), 'nothing is left')
 
@@ -364,7 +367,8 @@ def test_parallel(tap: Tap):
     several = [spawn('vol-create', f'several{n}', *create) for n in range(4)]
     for process in several:
         process.communicate()
-    tap.equal([process.returncode for process in several], [0] * 4, 'runs for different names do not disturb each other')
+    tap.equal([process.returncode for process in several], [0] * 4,
+              'runs for different names do not disturb each other')
     seals = [spawn('vol-seal', '--pool', POOL, 'same') for _ in range(2)]
     for process in seals:
         process.communicate()
