@@ -176,23 +176,7 @@ static gboolean make_parts(const CmdVolumeJob *job, const StorageVolume *volume,
     return base_is_same(job, volume, error) && storage_interrupt_check(error);
 }
 
-/* What a killed run has left: removed only where it is what that run would have made. */
-static gboolean clear_incomplete(const CmdVolumeJob *job, const StorageVolume *former, GError **error)
-{
-    g_autofree gchar *root = storage_volume_root_name(former->name);
-    g_autofree gchar *base = NULL;
-    if (!cmd_pool_base(job->pool, root, &base, error)) {
-        return FALSE;
-    }
-    if (base && !g_str_equal(base, former->base_path)) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
-                    "volume '%s' is not what vol-create was making when it was stopped: remove it with 'virsh "
-                    "vol-delete --pool %s %s'", root, job->pool->name, root);
-        return FALSE;
-    }
-    return cmd_volume_remove(job, former, error);
-}
-
+/* What a killed run has left makes room. */
 static gboolean clear_former(const CmdVolumeJob *job, const char *name, GError **error)
 {
     g_autoptr(GError) cause = NULL;
@@ -207,7 +191,7 @@ static gboolean clear_former(const CmdVolumeJob *job, const char *name, GError *
                     "vol-delete --pool %s %s'", name, job->pool->name, job->pool->name, name);
         return FALSE;
     }
-    return !former || clear_incomplete(job, former, error);
+    return !former || cmd_volume_remove(job, former, error);
 }
 
 static void undo(const CmdVolumeJob *job, const StorageVolume *volume)
@@ -242,9 +226,9 @@ StorageVolume *cmd_volume_create(const CmdVolumeJob *job, const char *name, guin
     if (!storage_volume_put(job->store, volume, error)) {
         return NULL;
     }
-    volume->complete = TRUE;
-    if (!make_parts(job, volume, capacity, grow, error) ||
-        !storage_volume_put(job->store, volume, error)) {
+    gboolean made = make_parts(job, volume, capacity, grow, error);
+    volume->complete = made;
+    if (!made || !storage_volume_put(job->store, volume, error)) {
         undo(job, volume);
         return NULL;
     }

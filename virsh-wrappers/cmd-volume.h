@@ -65,7 +65,8 @@ gboolean cmd_volume_wish(const CmdContext *context, guint *level, gchar **base, 
 gboolean cmd_volume_seal(const CmdVolumeJob *job, StorageVolume *volume, const char *salt, const char *uuid,
                          GError **error);
 
-/* Removes volumes and document, whatever of them is left. The lock must be held, and nobody use them. */
+/* Removes volumes and document, whatever of them is left. The lock must be held, and nobody use them. Of an incomplete
+ * volume only the document goes when somebody else's file has taken the name of its root. */
 gboolean cmd_volume_remove(const CmdVolumeJob *job, const StorageVolume *volume, GError **error);
 
 /**

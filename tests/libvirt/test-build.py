@@ -133,6 +133,7 @@ def test_build(tap: Tap):
     expect_launch(tap, 'guest', 'a second time')
     stop('guest')
     tap.contains(attest('vol-list', '--pool', POOL).stdout, ['guest', 'sealed'], 'vol-list')
+    tap.equal(json.loads(attest('show', '--format', 'json', 'guest').stdout)['volume'], 'guest', 'show names the volume')
     refused(tap, build('guest', 4, check=False), LIBVIRT_REFUSED, ["domain 'guest' exists already"],
             'building it again')
     refused(tap, vol('delete', 'guest', check=False), LIBVIRT_REFUSED, ["used by domain 'guest'"],
@@ -212,6 +213,10 @@ def test_order(tap: Tap):
             'a command line without a kernel')
     tap.equal((boot_files(), document('low')['domain'] if 'domain' in document('low') else None), ([], None),
               'refusals leave nothing')
+    printed = define('low', 'low', 3, '--print-xml').stdout
+    tap.contains(printed, ['va-root', 'virt_attest.level=3', "level=\"3\""], '--print-xml prints the whole domain')
+    tap.equal((virsh('domstate', 'low', check=False).returncode, document('low').get('domain')), (1, None),
+              'and defines nothing')
     tap.equal(define('low', 'low', 3, '--initrd', good, '--kernel', scratch('good.kernel')).returncode, 0,
               'the right files are taken')
     # A domain beside ours, made by hand, that uses our volume.

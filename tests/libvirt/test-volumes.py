@@ -276,6 +276,15 @@ def test_full_disk(tap: Tap):
     done = vol('create', 'second', '--level', '4', '--base', BASE, pool='small', check=False)
     tap.equal(done.returncode, LIBVIRT_REFUSED, 'no room for another overlay', done.stderr)
     tap.equal((os.listdir(folder), document('second', 'small')), (['full-root.qcow2'], None), 'nothing of it is left')
+    call('mount', '-o', 'remount,ro', folder)
+    done = vol('create', 'second', '--level', '4', '--base', BASE, pool='small', check=False)
+    tap.equal((done.returncode, document('second', 'small')), (LIBVIRT_REFUSED, None), 'a pool that cannot be written',
+              done.stderr)
+    refused(tap, vol('seal', 'full', pool='small', check=False), CANNOT_READ, ['Read-only file system'], 'nor sealed in')
+    done = vol('delete', 'full', pool='small', check=False)
+    tap.equal((done.returncode, document('full', 'small') is not None), (LIBVIRT_REFUSED, True),
+              'what cannot be deleted keeps its document', done.stderr)
+    call('mount', '-o', 'remount,rw', folder)
     vol('delete', 'full', pool='small')
     virsh('pool-destroy', 'small')
     call('umount', folder)
@@ -379,6 +388,36 @@ def test_parallel(tap: Tap):
     tap.equal(os.listdir(FOLDER), [], 'nothing is left')
 
 
+def test_incomplete(tap: Tap):
+    """A document that a killed run has left, and what is in the pool by then."""
+    vol('create', 'torn', '--level', '4', '--base', BASE, '--upper', 'encrypted:32M')
+    text = document('torn')
+    text['complete'] = False
+    write(document_path('torn'), json.dumps(text))
+    os.chmod(document_path('torn'), 0o600)
+    tap.equal(info('torn')['state'], 'incomplete', 'vol-info says so')
+    refused(tap, vol('seal', 'torn', check=False), REJECTED, ['is incomplete'], 'sealing it')
+    vol('create', 'torn', '--level', '3', '--base', BASE)
+    tap.equal((info('torn')['state'], volumes()), ('new', ['torn-root.qcow2']), 'vol-create makes it anew')
+    vol('delete', 'torn')
+    write(document_path('torn'), json.dumps(text))
+    os.chmod(document_path('torn'), 0o600)
+    foreign = f'{FOLDER}/torn-root.qcow2'
+    call('qemu-img', 'create', '-q', '-f', 'qcow2', foreign, '1M')
+    before = sha256(foreign)
+    vol('delete', 'torn')
+    tap.equal((document('torn'), sha256(foreign)), (None, before), 'a file that somebody else put there is not removed')
+    os.unlink(foreign)
+    write(document_path('torn'), '{')
+    os.chmod(document_path('torn'), 0o600)
+    refused(tap, vol('info', 'torn', check=False), CANNOT_READ, ['torn.json', 'restore it from a backup'],
+            'a damaged document')
+    refused(tap, vol('create', 'other', '--level', '3', '--base', BASE, check=False), CANNOT_READ, ['torn.json'],
+            'while one cannot be read, nobody can tell what is based on a base')
+    os.unlink(document_path('torn'))
+    tap.equal((os.listdir(FOLDER), volumes()), ([], []), 'nothing is left')
+
+
 def test_partial_deletion(tap: Tap):
     vol('create', 'half', '--level', '4', '--base', BASE, '--upper', 'encrypted:32M')
     vol('seal', 'half')
@@ -391,4 +430,4 @@ def test_partial_deletion(tap: Tap):
 
 if __name__ == '__main__':
     run([test_install, test_create, test_seal, test_base_protection, test_used_by_domains, test_refusals, test_grow,
-         test_full_disk, test_killed, test_parallel, test_partial_deletion])
+         test_full_disk, test_killed, test_parallel, test_incomplete, test_partial_deletion])
