@@ -132,8 +132,8 @@ static gboolean check_flat(const char *path, GError **error)
     }
     if (named && (has_backing(header) || has_data_file(header))) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
-                    "base image '%s' %s: flatten it with 'qemu-img convert', or import it with 'virt-attest image-import'",
-                    shown,
+                    "base image '%s' %s: flatten it with 'qemu-img convert', or import it with 'virt-attest "
+                    "image-import'", shown,
                     has_backing(header) ? "is itself based on another image" : "keeps its data in another file");
         return FALSE;
     }
@@ -163,6 +163,7 @@ static gboolean read_manifest(const char *path, gchar **sha256, GError **error)
     g_autofree gchar *text = NULL;
     g_autoptr(MeasureFile) file = NULL;
     g_autoptr(JsonNode) node = NULL;
+    JsonObject *image = NULL;
     guint8 digest[MEASURE_SHA256_SIZE];
 
     if (!g_file_test(name, G_FILE_TEST_EXISTS))
@@ -178,12 +179,13 @@ static gboolean read_manifest(const char *path, gchar **sha256, GError **error)
         g_prefix_error(error, "'%s': ", shown);
         return FALSE;
     }
-    if (!json_object_has_member(json_node_get_object(node), "sha256"))
-        return TRUE;
-    if (!policy_json_hex_bytes(json_node_get_object(node), "", "sha256", sizeof(digest), digest, error)) {
+    if (!policy_json_object(json_node_get_object(node), "", "image", TRUE, &image, error) ||
+        (image && !policy_json_hex_bytes(image, "image", "sha256", sizeof(digest), digest, error))) {
         g_prefix_error(error, "'%s': ", shown);
         return FALSE;
     }
+    if (!image)
+        return TRUE;
     *sha256 = measure_hex_encode(digest, sizeof(digest));
     return TRUE;
 }
@@ -282,9 +284,8 @@ static gboolean check_pins(const char *path, GPtrArray *users, const StorageFact
     if (!then)
         return TRUE;
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                "base image '%s' changed since %s was based on it: bring back the file with SHA-256 %s (it has %s now), "
-                "or delete them with 'virt-attest vol-delete'",
-                shown, names->str, then, now);
+                "base image '%s' changed since %s was based on it: bring back the file with SHA-256 %s (it has %s "
+                "now), or delete them with 'virt-attest vol-delete'", shown, names->str, then, now);
     return FALSE;
 }
 
@@ -321,8 +322,8 @@ gboolean storage_base_check(const char *path, PolicyStore *store, StorageFact *o
     digest = measure_hex_encode(out->sha256, sizeof(out->sha256));
     if (manifest && strcmp(manifest, digest)) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                    "base image '%s' is not what its manifest says: it has SHA-256 %s, '%s.manifest.json' has %s; build it "
-                    "again, or remove the manifest if you changed the image on purpose",
+                    "base image '%s' is not what its manifest says: it has SHA-256 %s, '%s.manifest.json' has %s; "
+                    "build it again, or remove the manifest if you changed the image on purpose",
                     shown, digest, shown, manifest);
         return FALSE;
     }

@@ -34,8 +34,8 @@ typedef struct {
  * storage_fact_read:
  * @role: what the file is for, a literal for messages
  * @store: (nullable): its digest cache is used
- * @known: (nullable): what was true at @known_at (seconds since 1970): spares hashing when the identity is still the same
- *   and was old enough then to tell a later change
+ * @known: (nullable): what was true at @known_at (seconds since 1970): spares hashing when the identity is still the
+ *   same and was old enough then to tell a later change
  *
  * Errors: %ATTEST_ERROR_UNREADABLE: missing, no regular file, changed while it was read.
  */
@@ -50,11 +50,11 @@ gboolean storage_base_is_flat(const char *path);
  * @path: absolute
  * @warning: (out) (nullable): a sentence when others than root and its owner can write to it
  *
- * A base is a qcow2 or raw file without a backing file of its own. Its digest must be the one that every volume based on
- * it was made with, and the one in PATH.manifest.json (image-build, image-import) where that is.
+ * A base is a qcow2 or raw file without a backing file of its own. Its digest must be the one that every volume based
+ * on it was made with, and the one in PATH.manifest.json (image-build, image-import) where that is.
  *
- * Errors: %ATTEST_ERROR_REJECTED for another digest, with the volumes concerned; %ATTEST_ERROR_USAGE for a relative path
- * or an overlay; %ATTEST_ERROR_UNREADABLE.
+ * Errors: %ATTEST_ERROR_REJECTED for another digest, with the volumes concerned; %ATTEST_ERROR_USAGE for a relative
+ * path or an overlay; %ATTEST_ERROR_UNREADABLE.
  */
 gboolean storage_base_check(const char *path, PolicyStore *store, StorageFact *out, gchar **warning, GError **error);
 
@@ -63,7 +63,7 @@ gboolean storage_base_check(const char *path, PolicyStore *store, StorageFact *o
  * @path: of an image that is to be replaced or removed
  * @store: (nullable)
  *
- * Whether volumes are based on @path, by its path or by the file that it leads to. Sets %ATTEST_ERROR_REJECTED with their
- * names and returns %TRUE when so, and when that cannot be found out.
+ * Whether volumes are based on @path, by its path or by the file that it leads to. Sets %ATTEST_ERROR_REJECTED with
+ * their names and returns %TRUE when so, and when that cannot be found out.
  */
 gboolean storage_base_in_use(const char *path, PolicyStore *store, GError **error);

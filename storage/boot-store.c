@@ -67,9 +67,8 @@ static int check_existing(PolicyStore *store, int folder, const char *name, cons
     if (S_ISREG(st.st_mode) && (guint64)st.st_size == size && same_content(fd, data, size))
         return 1;
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                "'%s/" POLICY_STORE_BOOT "/%s' is not what its name says: somebody changed it; remove it, find out who, "
-                "and run this command again",
-                policy_store_directory(store), name);
+                "'%s/" POLICY_STORE_BOOT "/%s' is not what its name says: somebody changed it; remove it, find out "
+                "who, and run this command again", policy_store_directory(store), name);
     return -1;
 }
 
@@ -93,8 +92,8 @@ gchar *storage_boot_put(PolicyStore *store, GBytes *data, const char *suffix, GE
     int found = 0;
 
     if (!size || size > FILE_MAX) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "the %s has %" G_GSIZE_FORMAT " bytes: 1 byte to 512 MiB",
-                    suffix, size);
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
+                    "the %s has %" G_GSIZE_FORMAT " bytes: 1 byte to 512 MiB", suffix, size);
         return NULL;
     }
     policy_sha256(bytes, size, digest);
@@ -139,7 +138,8 @@ static gboolean is_ours(const char *name)
 {
     gsize digits = strspn(name, "0123456789abcdef");
 
-    return digits == 2 * MEASURE_SHA256_SIZE && (!strcmp(name + digits, ".kernel") || !strcmp(name + digits, ".initrd"));
+    return digits == 2 * MEASURE_SHA256_SIZE &&
+           (!strcmp(name + digits, ".kernel") || !strcmp(name + digits, ".initrd"));
 }
 
 gboolean storage_boot_sweep(PolicyStore *store, GError **error)

@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * virt-attest-grow IMAGE.qcow2: lets the root partition of an image of ours and the file system in it fill the disk.
+ * guestfs-grow IMAGE.qcow2: lets the root partition of an image of ours and the file system in it fill the disk.
  *
- * The image has been made larger; its backup partition table is no longer at the end of the disk. libguestfs does the work
- * inside a small virtual machine of its own, so nothing is mounted here and no parser of this machine meets the image.
- * It works without KVM as well, and tries that when KVM is there but of no use.
+ * The image has been made larger; its backup partition table is no longer at the end of the disk. libguestfs does the
+ * work inside a small virtual machine of its own, so nothing is mounted here and no parser of this machine meets the
+ * image. It works without KVM as well, and tries that when KVM is there but of no use.
  */
 #include <glib.h>
 #include <guestfs.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <unistd.h>
 
 #include "storage/image.h"
 
@@ -79,11 +76,9 @@ int main(int argc, char **argv)
     g_autoptr(Guestfs) handle = NULL;
 
     if (argc != 2 || argv[1][0] != '/') {
-        fprintf(stderr, "usage: virt-attest-grow /PATH/IMAGE.qcow2\n");
+        fprintf(stderr, "usage: guestfs-grow /PATH/IMAGE.qcow2\n");
         return EXIT_FAILURE;
     }
-    /* Whoever started this and was killed is not there to remove what it makes; the next run of that would. */
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
     handle = launch(argv[1], FALSE, &last);
     if (!handle) {
         g_clear_pointer(&last, guestfs_close);

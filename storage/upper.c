@@ -26,7 +26,8 @@ static gboolean parse_words(const char *text, StorageUpper *out, GError **error)
 {
     char message[GUEST_MESSAGE_MAX];
     g_autofree gchar *shown = measure_printable(text);
-    g_autofree gchar *line = g_strdup_printf("virt_attest.level=3 virt_attest.root=va-root:2 virt_attest.upper=%s", text);
+    g_autofree gchar *line = g_strdup_printf("virt_attest.level=3 virt_attest.root=va-root:2 virt_attest.upper=%s",
+                                             text);
     gboolean plain = !strpbrk(text, " \t\n\"");
 
     if (plain && guest_words_parse(line, &out->words, message) == 0)
@@ -51,7 +52,8 @@ gboolean storage_upper_parse(const char *text, StorageUpper *out, GError **error
         g_autofree gchar *shown = measure_printable(text);
 
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
-                    "'%s': the disk of an encrypted upper layer has at least 32M, and whole blocks of 4096 bytes", shown);
+                    "'%s': the disk of an encrypted upper layer has at least 32M, and whole blocks of 4096 bytes",
+                    shown);
         return FALSE;
     }
     return TRUE;

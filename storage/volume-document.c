@@ -210,8 +210,8 @@ StorageVolume *storage_volume_parse(const char *text, gssize size, GError **erro
         !policy_json_string(root, "", "format", FALSE, &format, error))
         return NULL;
     if (strcmp(format, STORAGE_VOLUME_FORMAT)) {
-        policy_json_error(error, "", "format", "'%s' is not " STORAGE_VOLUME_FORMAT ": use the virt-attest that wrote it",
-                          format);
+        policy_json_error(error, "", "format",
+                          "'%s' is not " STORAGE_VOLUME_FORMAT ": use the virt-attest that wrote it", format);
         return NULL;
     }
     if (!read_identity(root, volume, error) || !read_upper(root, volume, error) || !read_base(root, volume, error) ||

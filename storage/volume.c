@@ -60,9 +60,8 @@ gboolean storage_volume_check_name(const char *name, GError **error)
         return TRUE;
     shown = measure_printable(name);
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
-                "'%s' cannot be the name of a volume: it has 1 to %d letters, digits, '.', '_' or '-', and does not begin "
-                "with '.' or '-'",
-                shown, STORAGE_VOLUME_NAME_MAX);
+                "'%s' cannot be the name of a volume: it has 1 to %d letters, digits, '.', '_' or '-', and does not "
+                "begin with '.' or '-'", shown, STORAGE_VOLUME_NAME_MAX);
     return FALSE;
 }
 
@@ -118,8 +117,8 @@ static StorageVolume *read_document(PolicyStore *store, const char *file, GError
     if (volume && !strcmp(expected, file))
         return g_steal_pointer(&volume);
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
-                "'%s/" STORAGE_VOLUME_KIND "/%s': %s; restore it from a backup, or remove it, and the volumes with virsh "
-                "vol-delete",
+                "'%s/" STORAGE_VOLUME_KIND "/%s': %s; restore it from a backup, or remove it, and the volumes with "
+                "virsh vol-delete",
                 policy_store_directory(store), file, cause ? cause->message : "it is the document of another volume");
     return NULL;
 }
@@ -224,8 +223,8 @@ static gboolean check_base(const StorageVolume *volume, PolicyStore *store, GErr
     then = measure_hex_encode(volume->base.sha256, sizeof(volume->base.sha256));
     now = measure_hex_encode(fact.sha256, sizeof(fact.sha256));
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                "base image '%s' changed since volume '%s' was based on it: bring back the file with SHA-256 %s (it has "
-                "%s now), or run 'virt-attest vol-delete %s' and make the volume again",
+                "base image '%s' changed since volume '%s' was based on it: bring back the file with SHA-256 %s (it "
+                "has %s now), or run 'virt-attest vol-delete %s' and make the volume again",
                 shown, volume->name, then, now, volume->name);
     return FALSE;
 }
@@ -254,9 +253,8 @@ static gboolean check_seal(const StorageVolume *volume, PolicyStore *store, GErr
     if (measure_digest_equal(fact.sha256, volume->seal->root.sha256, sizeof(fact.sha256)))
         return TRUE;
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                "volume '%s' changed after it was sealed: run 'virt-attest vol-seal --pool %s %s' again, then define its "
-                "domain again",
-                volume->name, volume->pool, volume->name);
+                "volume '%s' changed after it was sealed: run 'virt-attest vol-seal --pool %s %s' again, then define "
+                "its domain again", volume->name, volume->pool, volume->name);
     return FALSE;
 }
 
@@ -277,8 +275,8 @@ static gboolean check_parts(const StorageVolume *volume, GError **error)
         g_autofree gchar *shown = measure_printable(missing);
 
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                    "'%s' of volume '%s' is missing: run 'virt-attest vol-delete --pool %s %s' and make it again", shown,
-                    volume->name, volume->pool, volume->name);
+                    "'%s' of volume '%s' is missing: run 'virt-attest vol-delete --pool %s %s' and make it again",
+                    shown, volume->name, volume->pool, volume->name);
         return FALSE;
     }
     return TRUE;
@@ -288,8 +286,8 @@ gboolean storage_volume_check(const StorageVolume *volume, guint level, PolicySt
 {
     if (level > volume->level) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                    "volume '%s' was made for level %u, not %u: make another one with 'virt-attest vol-create --level %u'",
-                    volume->name, volume->level, level, level);
+                    "volume '%s' was made for level %u, not %u: make another one with 'virt-attest vol-create --level "
+                    "%u'", volume->name, volume->level, level, level);
         return FALSE;
     }
     return check_parts(volume, error) && check_base(volume, store, error) &&

@@ -2,8 +2,8 @@
 /*
  * What is known about the volumes of one guest: volumes/POOLUUID.NAME.json in the state folder.
  *
- * The document is written before the first volume is made (@complete FALSE) and after the last, so whatever a killed run
- * leaves in the pool has a document by which the next one finds it.
+ * The document is written before the first volume is made (@complete FALSE) and after the last, so whatever a killed
+ * run leaves in the pool has a document by which the next one finds it.
  */
 #pragma once
 

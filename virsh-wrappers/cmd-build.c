@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * build: from a base image to a defined domain in one go: vol-create, vol-seal, initrd and define, with one lock over all
- * of it. What fails, or is interrupted, is undone; what a killed run leaves is what the killed command of that step would
- * have left, and vol-create or vol-delete removes it.
+ * build: from a base image to a defined domain in one go: vol-create, vol-seal, initrd and define, with one lock over
+ * all of it. What fails, or is interrupted, is undone; what a killed run leaves is what the killed command of that step
+ * would have left, and vol-create or vol-delete removes it.
  */
 #include <stdio.h>
 
 #include "measure/error.h"
 #include "storage/boot-store.h"
+#include "storage/process.h"
 #include "virsh-wrappers/commands.h"
 #include "virsh-wrappers/define-volume.h"
-#include "virsh-wrappers/interrupt.h"
 #include "virsh-wrappers/output.h"
 
 /* Nothing is made for a domain that libvirt would not take in the end. */
@@ -22,8 +22,8 @@ static gboolean check_name_free(const CmdVolumeJob *job, const char *name, GErro
     }
     if (domain) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
-                    "domain '%s' exists already: choose another name, or remove it with 'virt-attest undefine --storage %s'",
-                    name, name);
+                    "domain '%s' exists already: choose another name, or remove it with 'virt-attest undefine "
+                    "--storage %s'", name, name);
         return FALSE;
     }
     return TRUE;
@@ -35,7 +35,7 @@ static int define_domain(const CmdVolumeJob *job, StorageVolume *volume, XmlComp
     g_autofree gchar *source = g_strdup_printf("base image '%s'", volume->base_path);
     g_autofree gchar *xml = NULL;
     int done = -1;
-    if (cmd_define_volume_compose(&from, compose, error) && cmd_interrupt_check(error)) {
+    if (cmd_define_volume_compose(&from, compose, error) && storage_interrupt_check(error)) {
         xml = xml_compose_format(compose, error);
     }
     if (xml && cmd_define_volume_claim(&from, compose->uuid, error)) {
@@ -46,35 +46,24 @@ static int define_domain(const CmdVolumeJob *job, StorageVolume *volume, XmlComp
     return done;
 }
 
-/* The options of the domain are read before anything is made. */
-static int build(const CmdVolumeJob *job, const char *name, guint level, const char *base, guint64 capacity,
-                 const StorageUpper *upper, GError **error)
+static int make_all(const CmdVolumeJob *job, StorageVolume *volume, XmlCompose *compose, GError **error)
 {
-    g_autoptr(XmlCompose) compose = cmd_define_options(job->context, job->connection, TRUE, error);
-    g_autoptr(StorageVolume) volume = NULL;
-    int done = -1;
-    if (!compose || !check_name_free(job, name, error)) {
-        return -1;
-    }
-    cmd_interrupt_catch();
-    volume = cmd_volume_create(job, name, level, base, capacity, upper, error);
-    if (!volume) {
-        return -1;
-    }
-    if (level == 4) {
+    if (volume->level == 4) {
         cmd_volume_step(job, "Sealing the root file system");
-    }
-    if ((level < 4 || cmd_volume_seal(job, volume, NULL, NULL, error)) && cmd_interrupt_check(error)) {
-        done = define_domain(job, volume, compose, error);
-    }
-    if (done != 0) {
-        g_autoptr(GError) cause = NULL;
-        if (!cmd_volume_remove(job, volume, &cause) || !storage_boot_sweep(job->store, &cause)) {
-            cmd_warn("cannot undo everything: %s; 'virt-attest vol-delete --pool %s %s' removes what is left",
-                     cause->message, job->pool->name, name);
+        if (!cmd_volume_seal(job, volume, NULL, NULL, error)) {
+            return -1;
         }
     }
-    return done;
+    return storage_interrupt_check(error) ? define_domain(job, volume, compose, error) : -1;
+}
+
+static void undo(const CmdVolumeJob *job, const StorageVolume *volume)
+{
+    g_autoptr(GError) error = NULL;
+    if (!cmd_volume_remove(job, volume, &error) || !storage_boot_sweep(job->store, &error)) {
+        cmd_warn("cannot undo everything: %s; 'virt-attest vol-delete --pool %s %s' removes what is left",
+                 error->message, job->pool->name, volume->name);
+    }
 }
 
 int cmd_build(CmdContext *context, GError **error)
@@ -95,5 +84,17 @@ int cmd_build(CmdContext *context, GError **error)
         !cmd_volume_open(&job, context, TRUE, error) || !cmd_volume_lock(&job, name, &lock, error)) {
         return -1;
     }
-    return build(&job, name, level, base, capacity, &upper, error);
+    /* The options of the domain are read before anything is made. */
+    g_autoptr(XmlCompose) compose = cmd_define_options(context, job.connection, TRUE, error);
+    if (!compose || !check_name_free(&job, name, error)) {
+        return -1;
+    }
+    storage_interrupt_begin();
+    g_autoptr(StorageVolume) volume = cmd_volume_create(&job, name, level, base, capacity, &upper, error);
+    int done = volume ? make_all(&job, volume, compose, error) : -1;
+    if (volume && done != 0) {
+        undo(&job, volume);
+    }
+    storage_interrupt_end();
+    return done;
 }

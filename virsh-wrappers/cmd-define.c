@@ -510,7 +510,8 @@ static int define_volume(CmdContext *context, gboolean printing, GError **error)
 
 /* Options that describe a new domain: a domain that exists would silently stay as it is. */
 static const char *const compose_only[] = {"platform", "firmware", "kernel",  "initrd", "cmdline",  "memory", "vcpus",
-                                           "cpu-model", "disk",    "network", "policy", "emulator", "type",   "volume", "pool", NULL};
+                                           "cpu-model", "disk",    "network", "policy", "emulator", "type",
+                                           "volume",    "pool",    NULL};
 
 int cmd_define(CmdContext *context, GError **error)
 {

@@ -7,8 +7,8 @@
 
 /**
  * cmd_define_options:
- * @with_volume: the disk of the guest is a volume of ours: below level 3 it starts by its own boot loader, which needs a
- *   firmware even at level 0
+ * @with_volume: the disk of the guest is a volume of ours: below level 3 it starts by its own boot loader, which needs
+ *   a firmware even at level 0
  *
  * Reads the options of the compose form, firmware included, as far as the command has them; @connection (nullable) is
  * asked for what depends on the host.

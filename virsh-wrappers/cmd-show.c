@@ -7,6 +7,7 @@
 
 #include "measure/error.h"
 #include "virsh-wrappers/subject.h"
+#include "virsh-wrappers/undefine-volumes.h"
 
 typedef struct {
     virDomainPtr domain;
@@ -16,11 +17,13 @@ typedef struct {
     HookRecord *record;
     gboolean damaged; /* there is a record, and it cannot be read */
     guint first; /* index of the oldest launch to show */
+    gchar *volume; /* name, or NULL */
 } Shown;
 
 static void shown_clear(Shown *shown)
 {
     g_free(shown->uuid);
+    g_free(shown->volume);
     g_clear_pointer(&shown->parsed, xml_domain_free);
     g_clear_pointer(&shown->pinned, policy_reference_free);
     g_clear_pointer(&shown->record, hook_record_free);
@@ -94,6 +97,9 @@ static void print_table(const CmdContext *context, const Shown *shown)
     cmd_print_field("UUID", shown->uuid);
     cmd_print_field("State", cmd_domain_state(shown->domain));
     cmd_print_field("Platform", tee);
+    if (shown->volume) {
+        cmd_print_field("Volume", shown->volume);
+    }
     if (pinned) {
         g_autofree gchar *level = g_strdup_printf("%u", pinned->level);
         g_autofree gchar *policy = policy_guest_describe(pinned->platform, pinned->policy);
@@ -153,6 +159,7 @@ static void print_json(const Shown *shown)
         cmd_json_string(builder, "reference", NULL);
     }
     cmd_json_string(builder, "metadata", metadata_state(shown));
+    cmd_json_string(builder, "volume", shown->volume);
     if (shown->damaged) {
         cmd_json_string(builder, "launches", NULL);
     } else {
@@ -165,6 +172,16 @@ static void print_json(const Shown *shown)
     }
     json_builder_end_object(builder);
     cmd_json_print(builder);
+}
+
+/* The volume that the domain was defined with. Not being able to tell keeps nothing else from being shown. */
+static void find_volume(CmdContext *context, Shown *shown)
+{
+    g_autoptr(GPtrArray) volumes = cmd_undefine_find(context->store, shown->uuid, NULL);
+    if (volumes && volumes->len > 0) {
+        const StorageVolume *volume = g_ptr_array_index(volumes, 0);
+        shown->volume = g_strdup(volume->name);
+    }
 }
 
 static gboolean read_record(CmdContext *context, Shown *shown, GError **error)
@@ -200,6 +217,7 @@ int cmd_show(CmdContext *context, GError **error)
     if (!shown.parsed) {
         return -1;
     }
+    find_volume(context, &shown);
     if (cmd_context_json(context)) {
         print_json(&shown);
     } else {

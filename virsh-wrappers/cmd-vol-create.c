@@ -16,8 +16,8 @@
 
 #include "measure/error.h"
 #include "storage/image.h"
+#include "storage/process.h"
 #include "virsh-wrappers/commands.h"
-#include "virsh-wrappers/interrupt.h"
 #include "virsh-wrappers/output.h"
 
 #define MIB (G_GUINT64_CONSTANT(1) << 20)
@@ -56,8 +56,8 @@ gboolean cmd_volume_wish(const CmdContext *context, guint *level, gchar **base, 
     }
     if (*level < 3 && upper->words.upper != GUEST_UPPER_NONE) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
-                    "--upper goes with level 3 and 4 only: below, the guest starts by its own boot loader and writes to its "
-                    "root");
+                    "--upper goes with level 3 and 4 only: below, the guest starts by its own boot loader and writes "
+                    "to its root");
         return FALSE;
     }
     /* Links are followed once, here: what is pinned is the file. */
@@ -84,9 +84,8 @@ static gboolean check_free(const CmdVolumeJob *job, const StorageVolume *volume,
         if (found) {
             g_autofree gchar *shown = cmd_printable(*path);
             g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
-                        "'%s' is in pool '%s' already, and vol-create did not make it: choose another name, or remove it with "
-                        "'virsh vol-delete'",
-                        shown, job->pool->name);
+                        "'%s' is in pool '%s' already, and vol-create did not make it: choose another name, or remove "
+                        "it with 'virsh vol-delete'", shown, job->pool->name);
             return FALSE;
         }
     }
@@ -142,7 +141,8 @@ static gboolean base_is_same(const CmdVolumeJob *job, const StorageVolume *volum
         return TRUE;
     }
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                "base image '%s' was changed while the volume was being made: try again when nobody writes to it", shown);
+                "base image '%s' was changed while the volume was being made: try again when nobody writes to it",
+                shown);
     return FALSE;
 }
 
@@ -160,7 +160,7 @@ static gboolean make_parts(const CmdVolumeJob *job, const StorageVolume *volume,
     g_autofree gchar *upper = storage_volume_upper_name(volume->name);
     cmd_volume_step(job, "Making the volumes");
     if (!cmd_pool_create(job->pool, root, "qcow2", capacity, volume->base_path, format_of(volume->base_path), error) ||
-        !cmd_interrupt_check(error)) {
+        !storage_interrupt_check(error)) {
         return FALSE;
     }
     if (volume->upper.words.upper == GUEST_UPPER_ENCRYPTED &&
@@ -173,27 +173,10 @@ static gboolean make_parts(const CmdVolumeJob *job, const StorageVolume *volume,
             return FALSE;
         }
     }
-    return base_is_same(job, volume, error) && cmd_interrupt_check(error);
+    return base_is_same(job, volume, error) && storage_interrupt_check(error);
 }
 
-/* What a killed run has left: removed only where it is what that run would have made. */
-static gboolean clear_incomplete(const CmdVolumeJob *job, const StorageVolume *former, GError **error)
-{
-    g_autofree gchar *root = storage_volume_root_name(former->name);
-    g_autofree gchar *base = NULL;
-    if (!cmd_pool_base(job->pool, root, &base, error)) {
-        return FALSE;
-    }
-    if (base && !g_str_equal(base, former->base_path)) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
-                    "volume '%s' is not what vol-create was making when it was stopped: remove it with 'virsh vol-delete "
-                    "--pool %s %s'",
-                    root, job->pool->name, root);
-        return FALSE;
-    }
-    return cmd_volume_remove(job, former, error);
-}
-
+/* What a killed run has left makes room. */
 static gboolean clear_former(const CmdVolumeJob *job, const char *name, GError **error)
 {
     g_autoptr(GError) cause = NULL;
@@ -204,12 +187,11 @@ static gboolean clear_former(const CmdVolumeJob *job, const char *name, GError *
     }
     if (former && former->complete) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
-                    "volume '%s' exists already in pool '%s': choose another name, or remove it with 'virt-attest vol-delete "
-                    "--pool %s %s'",
-                    name, job->pool->name, job->pool->name, name);
+                    "volume '%s' exists already in pool '%s': choose another name, or remove it with 'virt-attest "
+                    "vol-delete --pool %s %s'", name, job->pool->name, job->pool->name, name);
         return FALSE;
     }
-    return !former || clear_incomplete(job, former, error);
+    return !former || cmd_volume_remove(job, former, error);
 }
 
 static void undo(const CmdVolumeJob *job, const StorageVolume *volume)
@@ -237,16 +219,16 @@ StorageVolume *cmd_volume_create(const CmdVolumeJob *job, const char *name, guin
     volume->root_path = cmd_pool_path(job->pool, root);
     volume->upper_path = upper->words.upper == GUEST_UPPER_ENCRYPTED ? cmd_pool_path(job->pool, disk) : NULL;
     if (!clear_former(job, name, error) || !check_free(job, volume, error) ||
-        !look_at_base(job, volume, &capacity, &grow, error) || !cmd_interrupt_check(error)) {
+        !look_at_base(job, volume, &capacity, &grow, error) || !storage_interrupt_check(error)) {
         return NULL;
     }
     volume->created = storage_volume_now();
     if (!storage_volume_put(job->store, volume, error)) {
         return NULL;
     }
-    volume->complete = TRUE;
-    if (!make_parts(job, volume, capacity, grow, error) ||
-        !storage_volume_put(job->store, volume, error)) {
+    gboolean made = make_parts(job, volume, capacity, grow, error);
+    volume->complete = made;
+    if (!made || !storage_volume_put(job->store, volume, error)) {
         undo(job, volume);
         return NULL;
     }
@@ -267,8 +249,9 @@ int cmd_vol_create(CmdContext *context, GError **error)
         !cmd_volume_open(&job, context, TRUE, error) || !cmd_volume_lock(&job, name, &lock, error)) {
         return -1;
     }
-    cmd_interrupt_catch();
+    storage_interrupt_begin();
     g_autoptr(StorageVolume) volume = cmd_volume_create(&job, name, level, base, capacity, &upper, error);
+    storage_interrupt_end();
     if (!volume) {
         return -1;
     }

@@ -18,9 +18,8 @@ static gboolean check_unused(const CmdVolumeJob *job, const StorageVolume *volum
     }
     if (who) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
-                    "volume '%s' is used by %s: remove that first ('virt-attest undefine --storage' removes a domain with its "
-                    "volumes); nothing was removed",
-                    volume->name, who);
+                    "volume '%s' is used by %s: remove that first ('virt-attest undefine --storage' removes a domain "
+                    "with its volumes); nothing was removed", volume->name, who);
         return FALSE;
     }
     for (gchar **path = paths; *path; path++) {

@@ -50,8 +50,8 @@ static void add_json(JsonBuilder *builder, const Row *row)
 static void add_table(CmdTable *table, const Row *row)
 {
     g_autofree gchar *level = g_strdup_printf("%u", row->volume->level);
-    cmd_table_row(table, row->volume->name, level, row->volume->base_path, row->volume->seal ? "yes" : "no", row->domain,
-                  row->state);
+    cmd_table_row(table, row->volume->name, level, row->volume->base_path, row->volume->seal ? "yes" : "no",
+                  row->domain, row->state);
 }
 
 int cmd_vol_list(CmdContext *context, GError **error)

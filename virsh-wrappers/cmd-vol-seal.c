@@ -6,8 +6,8 @@
  * only what the overlay holds itself. It is made with the same salt, which follows from the base's digest.
  *
  * What is sure at every moment: a seal in the document belongs to a tree that is complete. The new tree is written
- * without a name; then the former seal leaves the document, the tree takes its name, and the new seal is recorded. Killed
- * before that the volume is as it was, in between it is not sealed.
+ * without a name; then the former seal leaves the document, the tree takes its name, and the new seal is recorded.
+ * Killed before that the volume is as it was, in between it is not sealed.
  */
 #include "virsh-wrappers/cmd-volume.h"
 
@@ -21,7 +21,7 @@
 #include "policy/json.h"
 #include "storage/image.h"
 #include "storage/output.h"
-#include "storage/tree-cache.h"
+#include "storage/hash-cache.h"
 #include "storage/verity.h"
 #include "virsh-wrappers/commands.h"
 #include "virsh-wrappers/domain-volumes.h"
@@ -43,7 +43,8 @@ static gboolean set_salt(const StorageVolume *volume, const char *salt, StorageV
     }
     verity->salt_size = g_str_equal(salt, "-") ? 0 : strlen(salt) / 2;
     if (g_str_equal(salt, "-") ||
-        (*salt && verity->salt_size <= STORAGE_VERITY_MAX_SALT && measure_hex_decode(salt, verity->salt, verity->salt_size))) {
+        (*salt && verity->salt_size <= STORAGE_VERITY_MAX_SALT &&
+         measure_hex_decode(salt, verity->salt, verity->salt_size))) {
         return TRUE;
     }
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
@@ -87,7 +88,7 @@ static gchar *format_uuid(const guint8 *uuid)
  * The tree of the base, from the cache or made now; NULL without @error where it is of no use: the partition begins
  * elsewhere, or was made smaller.
  */
-static StorageTree *base_tree(const CmdVolumeJob *job, const StorageVolume *volume, const StorageVerity *verity,
+static StorageHashTree *base_tree(const CmdVolumeJob *job, const StorageVolume *volume, const StorageVerity *verity,
                               guint64 offset, guint64 length, CmdProgress *progress, GError **error)
 {
     g_autoptr(StorageImage) base = storage_image_open(volume->base_path, STORAGE_FORMAT_BY_NAME, error);
@@ -99,7 +100,7 @@ static StorageTree *base_tree(const CmdVolumeJob *job, const StorageVolume *volu
     if (base_offset != offset || base_length > length) {
         return NULL;
     }
-    return storage_tree_get(job->store, storage_image_disk(base), volume->base.sha256, verity, offset, base_length,
+    return storage_hash_tree_get(job->store, storage_image_disk(base), volume->base.sha256, verity, offset, base_length,
                             cmd_progress_update, progress, error);
 }
 
@@ -115,7 +116,8 @@ static gboolean write_tree(const CmdVolumeJob *job, const StorageVolume *volume,
     }
     for (gboolean again = FALSE;; again = TRUE) {
         g_autoptr(GError) cause = NULL;
-        g_autoptr(StorageTree) tree = base_tree(job, volume, verity, options.offset, options.length, progress, &cause);
+        g_autoptr(StorageHashTree) tree = base_tree(job, volume, verity, options.offset, options.length, progress,
+                                                    &cause);
         if (!cause) {
             options.reuse = tree ? tree->path : NULL;
             options.reuse_root_hash = tree ? tree->root_hash : NULL;
@@ -128,7 +130,7 @@ static gboolean write_tree(const CmdVolumeJob *job, const StorageVolume *volume,
             g_propagate_error(error, g_steal_pointer(&cause));
             return FALSE;
         }
-        storage_tree_drop(tree);
+        storage_hash_tree_drop(tree);
     }
 }
 
@@ -222,8 +224,8 @@ int cmd_vol_seal(CmdContext *context, GError **error)
     }
     printf("Root hash: %s\n", volume->seal->root_hash);
     if (volume->domain && former && !g_str_equal(former, volume->seal->root_hash) && !cmd_context_quiet(context)) {
-        cmd_warn("the domain that was defined with this volume still has the former root hash and will not boot: define it "
-                 "again, with --accept");
+        cmd_warn("the domain that was defined with this volume still has the former root hash and will not boot: "
+                 "define it again, with --accept");
     }
     return 0;
 }

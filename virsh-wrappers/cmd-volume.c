@@ -2,6 +2,7 @@
 #include "virsh-wrappers/cmd-volume.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "measure/error.h"
@@ -48,9 +49,8 @@ StorageVolume *cmd_volume_get(const CmdVolumeJob *job, const char *name, GError 
         g_propagate_error(error, g_steal_pointer(&cause));
     } else {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
-                    "there is no volume '%s' in pool '%s': 'virt-attest vol-list --pool %s' shows the volumes, 'virt-attest "
-                    "vol-create' makes one",
-                    name, job->pool->name, job->pool->name);
+                    "there is no volume '%s' in pool '%s': 'virt-attest vol-list --pool %s' shows the volumes, "
+                    "'virt-attest vol-create' makes one", name, job->pool->name, job->pool->name);
     }
     return NULL;
 }
@@ -80,10 +80,34 @@ void cmd_volume_step(const CmdVolumeJob *job, const char *what)
     }
 }
 
+/* Whether the root of an incomplete volume is what its maker would have made; everything else is made after it. */
+static gboolean is_ours(const CmdVolumeJob *job, const StorageVolume *volume, gboolean *ours, GError **error)
+{
+    g_autofree gchar *root = storage_volume_root_name(volume->name);
+    g_autofree gchar *path = cmd_pool_path(job->pool, root);
+    g_autofree gchar *base = NULL;
+    struct stat st;
+    *ours = TRUE;
+    if (volume->complete || lstat(path, &st) != 0 || st.st_size == 0) {
+        return TRUE;
+    }
+    if (!cmd_pool_base(job->pool, root, &base, error)) {
+        return FALSE;
+    }
+    *ours = g_strcmp0(base, volume->base_path) == 0;
+    return TRUE;
+}
+
 gboolean cmd_volume_remove(const CmdVolumeJob *job, const StorageVolume *volume, GError **error)
 {
     g_auto(GStrv) paths = cmd_volume_paths(job, volume);
-    gboolean done = TRUE;
+    gboolean done = TRUE, ours = TRUE;
+    if (!is_ours(job, volume, &ours, error)) {
+        return FALSE;
+    }
+    if (!ours) {
+        return storage_volume_remove(job->store, volume, error);
+    }
     /* Goes on after a failure; the document goes last, so that it still names what is left. */
     for (gchar **path = paths; *path; path++) {
         g_autofree gchar *name = g_path_get_basename(*path);

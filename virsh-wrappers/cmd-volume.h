@@ -35,8 +35,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CmdVolumeJob, cmd_volume_job_clear)
 
 /* Connects, opens the pool of --pool and the state folder. */
 gboolean cmd_volume_open(CmdVolumeJob *job, CmdContext *context, gboolean writable, GError **error);
-/* The document of a volume that must exist. Errors: %ATTEST_ERROR_USAGE for an impossible name, %ATTEST_ERROR_LIBVIRT for
- * one that is not there. */
+/* The document of a volume that must exist. Errors: %ATTEST_ERROR_USAGE for an impossible name, %ATTEST_ERROR_LIBVIRT
+ * for one that is not there. */
 StorageVolume *cmd_volume_get(const CmdVolumeJob *job, const char *name, GError **error);
 gboolean cmd_volume_lock(const CmdVolumeJob *job, const char *name, CmdLock *lock, GError **error);
 /* (array zero-terminated=1): paths of everything that belongs to @volume, whether it exists or not. */
@@ -65,7 +65,8 @@ gboolean cmd_volume_wish(const CmdContext *context, guint *level, gchar **base, 
 gboolean cmd_volume_seal(const CmdVolumeJob *job, StorageVolume *volume, const char *salt, const char *uuid,
                          GError **error);
 
-/* Removes volumes and document, whatever of them is left. The lock must be held, and nobody use them. */
+/* Removes volumes and document, whatever of them is left. The lock must be held, and nobody use them. Of an incomplete
+ * volume only the document goes when somebody else's file has taken the name of its root. */
 gboolean cmd_volume_remove(const CmdVolumeJob *job, const StorageVolume *volume, GError **error);
 
 /**

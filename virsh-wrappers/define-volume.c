@@ -12,8 +12,9 @@
 #include "virsh-wrappers/output.h"
 
 /*
- * Console for what the guest says; panic: a guest that cannot go on ends. The rest keeps systemd from taking orders from
- * the host: credentials from firmware tables and disks, partitions found by their type, a login on the host's console.
+ * Console for what the guest says; panic: a guest that cannot go on ends. The rest keeps systemd from taking orders
+ * from the host: credentials from firmware tables and disks, partitions found by their type, a login on the host's
+ * console.
  */
 #define CMDLINE "console=ttyS0 panic=-1 systemd.import_credentials=no systemd.gpt_auto=no systemd.getty_auto=no"
 #define BOOT_FILE_MAX ((gsize)512 << 20)
@@ -87,8 +88,8 @@ static gboolean set_cmdline(const StorageVolume *volume, XmlCompose *compose, GE
         return FALSE;
     }
     if (!guest_words_format(&words, line, sizeof(line))) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "the words of the command line do not fit into %d bytes",
-                    WORDS_MAX);
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
+                    "the words of the command line do not fit into %d bytes", WORDS_MAX);
         return FALSE;
     }
     gchar *whole = g_strconcat(CMDLINE " ", line, compose->cmdline && *compose->cmdline ? " " : NULL, compose->cmdline,
@@ -120,7 +121,8 @@ static gboolean check_given(const char *what, const char *path, GBytes *wanted, 
         return TRUE;
     }
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                "%s '%s' is not the one of volume '%s' (kernel %s, level %u): it is for another kernel, or older than the "
+                "%s '%s' is not the one of volume '%s' (kernel %s, level %u): it is for another kernel, or older than "
+                "the "
                 "image or the init; leave --%s out, or make it again with 'virt-attest initrd --level %u --image %s'",
                 what, shown, volume->name, release, level, what, level, volume->root_path);
     return FALSE;
@@ -204,8 +206,8 @@ gboolean cmd_define_volume_compose(CmdDefineVolume *from, XmlCompose *compose, G
     }
     if (compose->level < 3 && (compose->kernel || compose->initrd || compose->cmdline)) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
-                    "at level %u the guest starts by the boot loader of its disk: leave --kernel, --initrd and --cmdline out",
-                    compose->level);
+                    "at level %u the guest starts by the boot loader of its disk: leave --kernel, --initrd and "
+                    "--cmdline out", compose->level);
         return FALSE;
     }
     if (!storage_volume_check(volume, compose->level, from->job->store, error) || !set_uuid(from, compose, error) ||

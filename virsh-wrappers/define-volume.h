@@ -21,8 +21,8 @@ typedef struct {
  * cmd_define_volume_compose:
  * @compose: level, name, command line and, where the user gave them, kernel and initrd are set
  *
- * Fills in what follows from the volume. From level 3 on kernel and initrd are made from the image of the volume and put
- * into the boot store; files that the user gave must be the same, byte for byte.
+ * Fills in what follows from the volume. From level 3 on kernel and initrd are made from the image of the volume and
+ * put into the boot store; files that the user gave must be the same, byte for byte.
  *
  * Errors: %ATTEST_ERROR_REJECTED for a volume that is stale or of another domain, with the command to run;
  * %ATTEST_ERROR_USAGE for a command line with words of ours.

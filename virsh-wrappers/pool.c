@@ -51,9 +51,8 @@ static gboolean read_pool(CmdPool *pool, GError **error)
     g_autoptr(XmlString) type = xmlGetNoNsProp(root, (const xmlChar *)"type");
     if (!type || !g_strv_contains(known, (const char *)type)) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
-                    "storage pool '%s' is of the type '%s': volumes of guests need a pool of files in a folder (dir, fs or "
-                    "netfs); name one with --pool",
-                    pool->name, type ? (const char *)type : "");
+                    "storage pool '%s' is of the type '%s': volumes of guests need a pool of files in a folder (dir, "
+                    "fs or netfs); name one with --pool", pool->name, type ? (const char *)type : "");
         return FALSE;
     }
     pool->folder = text_of(child(child(root, "target"), "path"));
@@ -75,9 +74,8 @@ CmdPool *cmd_pool_open(virConnectPtr connection, const char *name, GError **erro
         if (virGetLastErrorCode() == VIR_ERR_NO_STORAGE_POOL) {
             g_autofree gchar *shown = cmd_printable(name);
             g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
-                        "there is no storage pool '%s': 'virsh pool-list --all' shows the pools; name one with --pool, or "
-                        "make it with 'virsh pool-create-as'",
-                        shown);
+                        "there is no storage pool '%s': 'virsh pool-list --all' shows the pools; name one with --pool, "
+                        "or make it with 'virsh pool-create-as'", shown);
         } else {
             cmd_libvirt_error(error, "cannot find storage pool '%s'", name);
         }
@@ -160,8 +158,8 @@ static gchar *volume_xml(const char *volume, const char *format, guint64 capacit
     return xml_node_to_text(root, 0);
 }
 
-gboolean cmd_pool_create(const CmdPool *pool, const char *volume, const char *format, guint64 capacity, const char *base,
-                         const char *base_format, GError **error)
+gboolean cmd_pool_create(const CmdPool *pool, const char *volume, const char *format, guint64 capacity,
+                         const char *base, const char *base_format, GError **error)
 {
     g_autofree gchar *xml = volume_xml(volume, format, capacity, base, base_format);
     g_autoptr(VirVolumeHandle) handle = virStorageVolCreateXML(pool->handle, xml, 0);

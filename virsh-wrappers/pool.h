@@ -41,8 +41,8 @@ gboolean cmd_pool_has(const CmdPool *pool, const char *volume, gboolean *out, GE
  *
  * Makes a volume that takes up nothing yet. Errors: %ATTEST_ERROR_LIBVIRT.
  */
-gboolean cmd_pool_create(const CmdPool *pool, const char *volume, const char *format, guint64 capacity, const char *base,
-                         const char *base_format, GError **error);
+gboolean cmd_pool_create(const CmdPool *pool, const char *volume, const char *format, guint64 capacity,
+                         const char *base, const char *base_format, GError **error);
 
 /* One that does not exist is no error. */
 gboolean cmd_pool_delete(const CmdPool *pool, const char *volume, GError **error);

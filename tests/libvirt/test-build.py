@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""define --volume and build: what they compose, that it starts as a confidential domain with the pinned digest, and that
-every way to spoil it is refused or lowers the level."""
+"""define --volume and build: what they compose, that it starts as a confidential domain with the pinned digest, and
+that every way to spoil it is refused or lowers the level."""
 import json
 import os
 import random
@@ -23,7 +23,8 @@ COMMON = ['--cpu-model', 'EPYC-Milan', '--memory', '128', '--pool', POOL]
 
 def refused(tap, done, code, parts, what):
     tap.equal(done.returncode, code, f'{what}: exit code', done.stderr)
-    tap.contains(done.stderr.splitlines()[0] if done.stderr else '', ['error: ', *parts], f'{what}: the first line says why')
+    tap.contains(done.stderr.splitlines()[0] if done.stderr else '', ['error: ', *parts],
+                 f'{what}: the first line says why')
 
 
 def uuid_of(name):
@@ -102,7 +103,8 @@ def test_build(tap: Tap):
     tap.contains(disks[1], [f'{FOLDER}/guest-verity.img', "type='raw'", '<readonly/>', '<serial>va-verity</serial>'],
                  'the hash tree, read-only')
     tap.contains(xml, ["kernelHashes='yes'", 'console=ttyS0 panic=-1', 'systemd.import_credentials=no',
-                       'systemd.gpt_auto=no', 'systemd.getty_auto=no', 'virt_attest.level=4', 'virt_attest.root=va-root:2',
+                       'systemd.gpt_auto=no', 'systemd.getty_auto=no', 'virt_attest.level=4',
+                       'virt_attest.root=va-root:2',
                        f'virt_attest.roothash={seal["rootHash"]}', f'uuid={seal["uuid"]},salt={seal["salt"]}',
                        'virt_attest.upper=tmpfs'], 'the command line')
     file = re.search(r'<kernel>(.*?)</kernel>', xml).group(1)
@@ -115,13 +117,15 @@ def test_build(tap: Tap):
              (STATE, f'{STATE}/boot', f'{STATE}/references', f'{STATE}/volumes', f'{STATE}/verity', file, initrd)}
     tap.equal(list(modes.values()), [0o711, 0o711, 0o700, 0o700, 0o700, 0o444, 0o444], 'modes of the state folder')
     for path, wanted in (file, True), (f'{STATE}/references/{uuid_of("guest")}.json', False), (f'{STATE}/boot', False):
-        seen = subprocess.run(['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', 'ls' if path.endswith('boot')
+        seen = subprocess.run(['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups',
+                               'ls' if path.endswith('boot')
                                else 'cat', path], capture_output=True, check=False).returncode == 0
         tap.equal(seen, wanted, f'another user {"reads" if wanted else "does not see"} {os.path.basename(path)[-12:]}')
     findings = level('guest')
     tap.equal((findings['level'], pinned('guest')['level']), (4, 4), 'the derived and the pinned level are 4', findings)
     expect_launch(tap, 'guest', 'level 4')
-    refused(tap, vol('seal', 'guest', check=False), LIBVIRT_REFUSED, ["in use by domain 'guest'"], 'sealing while it runs')
+    refused(tap, vol('seal', 'guest', check=False), LIBVIRT_REFUSED, ["in use by domain 'guest'"],
+            'sealing while it runs')
     refused(tap, attest('undefine', '--storage', 'guest', check=False), LIBVIRT_REFUSED, ['running'],
             'removing while it runs')
     stop('guest')
@@ -129,8 +133,11 @@ def test_build(tap: Tap):
     expect_launch(tap, 'guest', 'a second time')
     stop('guest')
     tap.contains(attest('vol-list', '--pool', POOL).stdout, ['guest', 'sealed'], 'vol-list')
-    refused(tap, build('guest', 4, check=False), LIBVIRT_REFUSED, ["domain 'guest' exists already"], 'building it again')
-    refused(tap, vol('delete', 'guest', check=False), LIBVIRT_REFUSED, ["used by domain 'guest'"], 'deleting its volume')
+    tap.equal(json.loads(attest('show', '--format', 'json', 'guest').stdout)['volume'], 'guest', 'show names the volume')
+    refused(tap, build('guest', 4, check=False), LIBVIRT_REFUSED, ["domain 'guest' exists already"],
+            'building it again')
+    refused(tap, vol('delete', 'guest', check=False), LIBVIRT_REFUSED, ["used by domain 'guest'"],
+            'deleting its volume')
     done = attest('undefine', '--storage', 'guest')
     tap.equal((os.listdir(FOLDER), document('guest'), boot_files()), ([], None, []),
               'undefine --storage removes volumes, document, kernel and initrd', done.stderr)
@@ -151,7 +158,8 @@ def test_levels(tap: Tap):
         attest('undefine', '--storage', name)
     build('enc', 4, '--upper', 'encrypted:32M')
     xml = xml_of('enc')
-    tap.contains(xml, [f'{FOLDER}/enc-upper.img', 'va-upper', 'virt_attest.upper=encrypted:va-upper'], 'encrypted upper')
+    tap.contains(xml, [f'{FOLDER}/enc-upper.img', 'va-upper', 'virt_attest.upper=encrypted:va-upper'],
+                 'encrypted upper')
     tap.equal(level('enc')['level'], 4, 'level 4 with an encrypted upper layer')
     expect_launch(tap, 'enc', 'encrypted upper')
     stop('enc')
@@ -205,6 +213,10 @@ def test_order(tap: Tap):
             'a command line without a kernel')
     tap.equal((boot_files(), document('low')['domain'] if 'domain' in document('low') else None), ([], None),
               'refusals leave nothing')
+    printed = define('low', 'low', 3, '--print-xml').stdout
+    tap.contains(printed, ['va-root', 'virt_attest.level=3', "level=\"3\""], '--print-xml prints the whole domain')
+    tap.equal((virsh('domstate', 'low', check=False).returncode, document('low').get('domain')), (1, None),
+              'and defines nothing')
     tap.equal(define('low', 'low', 3, '--initrd', good, '--kernel', scratch('good.kernel')).returncode, 0,
               'the right files are taken')
     # A domain beside ours, made by hand, that uses our volume.
@@ -218,8 +230,8 @@ def test_spoiled(tap: Tap):
     """Each way to spoil a level 4 domain is seen by `level`, and its start is refused where it changes the digest."""
     build('spoil', 4, '--upper', 'encrypted:32M')
     good = xml_of('spoil')
-    shell = call('bash', '-c', 'echo "#!/bin/sh" >init; chmod 755 init; echo init | cpio -o -H newc --quiet', cwd=scratch('.'),
-                 check=False)
+    shell = call('bash', '-c', 'echo "#!/bin/sh" >init; chmod 755 init; echo init | cpio -o -H newc --quiet',
+                 cwd=scratch('.'), check=False)
     call('bash', '-c', f'cd {scratch(".")} && echo init | cpio -o -H newc --quiet >shell.initrd')
     tap.equal(shell.returncode, 0, 'an initrd with a shell script as its init is there', shell.stderr)
     cases = (
@@ -273,7 +285,8 @@ def test_undone(tap: Tap):
             attest('undefine', '--storage', 'undone')
         else:
             tap.check(done.returncode == code if code else done.returncode > 0, f'{what} is refused', done.stderr)
-        tap.equal((os.listdir(FOLDER), document('undone'), virsh('domstate', 'undone', check=False).returncode, boot_files()),
+        tap.equal((os.listdir(FOLDER), document('undone'), virsh('domstate', 'undone', check=False).returncode,
+                   boot_files()),
                   ([], None, 1, []), f'{what}: everything is undone')
     after = {path for path in tree(STATE) if '/cache/' not in path and '/verity/' not in path}
     tap.equal(after, kept, 'and the state folder is as it was')

@@ -8,8 +8,8 @@ import signal
 import stat
 import time
 
-from harness import (CANNOT_READ, LIBVIRT_REFUSED, REJECTED, STATE, USAGE, Tap, attest, call, plain_xml, read, run,
-                     scratch, sha256, start, stop, tree, virsh, virsh_define, write)
+from harness import (CANNOT_READ, LIBVIRT_REFUSED, NOT_CONFIGURED, REJECTED, STATE, USAGE, Tap, attest, call,
+                     eventually, plain_xml, read, run, scratch, sha256, start, stop, tree, virsh, virsh_define, write)
 from volumes import (MIB, POOL, RELEASE, change_blob, configure, document, document_path, info, make_base, make_pool,
                      partition_root_hash, spawn, vol, volumes)
 
@@ -19,7 +19,8 @@ FOLDER = ''
 
 def refused(tap, done, code, parts, what):
     tap.equal(done.returncode, code, f'{what}: exit code', done.stderr)
-    tap.contains(done.stderr.splitlines()[0] if done.stderr else '', ['error: ', *parts], f'{what}: the first line says why')
+    tap.contains(done.stderr.splitlines()[0] if done.stderr else '', ['error: ', *parts],
+                 f'{what}: the first line says why')
 
 
 def test_install(tap: Tap):
@@ -138,10 +139,10 @@ def test_base_protection(tap: Tap):
     refused(tap, vol('seal', 'guarded', check=False), REJECTED, ['changed since'], 'sealing it')
     write(base, kept)
     tap.equal(info('guarded')['state'], 'new', 'with the file as it was everything is good')
-    write(base + '.manifest.json', json.dumps({'sha256': sha256(other)}))
+    write(base + '.manifest.json', json.dumps({'image': {'sha256': sha256(other)}}))
     refused(tap, vol('create', 'second', '--level', '3', '--base', base, check=False), REJECTED, ['manifest'],
             'a base that is not what its manifest says')
-    write(base + '.manifest.json', json.dumps({'sha256': sha256(base), 'packages': ['x']}))
+    write(base + '.manifest.json', json.dumps({'image': {'sha256': sha256(base)}, 'packages': ['x']}))
     vol('create', 'second', '--level', '3', '--base', base)
     os.unlink(base)
     tap.equal(info('guarded')['state'], 'base missing', 'a base that is gone')
@@ -161,8 +162,8 @@ def test_base_protection(tap: Tap):
 
 def test_used_by_domains(tap: Tap):
     vol('create', 'busy', '--level', '4', '--base', BASE)
-    disk = (f"<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{FOLDER}/busy-root.qcow2'/>"
-            "<target dev='vda' bus='virtio'/></disk>")
+    disk = ("<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>"
+            f"<source file='{FOLDER}/busy-root.qcow2'/><target dev='vda' bus='virtio'/></disk>")
     virsh_define(plain_xml('holder', devices=disk))
     refused(tap, vol('delete', 'busy', check=False), LIBVIRT_REFUSED, ["used by domain 'holder'"], 'a domain names it')
     start('holder')
@@ -208,7 +209,8 @@ def test_refusals(tap: Tap):
     refused(tap, attest('vol-list', '--pool', 'nowhere', check=False), LIBVIRT_REFUSED, ["no storage pool 'nowhere'"],
             'a pool that is missing')
     virsh('pool-define-as', 'stopped', 'dir', '--target', FOLDER + '-stopped')
-    refused(tap, attest('vol-list', '--pool', 'stopped', check=False), LIBVIRT_REFUSED, ['not active'], 'a stopped pool')
+    refused(tap, attest('vol-list', '--pool', 'stopped', check=False), LIBVIRT_REFUSED, ['not active'],
+            'a stopped pool')
     virsh('pool-undefine', 'stopped')
     write(f'{FOLDER}/foreign-root.qcow2', 'somebody else\'s')
     refused(tap, vol('create', 'foreign', '--level', '3', *base, check=False), LIBVIRT_REFUSED,
@@ -218,6 +220,47 @@ def test_refusals(tap: Tap):
     refused(tap, attest('--readonly', 'vol-create', 'ro', '--level', '3', *base, '--pool', POOL, check=False), USAGE,
             ['--readonly'], 'a connection for reading only')
     tap.equal((volumes(), os.listdir(FOLDER)), ([], []), 'none of this left anything')
+
+
+def test_grow(tap: Tap):
+    vol('create', 'grown', '--level', '4', '--base', BASE, '--capacity', '130500K', timeout=500)
+    root, raw = f'{FOLDER}/grown-root.qcow2', scratch('grown.raw')
+    call('qemu-img', 'convert', '-q', '-O', 'raw', root, raw)
+    size = os.stat(raw).st_size
+    tap.equal(size, 128 * MIB, 'the capacity is rounded up to a MiB')
+    call('sfdisk', '--verify', raw)
+    table = json.loads(call('sfdisk', '--json', raw).stdout)['partitiontable']
+    part = table['partitions'][1]
+    end = (part['start'] + part['size']) * 512
+    tap.equal((end, part['size'] % 8, (table['lastlba'] + 1) * 512 >= end), (size - MIB, 0, True),
+              'partition 2 fills the disk, in whole blocks')
+    call('dd', f'if={raw}', f'of={raw}.2', 'bs=512', f'skip={part["start"]}', f'count={part["size"]}', 'status=none')
+    checked = call('e2fsck', '-fn', f'{raw}.2')
+    counts = call('dumpe2fs', '-h', f'{raw}.2').stdout
+    tap.contains(counts, [f'Block count:              {part["size"] // 8}'], 'the file system fills the partition')
+    tap.equal(checked.returncode, 0, 'and is clean')
+    marker = call('debugfs', '-R', 'cat /etc/marker', f'{raw}.2').stdout
+    tap.equal(marker, 'one', 'its files are there')
+    vol('seal', 'grown')
+    seal = info('grown')['volume']['sealed']
+    tap.equal((seal['rootHash'], sha256(f'{FOLDER}/grown-verity.img')),
+              partition_root_hash(root, seal['salt'],
+                                  seal['uuid']), 'it is sealed as veritysetup does, with the base reused')
+    vol('delete', 'grown')
+    os.unlink(raw)
+    os.unlink(raw + '.2')
+    process = spawn('vol-create', 'stopped', '--pool', POOL, '--level', '4', '--base', BASE, '--capacity', '256M')
+    tap.check(eventually(lambda: os.path.exists(f'{FOLDER}/stopped-root.qcow2')), 'another one is being grown')
+    time.sleep(1)
+    process.terminate()
+    errors = process.communicate()[1]
+    tap.equal((process.returncode, os.listdir(FOLDER), document('stopped')), (-signal.SIGTERM, [], None),
+              'SIGTERM while it grows leaves nothing', errors)
+    os.environ['VIRT_ATTEST_LIBEXEC'] = '/nowhere'
+    refused(tap, vol('create', 'grown', '--level', '4', '--base', BASE, '--capacity', '256M', check=False),
+            NOT_CONFIGURED, ['libguestfs'], 'without the helper')
+    configure()
+    tap.equal((os.listdir(FOLDER), document('grown')), ([], None), 'nothing is left')
 
 
 def test_full_disk(tap: Tap):
@@ -233,6 +276,15 @@ def test_full_disk(tap: Tap):
     done = vol('create', 'second', '--level', '4', '--base', BASE, pool='small', check=False)
     tap.equal(done.returncode, LIBVIRT_REFUSED, 'no room for another overlay', done.stderr)
     tap.equal((os.listdir(folder), document('second', 'small')), (['full-root.qcow2'], None), 'nothing of it is left')
+    call('mount', '-o', 'remount,ro', folder)
+    done = vol('create', 'second', '--level', '4', '--base', BASE, pool='small', check=False)
+    tap.equal((done.returncode, document('second', 'small')), (LIBVIRT_REFUSED, None), 'a pool that cannot be written',
+              done.stderr)
+    refused(tap, vol('seal', 'full', pool='small', check=False), CANNOT_READ, ['Read-only file system'], 'nor sealed in')
+    done = vol('delete', 'full', pool='small', check=False)
+    tap.equal((done.returncode, document('full', 'small') is not None), (LIBVIRT_REFUSED, True),
+              'what cannot be deleted keeps its document', done.stderr)
+    call('mount', '-o', 'remount,rw', folder)
     vol('delete', 'full', pool='small')
     virsh('pool-destroy', 'small')
     call('umount', folder)
@@ -324,7 +376,8 @@ def test_parallel(tap: Tap):
     several = [spawn('vol-create', f'several{n}', *create) for n in range(4)]
     for process in several:
         process.communicate()
-    tap.equal([process.returncode for process in several], [0] * 4, 'runs for different names do not disturb each other')
+    tap.equal([process.returncode for process in several], [0] * 4,
+              'runs for different names do not disturb each other')
     seals = [spawn('vol-seal', '--pool', POOL, 'same') for _ in range(2)]
     for process in seals:
         process.communicate()
@@ -333,6 +386,36 @@ def test_parallel(tap: Tap):
     for name in 'same', *(f'several{n}' for n in range(4)):
         vol('delete', name)
     tap.equal(os.listdir(FOLDER), [], 'nothing is left')
+
+
+def test_incomplete(tap: Tap):
+    """A document that a killed run has left, and what is in the pool by then."""
+    vol('create', 'torn', '--level', '4', '--base', BASE, '--upper', 'encrypted:32M')
+    text = document('torn')
+    text['complete'] = False
+    write(document_path('torn'), json.dumps(text))
+    os.chmod(document_path('torn'), 0o600)
+    tap.equal(info('torn')['state'], 'incomplete', 'vol-info says so')
+    refused(tap, vol('seal', 'torn', check=False), REJECTED, ['is incomplete'], 'sealing it')
+    vol('create', 'torn', '--level', '3', '--base', BASE)
+    tap.equal((info('torn')['state'], volumes()), ('new', ['torn-root.qcow2']), 'vol-create makes it anew')
+    vol('delete', 'torn')
+    write(document_path('torn'), json.dumps(text))
+    os.chmod(document_path('torn'), 0o600)
+    foreign = f'{FOLDER}/torn-root.qcow2'
+    call('qemu-img', 'create', '-q', '-f', 'qcow2', foreign, '1M')
+    before = sha256(foreign)
+    vol('delete', 'torn')
+    tap.equal((document('torn'), sha256(foreign)), (None, before), 'a file that somebody else put there is not removed')
+    os.unlink(foreign)
+    write(document_path('torn'), '{')
+    os.chmod(document_path('torn'), 0o600)
+    refused(tap, vol('info', 'torn', check=False), CANNOT_READ, ['torn.json', 'restore it from a backup'],
+            'a damaged document')
+    refused(tap, vol('create', 'other', '--level', '3', '--base', BASE, check=False), CANNOT_READ, ['torn.json'],
+            'while one cannot be read, nobody can tell what is based on a base')
+    os.unlink(document_path('torn'))
+    tap.equal((os.listdir(FOLDER), volumes()), ([], []), 'nothing is left')
 
 
 def test_partial_deletion(tap: Tap):
@@ -346,5 +429,5 @@ def test_partial_deletion(tap: Tap):
 
 
 if __name__ == '__main__':
-    run([test_install, test_create, test_seal, test_base_protection, test_used_by_domains, test_refusals, test_full_disk,
-         test_killed, test_parallel, test_partial_deletion])
+    run([test_install, test_create, test_seal, test_base_protection, test_used_by_domains, test_refusals, test_grow,
+         test_full_disk, test_killed, test_parallel, test_incomplete, test_partial_deletion])

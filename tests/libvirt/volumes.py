@@ -19,9 +19,9 @@ RELEASE = '6.1.0-test'
 MIB = 1 << 20
 ROOT_START = 9 * MIB
 POOL = 'volumes'
-OPTIONS = '''BLK_DEV_INITRD BINFMT_ELF DEVTMPFS PROC_FS SYSFS TMPFS VIRTIO_PCI VIRTIO_BLK CRYPTO_CRC32C CRYPTO_CRC32C_INTEL
-CRYPTO_SHA256 CRYPTO_SHA256_SSSE3 CRYPTO_SHA512 CRYPTO_SHA512_SSSE3 EXT4_FS OVERLAY_FS BLK_DEV_DM DM_VERITY DM_CRYPT
-DM_INTEGRITY CRYPTO_AES CRYPTO_ECB CRYPTO_XTS CRYPTO_HMAC CRYPTO_AUTHENC CRYPTO_AES_NI_INTEL RD_GZIP'''.split()
+OPTIONS = '''BLK_DEV_INITRD BINFMT_ELF DEVTMPFS PROC_FS SYSFS TMPFS VIRTIO_PCI VIRTIO_BLK CRYPTO_CRC32C
+CRYPTO_CRC32C_INTEL CRYPTO_SHA256 CRYPTO_SHA256_SSSE3 CRYPTO_SHA512 CRYPTO_SHA512_SSSE3 EXT4_FS OVERLAY_FS BLK_DEV_DM DM_VERITY
+DM_CRYPT DM_INTEGRITY CRYPTO_AES CRYPTO_ECB CRYPTO_XTS CRYPTO_HMAC CRYPTO_AUTHENC CRYPTO_AES_NI_INTEL RD_GZIP'''.split()
 
 
 def kernel(release=RELEASE):
@@ -54,8 +54,8 @@ def make_base(path, size=64 * MIB, marker='one', release=RELEASE):
     root_size = size - ROOT_START - MIB
     with open(part, 'wb') as file:
         file.truncate(root_size)
-    call('mkfs.ext4', '-q', '-F', '-b', '4096', '-O', '^has_journal', '-U', '11111111-2222-3333-4444-555555555555', '-E',
-         'hash_seed=11111111-2222-3333-4444-555555555555', '-d', tree, part)
+    call('mkfs.ext4', '-q', '-F', '-b', '4096', '-O', '^has_journal', '-U', '11111111-2222-3333-4444-555555555555',
+         '-E', 'hash_seed=11111111-2222-3333-4444-555555555555', '-d', tree, part)
     with open(raw, 'wb') as file:
         file.truncate(size)
     call('sfdisk', '-q', raw, given=f'label: gpt\nstart={MIB // 512}, size={8 * MIB // 512}, type=U\n'
@@ -83,7 +83,7 @@ def make_pool(name=POOL):
 
 def configure(extra=''):
     write_config(f'[guest]\ninit = {program("guest/guest-init")}\n{extra}')
-    os.environ['VIRT_ATTEST_GROW'] = program('storage/virt-attest-grow')
+    os.environ['VIRT_ATTEST_LIBEXEC'] = program('storage')
 
 
 def vol(command, *arguments, pool=POOL, **options):

@@ -221,9 +221,17 @@ static void test_each(Host *host, gconstpointer data)
         g_test_message("%s: %s", changes[i].path, row(host, changes[i].row)->why);
         assert_row(host, changes[i].row, changes[i].result);
     }
-    put_folder(host, "/var/lib/virt-attest", 0750);
-    check(host, NULL, 0);
-    assert_row(host, "state-folder", CMD_HOST_FAIL);
+    static const struct {
+        int mode;
+        CmdHostResult result;
+    } modes[] = {{0750, CMD_HOST_FAIL}, {0704, CMD_HOST_FAIL}, {0713, CMD_HOST_FAIL}, {0700, CMD_HOST_PASS},
+                 /* QEMU passes through to the boot folder. */
+                 {0711, CMD_HOST_PASS}};
+    for (gsize i = 0; i < G_N_ELEMENTS(modes); i++) {
+        put_folder(host, "/var/lib/virt-attest", modes[i].mode);
+        check(host, NULL, 0);
+        assert_row(host, "state-folder", modes[i].result);
+    }
 }
 
 static void test_missing(Host *host, gconstpointer data)

@@ -390,9 +390,9 @@ static void test_base(void)
     warning = NULL;
     g_assert_true(storage_base_check(base, fixture->store, &fact, &warning, &error));
 
-    fixture_put_text(manifest, "{\"sha256\": \"" OTHER_SHA256 "\", \"more\": [1]}");
+    fixture_put_text(manifest, "{\"image\": {\"sha256\": \"" OTHER_SHA256 "\"}, \"more\": [1]}");
     base_refused(fixture, base, ATTEST_ERROR_REJECTED, "is not what its manifest says");
-    fixture_put_text(manifest, "{\"sha256\": 1}");
+    fixture_put_text(manifest, "{\"image\": {\"sha256\": 1}}");
     base_refused(fixture, base, ATTEST_ERROR_UNREADABLE, "base.raw.manifest.json");
     fixture_put_text(manifest, "{");
     base_refused(fixture, base, ATTEST_ERROR_UNREADABLE, "base.raw.manifest.json");

@@ -9,7 +9,7 @@
 #include "storage/verity.h"
 
 /**
- * StorageTree:
+ * StorageHashTree:
  * @path: of the hash file
  * @root_hash, @digest_size: bytes; what the file has to give
  */
@@ -17,12 +17,12 @@ typedef struct {
     gchar *path;
     guint8 root_hash[STORAGE_VERITY_MAX_DIGEST];
     gsize digest_size;
-} StorageTree;
-void storage_tree_free(StorageTree *tree);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(StorageTree, storage_tree_free)
+} StorageHashTree;
+void storage_hash_tree_free(StorageHashTree *tree);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(StorageHashTree, storage_hash_tree_free)
 
 /**
- * storage_tree_get:
+ * storage_hash_tree_get:
  * @disk: the base image
  * @sha256: of its file
  * @verity: hash, sizes and salt of the tree; its UUID does not matter
@@ -30,9 +30,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(StorageTree, storage_tree_free)
  *
  * From the cache, or made now and kept there; the oldest ones make room.
  */
-StorageTree *storage_tree_get(PolicyStore *store, StorageDisk *disk, const guint8 *sha256, const StorageVerity *verity,
+StorageHashTree *storage_hash_tree_get(PolicyStore *store, StorageDisk *disk, const guint8 *sha256,
+                                       const StorageVerity *verity,
                               guint64 offset, guint64 length, StorageProgress progress, gpointer progress_data,
                               GError **error);
 
 /* Removes it from the cache. */
-void storage_tree_drop(const StorageTree *tree);
+void storage_hash_tree_drop(const StorageHashTree *tree);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "storage/tree-cache.h"
+#include "storage/hash-cache.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -15,7 +15,7 @@
 #define TREE_SUFFIX ".tree"
 #define NOTE_SUFFIX ".root"
 
-void storage_tree_free(StorageTree *tree)
+void storage_hash_tree_free(StorageHashTree *tree)
 {
     if (!tree)
         return;
@@ -39,7 +39,7 @@ static gchar *cache_name(const guint8 *sha256, const StorageVerity *verity, guin
 }
 
 /* The note beside a tree says which root hash it has; it is written after the tree. */
-static gboolean read_note(const char *path, StorageTree *tree)
+static gboolean read_note(const char *path, StorageHashTree *tree)
 {
     g_autofree gchar *text = NULL;
     gsize size = 0, prefix = strlen(NOTE);
@@ -53,7 +53,7 @@ static gboolean read_note(const char *path, StorageTree *tree)
            measure_hex_decode(text + prefix, tree->root_hash, tree->digest_size);
 }
 
-static gboolean write_note(const char *path, const StorageTree *tree, GError **error)
+static gboolean write_note(const char *path, const StorageHashTree *tree, GError **error)
 {
     g_autofree gchar *hex = measure_hex_encode(tree->root_hash, tree->digest_size);
     g_autofree gchar *text = g_strdup_printf(NOTE "%s\n", hex);
@@ -109,7 +109,8 @@ static void prune(const char *folder)
     }
 }
 
-StorageTree *storage_tree_get(PolicyStore *store, StorageDisk *disk, const guint8 *sha256, const StorageVerity *verity,
+StorageHashTree *storage_hash_tree_get(PolicyStore *store, StorageDisk *disk, const guint8 *sha256,
+                                       const StorageVerity *verity,
                               guint64 offset, guint64 length, StorageProgress progress, gpointer progress_data,
                               GError **error)
 {
@@ -117,7 +118,7 @@ StorageTree *storage_tree_get(PolicyStore *store, StorageDisk *disk, const guint
     g_autofree gchar *name = cache_name(sha256, verity, offset, length);
     g_autofree gchar *stem = g_build_filename(folder, name, NULL);
     g_autofree gchar *note = g_strconcat(stem, NOTE_SUFFIX, NULL);
-    g_autoptr(StorageTree) tree = g_new0(StorageTree, 1);
+    g_autoptr(StorageHashTree) tree = g_new0(StorageHashTree, 1);
     g_autoptr(StorageOutput) output = NULL;
     g_auto(PolicyFd) opened = policy_store_folder(store, POLICY_STORE_VERITY, error);
     StorageVerityOptions options = {.offset = offset, .length = length, .progress = progress,
@@ -145,7 +146,7 @@ StorageTree *storage_tree_get(PolicyStore *store, StorageDisk *disk, const guint
     return g_steal_pointer(&tree);
 }
 
-void storage_tree_drop(const StorageTree *tree)
+void storage_hash_tree_drop(const StorageHashTree *tree)
 {
     g_autofree gchar *stem = g_strndup(tree->path, strlen(tree->path) - strlen(TREE_SUFFIX));
     g_autofree gchar *note = g_strconcat(stem, NOTE_SUFFIX, NULL);
