@@ -75,6 +75,8 @@ static void write_line(const char *line, size_t size)
     }
 }
 
+static void say(const char *prefix, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+
 static void say(const char *prefix, const char *format, va_list args)
 {
     char line[LINE_MAX_BYTES];
