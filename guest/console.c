@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the guest says, and its end. The host holds the other side of the console: it sees everything that is written here, it may stop
- * reading, and it may send anything.
+ * What the guest says, and its end. The host holds the other side of the console: it sees everything that is written
+ * here, it may stop reading, and it may send anything.
  */
 #include <errno.h>
 #include <fcntl.h>

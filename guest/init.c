@@ -2,18 +2,18 @@
 /*
  * The guest's init: the only program of our initrd, started by the kernel as its first process.
  *
- * WHY. At level 3 the measurement covers the kernel, this program with the kernel modules it loads, and the command line. What it
- * does with a disk decides whether the disk belongs to that. So it does one thing, and everything else ends in a
- * power-off: there is no shell, no prompt, nothing is read from the console, nothing is looked for by label.
+ * WHY. At level 3 the measurement covers the kernel, this program with the kernel modules it loads, and the command
+ * line. What it does with a disk decides whether the disk belongs to that. So it does one thing, and everything else
+ * ends in a power-off: there is no shell, no prompt, nothing is read from the console, nothing is looked for by label.
  *
- * WHOM IT TRUSTS. The firmware, the kernel, the command line and the initrd, since they are measured. Nobody else. The host
- * owns every device: their number, their order, their serials, sizes, partition tables, file systems, the keyboard, the
- * clock, and it may change any byte at any time. What comes from a device is believed only in these ways:
+ * WHOM IT TRUSTS. The firmware, the kernel, the command line and the initrd, since they are measured. Nobody else. The
+ * host owns every device: their number, their order, their serials, sizes, partition tables, file systems, the
+ * keyboard, the clock, and it may change any byte at any time. What comes from a device is believed only in these ways:
  *   - a serial selects a disk. A lie selects a disk with wrong contents, which fails the next check;
  *   - the root's blocks count when dm-verity has checked them against the root hash of the command line. The tree's
  *     own superblock says nothing that the command line has not said: it must match byte for byte;
- *   - a writable disk counts as far as this boot has written it itself, encrypted and authenticated with a key that exists in
- *     this guest's memory only. Of what the host puts there, reading gives an error, never data. What it
+ *   - a writable disk counts as far as this boot has written it itself, encrypted and authenticated with a key that
+ *     exists in this guest's memory only. Of what the host puts there, reading gives an error, never data. What it
  *     cannot stop is that the host puts back an older state of a sector from this same boot.
  * Below level 4 the root's contents are not checked; the words on the command line are, all the same.
  *
@@ -65,7 +65,7 @@ static void prepare(void)
     guest_make_dir("/dev", 0755);
     guest_make_dir("/run", 0755);
     guest_make_dir(GUEST_ROOT, 0755);
-    /* First of all: magic keys work on the host's keyboard, and a panic that waits would look like a guest that runs. */
+    /* First of all: magic keys work on the host's keyboard, and a panic that waits looks like a guest that runs. */
     guest_mount("proc", "/proc", "proc", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL);
     set_sysctl("/proc/sys/kernel/sysrq", "0");
     set_sysctl("/proc/sys/kernel/panic", "-1");

@@ -22,9 +22,9 @@
 
 /* A block device of the kernel. */
 typedef struct {
-    char path[GUEST_DEVICE_MAX];   /* in /dev */
-    char number[24];               /* "MAJOR:MINOR", for device-mapper tables */
-    uint64_t size;                 /* bytes */
+    char path[GUEST_DEVICE_MAX]; /* in /dev */
+    char number[24];             /* "MAJOR:MINOR", for device-mapper tables */
+    uint64_t size;               /* bytes */
 } GuestDevice;
 
 /* console.c */
@@ -33,7 +33,7 @@ typedef struct {
 void guest_console_open(void);
 /* One line, "virt-attest: " in front and a newline behind; what is not printable ASCII becomes "?". */
 void guest_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* "virt-attest: stopped: REASON", then the power goes off; in a process that is not the first (a test) it only exits. */
+/* "virt-attest: stopped: REASON", then the power goes off; a process that is not the first (a test) only exits. */
 void guest_stop(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 /* Throws away what was typed so far: the host's keyboard must not reach whoever reads the console next. */
 void guest_console_discard_input(void);
@@ -73,9 +73,9 @@ int guest_device_open(const GuestDevice *device, int flags);
 /* gpt.c */
 
 /*
- * Number of the partition (from 1) with the unique GUID @uuid (36 characters, lower case) in the GPT of a disk, 0 when there is
- * none, -1 when the disk has no sound GPT. @read returns 0 when it has read all bytes. Primary header only: what the
- * kernel took from a backup is not found.
+ * Number of the partition (from 1) with the unique GUID @uuid (36 characters, lower case) in the GPT of a disk, 0 when
+ * there is none, -1 when the disk has no sound GPT. @read returns 0 when it has read all bytes. Primary header only:
+ * what the kernel took from a backup is not found.
  */
 typedef int (*GuestReadAt)(void *context, void *out, size_t size, uint64_t offset);
 int guest_gpt_find(GuestReadAt read, void *context, uint64_t disk_size, uint32_t block_size, const char *uuid);
@@ -113,9 +113,9 @@ void guest_copy_dir(int from, int to, const char *name);
 /* run.c */
 
 /*
- * Runs a program of the root at @root, changed into it, with /dev and an empty environment, and waits for it. @argv[0] is its
- * path in there. Its output, cut, printable, goes to @output (@size bytes; the last line of it, or the first that is
- * not empty). Returns its exit status, or -1 when it could not be started.
+ * Runs a program of the root at @root, changed into it, with /dev and an empty environment, and waits for it. @argv[0]
+ * is its path in there. Its output, cut, printable, goes to @output (@size bytes; the last line of it, or the first
+ * that is not empty). Returns its exit status, or -1 when it could not be started.
  */
 int guest_run(const char *root, const char *const *argv, char *output, size_t size);
 

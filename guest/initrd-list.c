@@ -92,7 +92,8 @@ int guest_initrd_list_parse(const char *text, size_t size, GuestInitrdList *out,
     out->level = (unsigned)(line.text[6] - '0');
     number++;
     line = (GuestSpan){NULL, 0};
-    if (!next_line(&rest, &line) || !guest_span_skip(&line, "kernel ") || !take_name(line, out->kernel, sizeof(out->kernel)))
+    if (!next_line(&rest, &line) || !guest_span_skip(&line, "kernel ") ||
+        !take_name(line, out->kernel, sizeof(out->kernel)))
         return fail_expected(message, number, line, "'kernel RELEASE'");
     for (number++; rest.size; number++) {
         GuestModule *module = &out->modules[out->n_modules];

@@ -49,9 +49,9 @@ void guest_switch_root(void)
     static const char *const mounts[] = {"/dev", "/proc", "/sys", "/run"};
     static const char *const programs[] = {"/sbin/init", "/lib/systemd/systemd", "/usr/lib/systemd/systemd"};
     /*
-     * systemd takes units, accounts and keys ("credentials") from tables that the host fills (SMBIOS, fw_cfg), unless it
-     * is told that an earlier stage has collected them: an empty folder. Options of it may be in an EFI variable, which
-     * the next one stands in for.
+     * systemd takes units, accounts and keys ("credentials") from tables that the host fills (SMBIOS, fw_cfg), unless
+     * it is told that an earlier stage has collected them: an empty folder. Options of it may be in an EFI variable,
+     * which the next one stands in for.
      */
     static char home[] = "HOME=/", terminal[] = "TERM=linux", credentials[] = "CREDENTIALS_DIRECTORY=" NO_CREDENTIALS,
                 options[] = "SYSTEMD_EFI_OPTIONS=";

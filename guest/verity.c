@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The root through dm-verity. Everything that its table says comes from the command line. The superblock of the hash disk
- * is compared all the same: a disk that says something else is another disk, and the message is better than a root
+ * The root through dm-verity. Everything that its table says comes from the command line. The superblock of the hash
+ * disk is compared all the same: a disk that says something else is another disk, and the message is better than a root
  * hash that does not match.
  */
 #include <errno.h>
@@ -29,7 +29,8 @@ static void check_superblock(const GuestWords *names, const GuestDevice *disk)
     close(fd);
     for (size_t i = 0; i < sizeof(expected); i++) {
         if (found[i] != expected[i])
-            guest_stop("verity: the superblock of '%s' differs from the command line at byte %zu", names->hash_disk.serial, i);
+            guest_stop("verity: the superblock of '%s' differs from the command line at byte %zu",
+                       names->hash_disk.serial, i);
     }
 }
 
@@ -41,8 +42,8 @@ static size_t add_hex(char *out, const uint8_t *bytes, size_t size)
 }
 
 /*
- * A corrupted block means that the host has changed the disk: panic. So does a block that cannot be read, where the kernel
- * knows how (6.12): otherwise reading it is an I/O error, which never gives data.
+ * A corrupted block means that the host has changed the disk: panic. So does a block that cannot be read, where the
+ * kernel knows how (6.12): otherwise reading it is an I/O error, which never gives data.
  */
 static bool create(const char *name, const GuestWords *names, const GuestDisks *disks, const char *options,
                    GuestDevice *out, char *message)
@@ -52,11 +53,11 @@ static bool create(const char *name, const GuestWords *names, const GuestDisks *
     digest[add_hex(digest, names->root_hash, names->hash_size)] = '\0';
     if (names->salt_size)
         salt[add_hex(salt, names->salt, names->salt_size)] = '\0';
-    snprintf(parameters, sizeof(parameters), "1 %s %s %" PRIu32 " %" PRIu32 " %" PRIu64 " 1 %s %s %s %s", disks->root.number,
-             disks->hash.number, names->data_block_size, names->hash_block_size, names->data_blocks, names->hash_name, digest,
-             salt, options);
-    return guest_dm_create(name, names->data_blocks * (names->data_block_size / 512), "verity", parameters, true, false, out,
-                           message);
+    snprintf(parameters, sizeof(parameters), "1 %s %s %" PRIu32 " %" PRIu32 " %" PRIu64 " 1 %s %s %s %s",
+             disks->root.number, disks->hash.number, names->data_block_size, names->hash_block_size, names->data_blocks,
+             names->hash_name, digest, salt, options);
+    return guest_dm_create(name, names->data_blocks * (names->data_block_size / 512), "verity", parameters, true, false,
+                           out, message);
 }
 
 static void read_block(const GuestWords *names, int fd, uint64_t block)
@@ -64,8 +65,8 @@ static void read_block(const GuestWords *names, int fd, uint64_t block)
     uint8_t data[BLOCK_MAX];
 
     if (guest_read_at(fd, data, names->data_block_size, block * names->data_block_size) < 0)
-        guest_stop("verity: block %" PRIu64 " of the root cannot be read: %s; the disks do not match the root hash", block,
-                   strerror(errno));
+        guest_stop("verity: block %" PRIu64 " of the root cannot be read: %s; the disks do not match the root hash",
+                   block, strerror(errno));
 }
 
 static void read_ends(const GuestWords *names, const GuestDevice *device)

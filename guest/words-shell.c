@@ -3,8 +3,8 @@
  * Words of others that lead to a shell, or to a program or data of somebody's choice.
  *
  * Several programs read one command line, and they cut it differently: the kernel knows double quotes, systemd both
- * kinds in any place, the shell scripts of initramfs-tools and dracut none. Here every blank ends a word and every quote
- * is dropped, which finds whatever any of them finds. A word that only looks like one of these, inside somebody's
+ * kinds in any place, the shell scripts of initramfs-tools and dracut none. Here every blank ends a word and quotes are
+ * dropped, which finds whatever any of them finds. A word that only looks like one of these, inside somebody's
  * quoted text, is found too: a false alarm can be reworded, an overlooked shell cannot be taken back.
  *
  * "-" and "_" are one letter in names, for the kernel and for systemd. "--" ends the kernel's own words, but systemd

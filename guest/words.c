@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Reading our words. Values are taken piece by piece (words-scan.c): nothing is passed over, no number wraps, no value has
- * two spellings that differ in meaning.
+ * Reading our words. Values are taken piece by piece (words-scan.c): nothing is passed over, no number wraps, no value
+ * has two spellings that differ in meaning.
  */
 #include "guest/words.h"
 
@@ -122,7 +122,8 @@ static int read_root(GuestSpan value, GuestWords *out, char *message)
         if (!guest_span_uuid(rest, unused))
             return fail_value(message, "root", value, "a partition's UUID");
         for (size_t i = 0; i < rest.size; i++)
-            out->root_partuuid[i] = (char)(rest.text[i] >= 'A' && rest.text[i] <= 'F' ? rest.text[i] + 32 : rest.text[i]);
+            out->root_partuuid[i] =
+                (char)(rest.text[i] >= 'A' && rest.text[i] <= 'F' ? rest.text[i] + 32 : rest.text[i]);
         return 0;
     }
     serial = guest_span_split(&rest, ':');
@@ -304,7 +305,8 @@ static int check_together(const GuestWords *words, const bool seen[WORDS], char 
         return fail(message, "root", "level 4 takes a disk's serial, no partuuid");
     for (size_t i = 0; i < COUNT(hashes); i++) {
         if (!strcmp(words->hash_name, hashes[i].name) && words->hash_size != hashes[i].size)
-            return fail(message, "roothash", "has %zu bytes, %s has %zu", words->hash_size, hashes[i].name, hashes[i].size);
+            return fail(message, "roothash", "has %zu bytes, %s has %zu", words->hash_size, hashes[i].name,
+                        hashes[i].size);
     }
     return check_disks(words, message);
 }
@@ -332,7 +334,8 @@ int guest_words_parse(const char *cmdline, GuestWords *out, char *message)
         while (word < WORDS && !guest_span_is(name, word_names[word]))
             word++;
         if (word == WORDS || memcmp(text.text, GUEST_WORD_PREFIX, sizeof(GUEST_WORD_PREFIX) - 1) != 0) {
-            guest_span_print((GuestSpan){text.text, (size_t)(name.text - text.text) + name.size}, quoted, sizeof(quoted));
+            guest_span_print((GuestSpan){text.text, (size_t)(name.text - text.text) + name.size}, quoted,
+                             sizeof(quoted));
             snprintf(message, GUEST_MESSAGE_MAX, "%s: no such word", quoted);
             return -1;
         }

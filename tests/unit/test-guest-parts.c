@@ -25,8 +25,8 @@ static void run(const char *const *argv, const char *input)
     g_autoptr(GSubprocess) process = NULL;
     g_autofree gchar *output = NULL;
 
-    process = g_subprocess_newv(argv, G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_MERGE,
-                                &error);
+    process = g_subprocess_newv(
+        argv, G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_MERGE, &error);
     if (!process || !g_subprocess_communicate_utf8(process, input, NULL, &output, NULL, &error))
         g_error("%s: %s", argv[0], error->message);
     if (!g_subprocess_get_successful(process))
@@ -42,7 +42,8 @@ static void check_verity(const char *hash, guint data_block, guint hash_block, g
     g_autofree gchar *data = in_folder("data"), *tree = in_folder("tree");
     g_autofree gchar *data_option = g_strdup_printf("--data-block-size=%u", data_block);
     g_autofree gchar *hash_option = g_strdup_printf("--hash-block-size=%u", hash_block);
-    g_autofree gchar *name_option = g_strconcat("--hash=", hash, NULL), *salt_option = g_strconcat("--salt=", salt, NULL);
+    g_autofree gchar *name_option = g_strconcat("--hash=", hash, NULL),
+                     *salt_option = g_strconcat("--salt=", salt, NULL);
     g_autofree gchar *uuid_option = g_strconcat("--uuid=", uuid, NULL), *contents = NULL;
     const char *argv[] = {"veritysetup", "format",    data,        tree,        data_option,
                           hash_option,   name_option, salt_option, uuid_option, NULL};
@@ -108,10 +109,12 @@ static int find(Disk *disk, const char *uuid)
     return guest_gpt_find(read_disk, disk, disk->size, 512, uuid);
 }
 
-/* Every byte of the header and of the entry that is changed must make the table worthless or the partition another one. */
+/* Every byte of the header and of the entry that is changed must make the table worthless or the partition another one.
+ */
 static void test_gpt(void)
 {
-    static const char first[] = "0fc63daf-8483-4772-8e79-3d69d8477de4", second[] = "a1b2c3d4-e5f6-1789-8abc-def012345678";
+    static const char first[] = "0fc63daf-8483-4772-8e79-3d69d8477de4",
+                      second[] = "a1b2c3d4-e5f6-1789-8abc-def012345678";
     static const char script[] = "label: gpt\nsize=2048, uuid=A1B2C3D4-E5F6-1789-8ABC-DEF012345678\n";
     g_autofree gchar *path = in_folder("disk"), *contents = NULL, *program = g_find_program_in_path("sfdisk");
     const char *argv[] = {"sfdisk", "-q", path, NULL};
@@ -201,7 +204,8 @@ static void same(const char *name)
 static void copy(const char *from_name, const char *to_name)
 {
     g_autofree gchar *from_path = in_folder(from_name), *to_path = in_folder(to_name);
-    int from = open(from_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), to = open(to_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int from = open(from_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+        to = open(to_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     g_assert_cmpint(from, >=, 0);
     g_assert_cmpint(to, >=, 0);
@@ -212,8 +216,9 @@ static void copy(const char *from_name, const char *to_name)
 
 static void test_copy(void)
 {
-    static const char *const names[] = {".",        "file",     "empty", "suid", "sub",     "sub/again", "sub/deep",
-                                        "sub/deep/hard", "soft", "dangling", "fifo", "read-only", "read-only/inside"};
+    static const char *const names[] = {".",         "file",      "empty",           "suid", "sub",
+                                        "sub/again", "sub/deep",  "sub/deep/hard",   "soft", "dangling",
+                                        "fifo",      "read-only", "read-only/inside"};
     const struct timespec times[2] = {{978307200, 123456789}, {981173106, 987654321}};
     g_autofree gchar *big = g_strnfill(3 << 20, 'b'), *path = NULL, *other = NULL, *contents = NULL;
     char value[16], target[32];
