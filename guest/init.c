@@ -57,6 +57,23 @@ static void set_sysctl(const char *path, const char *value)
         guest_stop("%s cannot be set: %s", path, strerror(errno));
 }
 
+/*
+ * The kernel gives its first process the console as standard files, or none when the archive has no such node. Nothing may
+ * be read from it, and no other file may get one of these numbers.
+ */
+static void open_standard_files(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    for (int fd = 0; fd <= 2; fd++) {
+        /* dup2() onto itself would keep close-on-exec. */
+        if (null < 0 || (null == fd ? fcntl(fd, F_SETFD, 0) : dup2(null, fd)) < 0)
+            guest_stop("/dev/null: %s", strerror(errno));
+    }
+    if (null > 2)
+        close(null);
+}
+
 static void prepare(void)
 {
     umask(0022);
@@ -74,6 +91,7 @@ static void prepare(void)
     /* Errors are shown: they say which block dm-verity refused. */
     set_sysctl("/proc/sys/kernel/printk", "4 4 1 7");
     guest_mount("devtmpfs", "/dev", "devtmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755");
+    open_standard_files();
     guest_console_open();
     guest_mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL);
     guest_mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=20%");

@@ -109,8 +109,7 @@ static int find(Disk *disk, const char *uuid)
     return guest_gpt_find(read_disk, disk, disk->size, 512, uuid);
 }
 
-/* Every byte of the header and of the entry that is changed must make the table worthless or the partition another one.
- */
+/* Whatever byte of the header or of the table is changed: the table is worthless. */
 static void test_gpt(void)
 {
     static const char first[] = "0fc63daf-8483-4772-8e79-3d69d8477de4",
