@@ -105,8 +105,8 @@ static const char *const systemd_only_off[] = {
 /* Units whose absence only closes a way in. */
 static const char *const maskable[] = {
     "autovt@*", "console-getty.service", "container-getty@*", "ctrl-alt-del.target", "debug-shell.service",
-    "emergency.service", "emergency.target", "getty.target", "getty@*", "rescue.service", "rescue.target", "serial-getty@*",
-    "systemd-firstboot.service",
+    "emergency.service", "emergency.target", "getty.target", "getty@*", "rescue.service", "rescue.target",
+    "serial-getty@*", "systemd-firstboot.service",
 };
 
 static bool listed(const char *name, const char *const *list, size_t count)
