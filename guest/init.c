@@ -58,8 +58,8 @@ static void set_sysctl(const char *path, const char *value)
 }
 
 /*
- * The kernel gives its first process the console as standard files, or none when the archive has no such node. Nothing may
- * be read from it, and no other file may get one of these numbers.
+ * The kernel gives its first process the console as standard files, or none when the archive has no such node. Nothing
+ * may be read from it, and no other file may get one of these numbers.
  */
 static void open_standard_files(void)
 {
