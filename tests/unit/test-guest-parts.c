@@ -309,6 +309,20 @@ static void test_copy_deep(void)
     g_test_trap_assert_failed();
 }
 
+/* Started by hand, it must not touch the machine, which its failures would switch off. */
+static void test_not_first(void)
+{
+    g_autofree gchar *program = g_build_filename(g_getenv("VIRT_ATTEST_BUILD"), "guest", "guest-init", NULL);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GSubprocess) process = g_subprocess_new(G_SUBPROCESS_FLAGS_STDERR_PIPE, &error, program, NULL);
+    g_autofree gchar *text = NULL;
+
+    g_assert_no_error(error);
+    g_assert_true(g_subprocess_communicate_utf8(process, NULL, NULL, NULL, &text, &error));
+    g_assert_cmpint(g_subprocess_get_exit_status(process), ==, 2);
+    g_assert_true(g_str_has_prefix(text, "error: this is the first process of a guest"));
+}
+
 /* Our own folder below the temporary one, links not followed. */
 static void remove_tree(const char *path)
 {
@@ -337,6 +351,7 @@ int main(int argc, char **argv)
     g_test_add_func("/guest-parts/gpt", test_gpt);
     g_test_add_func("/guest-parts/copy", test_copy);
     g_test_add_func("/guest-parts/copy-deep", test_copy_deep);
+    g_test_add_func("/guest-parts/not-first", test_not_first);
     result = g_test_run();
     if (!g_test_subprocess())
         remove_tree(folder);
