@@ -144,11 +144,11 @@ static void harden(void)
 
 int main(void)
 {
-    static const char *const upper_names[] = {
-        [GUEST_UPPER_NONE] = "the root",
-        [GUEST_UPPER_TMPFS] = "memory",
-        [GUEST_UPPER_ENCRYPTED] = "an encrypted disk",
-        [GUEST_UPPER_DIRS] = "memory, below /home, /etc, /var and /tmp",
+    static const char *const writes[] = {
+        [GUEST_UPPER_NONE] = "writes go to it",
+        [GUEST_UPPER_TMPFS] = "writes go to memory",
+        [GUEST_UPPER_ENCRYPTED] = "writes go to an encrypted disk",
+        [GUEST_UPPER_DIRS] = "writes below /home, /etc, /var and /tmp go to memory",
     };
     GuestDisks disks;
     GuestDevice root;
@@ -168,8 +168,8 @@ int main(void)
     else
         root = disks.root;
     guest_root_mount(&words, &root, &disks);
-    guest_say("level %u: the root is mounted, writes go to %s", words.level,
-              words.has_verity && words.upper == GUEST_UPPER_NONE ? "nowhere" : upper_names[words.upper]);
+    guest_say("level %u: the root is mounted, %s", words.level,
+              words.has_verity && words.upper == GUEST_UPPER_NONE ? "nothing can be written" : writes[words.upper]);
     guest_identity(&words);
     if (words.level)
         harden();

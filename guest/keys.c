@@ -110,7 +110,7 @@ static void make_host_keys(void)
 void guest_identity(const GuestWords *names)
 {
     if (names->upper == GUEST_UPPER_NONE && names->has_verity) {
-        guest_say("nothing can be written: no machine-id and no SSH host keys of this boot");
+        guest_say("no machine-id and no SSH host keys of this boot, since nothing can be written");
         return;
     }
     if (names->upper != GUEST_UPPER_NONE) {
