@@ -14,7 +14,7 @@ import tarfile
 import time
 
 import image_rig
-from image_rig import IMAGES, Image, Rig, Skip, good, main, refused, run, sha256, system_tree, tar_of, trixie
+from image_rig import IMAGES, Image, Rig, Skip, good, main, refused, run, sha256, system_tar, trixie
 
 KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINHTE6wwgDEzk9kP7sWyDLdcLMCZm8TBeb6XLmGa1iAS somebody\n'
 
@@ -75,10 +75,6 @@ def test_same_again_from_snapshot():
                 'does not have 1 of')
 
 
-def tree_of(rig):
-    return tar_of(rig, system_tree(rig))
-
-
 def stand_in(rig, tar, after='exit 0'):
     rig.program('mmdebstrap', f'#!/bin/sh\necho "I: pretending..." >&2\n[ -n "$SOURCE_DATE_EPOCH" ] || exit 9\n'
                               f'cat >/dev/null\ncat "{tar}"\n{after}\n')
@@ -86,7 +82,7 @@ def stand_in(rig, tar, after='exit 0'):
 
 def test_options():
     with Rig() as rig:
-        tar = tree_of(rig)
+        tar = system_tar()
         stand_in(rig, tar)
         keys = rig.folder / 'key.pub'
         keys.write_text(KEY)
@@ -106,7 +102,9 @@ def test_options():
         good(done)
         assert sha256(rig.out / 'a.qcow2') != sha256(rig.out / 'b.qcow2')
         image = Image(rig, rig.out / 'a.qcow2')
-        assert not image.has('/etc/systemd/system/getty@.service') and not image.has('/root/.ssh')
+        assert not image.has('/etc/systemd/system/getty@.service')
+        # What is in a built tree, a script of the owner has put there.
+        assert 'vendor' in image.cat('/root/.ssh/authorized_keys')
         assert image.link('/etc/systemd/system/debug-shell.service') == '/dev/null'
         rig.nothing_left([n + s for n in ('a.qcow2', 'b.qcow2') for s in ('', '.manifest.json', '.packages')])
 
@@ -153,7 +151,7 @@ def test_no_suite():
 def test_failures():
     """A bootstrap that fails, is cut or hostile."""
     with Rig() as rig:
-        tar = tree_of(rig)
+        tar = system_tar()
         rig.program('mmdebstrap', '#!/bin/sh\ncat >/dev/null\necho "E: no such package" >&2\nexit 25\n')
         refused(build(rig), 3, 'mmdebstrap', 'exit status 25', 'E: no such package')
         stand_in(rig, tar, 'echo "E: late" >&2; exit 25')
@@ -187,7 +185,7 @@ def test_failures():
 def test_no_room():
     """A full disk, and a limit on the size of files."""
     with Rig() as rig:
-        tar = tree_of(rig)
+        tar = system_tar()
         stand_in(rig, tar)
         done = run('bash', '-c', 'ulimit -f 20000; exec "$@"', 'x', image_rig.TOOL, 'image-build', '--suite', 'trixie',
                    '--output', rig.out / 'a.qcow2', env=rig.environment())
@@ -208,7 +206,7 @@ def test_no_room():
 def test_interrupted():
     """Signals in every part of the work; kill -9 leaves what the next run sweeps."""
     with Rig() as rig:
-        tar = tree_of(rig)
+        tar = system_tar()
         stand_in(rig, tar)
         for number, delays in ((signal.SIGINT, (0.3, 1.2, 3)), (signal.SIGTERM, (0.8, 2, 5)), (signal.SIGHUP, (1.5,))):
             for delay in delays:
@@ -251,7 +249,7 @@ def test_unprivileged():
     if os.geteuid() != 0 or not shutil.which('setpriv'):
         raise Skip('needs root to become somebody else')
     with Rig() as rig:
-        tar = tree_of(rig)
+        tar = system_tar()
         stand_in(rig, tar)
         for path in (rig.folder, rig.tmp, rig.out):
             os.chown(path, 65534, 65534)

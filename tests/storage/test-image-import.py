@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """image-import: cloud images of every layout, made here with guestfish, and those that have to be refused."""
+import atexit
 import shutil
 import signal
 import time
@@ -69,6 +70,7 @@ def clouds():
     if not shutil.which('guestfish'):
         raise Skip('guestfish is not installed')
     rig = Rig()
+    atexit.register(rig.__exit__)
     folder = rig.folder / 'clouds'
     folder.mkdir()
     tree = system_tree(rig)
@@ -233,9 +235,5 @@ def test_interrupted():
         rig.nothing_left()
 
 
-try:
-    main([test_bad_files, test_ext4, test_boot_partition, test_lvm, test_xfs, test_btrfs, test_refused, test_truncated,
-          test_interrupted])
-finally:
-    if CLOUDS:
-        CLOUDS.__exit__()
+main([test_bad_files, test_ext4, test_boot_partition, test_lvm, test_xfs, test_btrfs, test_refused, test_truncated,
+      test_interrupted])
