@@ -157,7 +157,6 @@ def swap(path, size=16 * rig.MIB):
 def physical_volume(path, size=16 * rig.MIB):
     """A disk with the label of an LVM physical volume (lvm2, lib/format_text/layout.h): no group on it."""
     identity = b'0123456789abcdefghijklmnopqrstuv'
-    body = struct.pack('<QI4s8s', 1, 0, b'\0' * 4, b'')[:0]
     body = identity + struct.pack('<Q', size) + struct.pack('<QQ', rig.MIB, 0) + bytes(16) + bytes(16)
     content = struct.pack('<I', 32) + b'LVM2 001' + body
     content = content.ljust(SECTOR - 20, b'\0')
@@ -173,14 +172,11 @@ def lvm_crc(data):
     return ~zlib.crc32(data, ~0xf597a6cf & 0xffffffff) & 0xffffffff
 
 
-def esp_disk(folder, name, script):
-    """GPT with an EFI system partition and a root partition of the discoverable kind, which systemd would mount."""
+def partitioned(folder, name, script, size=64 * rig.MIB):
+    """A disk with the partition table that an sfdisk script describes."""
     path = os.path.join(folder, name)
     with open(path, 'wb') as file:
-        file.truncate(64 * rig.MIB)
-    rig.call('sfdisk', '-q', path, stdin=open_text(folder, script))
+        file.truncate(size)
+    with open(rig.write(f'{path}.sfdisk', script), 'rb') as stdin:
+        rig.call('sfdisk', '-q', path, stdin=stdin)
     return path
-
-
-def open_text(folder, text):
-    return open(rig.write(os.path.join(folder, 'input'), text), 'rb')

@@ -283,9 +283,8 @@ class Guest:
         turn = 0
         while self.process.poll() is None:
             try:
-                self._serial.sendall(TYPED[turn % len(TYPED)])
-                keys = KEYS[turn % len(KEYS)]
-                self.monitor('send-key', keys=[{'type': 'qcode', 'data': key} for key in keys], **{'hold-time': 20})
+                self.send(TYPED[turn % len(TYPED)])
+                self.press(*KEYS[turn % len(KEYS)])
             except (OSError, Failed):
                 return
             turn += 1
@@ -294,6 +293,14 @@ class Guest:
     #
     # Talking to QEMU
     #
+    def send(self, data):
+        """Bytes to the serial line, for QEMU's telnet side."""
+        self._serial.sendall(data)
+
+    def press(self, *keys):
+        """Keys of the PS/2 keyboard, together."""
+        self.monitor('send-key', keys=[{'type': 'qcode', 'data': key} for key in keys], **{'hold-time': 20})
+
     def monitor(self, command, **arguments):
         """One QMP command; its answer."""
         with self._monitor_lock:
