@@ -27,6 +27,7 @@ class Login:
         self.shown = found.group(1).decode() if found else None
         self.host_key = self._scan(timeout)
         self.known_hosts = os.path.join(guest.folder, f'{guest.name}.known_hosts')
+        self.seconds = guest.age()
         rig.write(self.known_hosts, f'[127.0.0.1]:{guest.port} {self.host_key}\n')
 
     def _scan(self, timeout):

@@ -368,8 +368,10 @@ class Guest:
         return [match.group().decode(errors='replace') for pattern in PROMPTS for match in re.finditer(pattern, text)]
 
     def tail(self, lines=25):
-        return '\n'.join(printable(self.console).splitlines()[-lines:]) + '\n' + \
-            read(self.errors).decode(errors='replace')[-2000:]
+        """The last lines of the console, and what QEMU itself had to say."""
+        messages = [line for line in read(self.errors).decode(errors='replace').splitlines()
+                    if "TCG doesn't support" not in line and 'QEMU waiting' not in line]
+        return '\n'.join(printable(self.console).splitlines()[-lines:] + messages)
 
 
 def printable(data):
