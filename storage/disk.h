@@ -45,6 +45,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(StorageDisk, storage_disk_free)
 
 guint64 storage_disk_size(const StorageDisk *disk); /* bytes */
 const char *storage_disk_path(const StorageDisk *disk);
+/* Whether @path is the image, one of its backing files, or another name of one of these. */
+gboolean storage_disk_uses(const StorageDisk *disk, const char *path);
 /* All @size bytes at @offset, or an error. May be called from several threads at once. */
 gboolean storage_disk_read(StorageDisk *disk, guint64 offset, void *out, gsize size, GError **error);
 /* (element-type StorageExtent): covers [@offset, @offset + @length) without gaps, in order, neighbours of one kind

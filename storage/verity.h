@@ -9,9 +9,9 @@
 
 /**
  * StorageVerity:
- * @hash: "sha256", "sha512", … : what the kernel and OpenSSL both name so
+ * @hash: "sha256", "sha384" or "sha512"
  * @data_block_size, @hash_block_size: 512, 1024, 2048 or 4096 bytes
- * @data_blocks: number of data blocks; 0 to format: all of the range
+ * @data_blocks: number of data blocks; 0 to format: as many as lie whole in the range (as veritysetup does)
  * @salt, @salt_size: at most 256 bytes
  * @uuid: of the superblock
  * @root_hash, @digest_size: the result, bytes
@@ -33,7 +33,8 @@ void storage_verity_init(StorageVerity *verity);
 /**
  * StorageVerityOptions:
  * @offset, @length: range of the disk, bytes; from storage_disk_partition()
- * @reuse: (nullable): path of a hash file made with the same parameters over the same range of the disk's backing file:
+ * @reuse: (nullable): path of a hash file made with the same parameters over the same range of the disk's backing file,
+ *   or its beginning where the overlay is larger:
  *   blocks that the image does not hold itself take their digests from it. Its own upper levels must follow from its lowest
  *   one and give @reuse_root_hash, or it is refused
  * @reuse_root_hash: (nullable): @digest_size bytes, needed with @reuse: the trusted root hash of @reuse
@@ -58,14 +59,28 @@ guint64 storage_verity_hash_size(const StorageVerity *verity);
  *   atomicity (write to a temporary file and rename, or to a volume that nobody uses)
  *
  * Fills @verity->root_hash, @digest_size, and @data_blocks where it was 0. Memory below 64 MiB whatever the size.
- * Errors: %ATTEST_ERROR_UNREADABLE: reading, writing (disk full), a range that is no multiple of the block size,
- * hash name or sizes that are not possible (%ATTEST_ERROR_USAGE).
+ * The superblock is written last. Nothing is synced.
+ *
+ * Errors: %ATTEST_ERROR_UNREADABLE: reading, writing (disk full), a range of less than one block or than @data_blocks, an
+ * old hash file that cannot be used; %ATTEST_ERROR_REJECTED: an old hash file whose tree is broken;
+ * %ATTEST_ERROR_USAGE: hash name or sizes that are not possible. Messages about the hash file do not name it.
  */
 gboolean storage_verity_format(StorageDisk *disk, int fd, StorageVerity *verity, const StorageVerityOptions *options,
                                GError **error);
 
-/* Reads and checks a superblock: hostile. @verity gets everything but the root hash. */
+/* Reads and checks a superblock: hostile. @verity gets everything but the root hash itself. */
 gboolean storage_verity_read_superblock(int fd, StorageVerity *verity, GError **error);
+
+/* Whether a file begins with the signature of a superblock. */
+gboolean storage_verity_has_signature(int fd);
+
+/**
+ * storage_verity_open:
+ * @path: a hash file, to read it; takes QEMU's shared lock, as storage_disk_open() does
+ *
+ * Returns: a descriptor, with @verity read from its superblock; -1 with @error
+ */
+int storage_verity_open(const char *path, StorageVerity *verity, GError **error);
 
 /**
  * storage_verity_verify:
