@@ -281,8 +281,10 @@ static const char *metadata_contradiction(const XmlAttestation *metadata, const 
         return "another level";
     if (metadata->on_mismatch != pinned->on_mismatch)
         return "another onMismatch";
-    if (metadata->verity_root_hash)
+    if (metadata->verity_root_hash && !pinned->verity)
         return "a dm-verity root hash, which the reference does not have";
+    if (g_strcmp0(metadata->verity_root_hash, pinned->verity ? pinned->verity->root_hash : NULL))
+        return "another dm-verity root hash";
     if (metadata->measurements->len != pinned->measurements->len)
         return "another number of measurements";
     for (guint i = 0; i < metadata->measurements->len; i++) {

@@ -164,8 +164,8 @@ static gboolean read_sev_es_fpu(PolicyConfig *config, const char *group, const c
     return TRUE;
 }
 
-static gboolean read_trusted(PolicyConfig *config, const char *group, const char *key, const char *value,
-                             GError **error)
+static gboolean read_digests(const PolicyConfig *config, GPtrArray *digests, const char *group, const char *key,
+                             const char *value, GError **error)
 {
     g_auto(GStrv) words = split_list(value);
 
@@ -175,19 +175,43 @@ static gboolean read_trusted(PolicyConfig *config, const char *group, const char
         if (!measure_hex_decode(words[i], digest, sizeof(digest)))
             return config_error(error, config, group, key, "'%s' is not a SHA-256 digest of 64 hexadecimal digits",
                                 words[i]);
-        g_ptr_array_add(config->trusted_firmware, measure_hex_encode(digest, sizeof(digest)));
+        g_ptr_array_add(digests, measure_hex_encode(digest, sizeof(digest)));
     }
     return TRUE;
+}
+
+static gboolean read_trusted(PolicyConfig *config, const char *group, const char *key, const char *value,
+                             GError **error)
+{
+    return read_digests(config, config->trusted_firmware, group, key, value, error);
+}
+
+static gboolean read_trusted_init(PolicyConfig *config, const char *group, const char *key, const char *value,
+                                  GError **error)
+{
+    return read_digests(config, config->trusted_init, group, key, value, error);
+}
+
+static gboolean read_path(const PolicyConfig *config, gchar **out, const char *group, const char *key,
+                          const char *value, GError **error)
+{
+    if (!g_path_is_absolute(value))
+        return config_error(error, config, group, key, "'%s' is not an absolute path", value);
+    g_free(*out);
+    *out = g_strdup(value);
+    return TRUE;
+}
+
+static gboolean read_guest_init(PolicyConfig *config, const char *group, const char *key, const char *value,
+                                GError **error)
+{
+    return read_path(config, &config->guest_init, group, key, value, error);
 }
 
 static gboolean read_state_directory(PolicyConfig *config, const char *group, const char *key, const char *value,
                                      GError **error)
 {
-    if (!g_path_is_absolute(value))
-        return config_error(error, config, group, key, "'%s' is not an absolute path", value);
-    g_free(config->state_directory);
-    config->state_directory = g_strdup(value);
-    return TRUE;
+    return read_path(config, &config->state_directory, group, key, value, error);
 }
 
 typedef struct {
@@ -203,6 +227,8 @@ static const ConfigKey known_keys[] = {
     {"measure", "guest-features", read_guest_features},
     {"measure", "sev-es-fpu", read_sev_es_fpu},
     {"firmware", "trusted", read_trusted},
+    {"guest", "init", read_guest_init},
+    {"guest", "trusted-init", read_trusted_init},
     {"paths", "state-directory", read_state_directory},
 };
 
@@ -390,6 +416,8 @@ PolicyConfig *policy_config_load(const char *path, GError **error)
     config->default_cpus = TRUE;
     config->sev_es_fpu = MEASURE_FPU_LEGACY;
     config->trusted_firmware = g_ptr_array_new_with_free_func(g_free);
+    config->guest_init = g_strdup(LIBEXEC_DIRECTORY "/guest-init");
+    config->trusted_init = g_ptr_array_new_with_free_func(g_free);
     config->state_directory = policy_config_default_state_directory();
     config->allowed_cpus = g_ptr_array_new_with_free_func((GDestroyNotify)measure_cpu_free);
     add_cpus(config->allowed_cpus, default_snp_cpus);
@@ -420,5 +448,7 @@ void policy_config_free(PolicyConfig *config)
     g_free(config->state_directory);
     g_clear_pointer(&config->allowed_cpus, g_ptr_array_unref);
     g_clear_pointer(&config->trusted_firmware, g_ptr_array_unref);
+    g_free(config->guest_init);
+    g_clear_pointer(&config->trusted_init, g_ptr_array_unref);
     g_free(config);
 }

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "guest/words.h"
 #include "policy/config.h"
 #include "policy/guest-policy.h"
 #include "xml/domain.h"
@@ -21,7 +22,7 @@ const char *policy_outcome_name(PolicyOutcome outcome); /* "pass", "fail", "note
  * PolicyFinding:
  * @rule: stable identifier: "launch-security", "debug-policy", "policy-bits", "host-arguments", "firmware-file",
  *   "firmware-metadata", "reference", "cpu", "kernel", "kernel-hashes", "hash-area", "hash-verifier",
- *   "root-file-system"
+ *   "guest-words", "root-hash", "boot-shell", "initrd", "root-disks", "writable-layer"
  * @level: the attestation level that needs this rule
  * @outcome: pass, fail or note
  * @text: one sentence for people: what was found and, on failure, what to do
@@ -64,11 +65,12 @@ typedef struct {
  * @confidential: the domain has launchSecurity of type sev or sev-snp
  * @platform: valid when @confidential
  * @policy: guest policy, valid when @confidential
- * @level: derived level, 0 to 3 (4 once storage can show it): the highest one whose rules, and those of all below, pass
+ * @level: derived level, 0 to 4: the highest one whose rules, and those of all below, pass
  * @findings: (element-type PolicyFinding): every rule, in the order of the levels
  * @launch, @inputs: (nullable): %NULL when the domain cannot be measured
  * @measurements: (element-type XmlMeasurement): one per CPU type, empty when it cannot be measured
  * @unmeasurable: (nullable): why there is no measurement
+ * @words: (nullable): what the command line tells our init, when all of it is valid, whatever its level
  */
 typedef struct {
     gboolean confidential;
@@ -80,6 +82,7 @@ typedef struct {
     MeasureInputs *inputs;
     GPtrArray *measurements;
     GError *unmeasurable;
+    GuestWords *words;
 } PolicyEvaluation;
 
 /* Never fails as such: what cannot be measured is said in @unmeasurable and in the findings. */

@@ -226,6 +226,7 @@ static gboolean read_launch_facts(JsonObject *root, PolicyReference *reference, 
     static const char *const snp_only[] = {"guestVisibleWorkarounds", "authorKey", "vcek"};
     gboolean snp = reference->platform == MEASURE_PLATFORM_SNP;
     gboolean vcek = TRUE;
+    JsonObject *verity = NULL;
 
     for (gsize i = 0; !snp && i < G_N_ELEMENTS(snp_only); i++) {
         if (json_object_has_member(root, snp_only[i]))
@@ -235,8 +236,11 @@ static gboolean read_launch_facts(JsonObject *root, PolicyReference *reference, 
         !policy_json_boolean(root, "", "authorKey", TRUE, &reference->author_key, error) ||
         !policy_json_boolean(root, "", "vcek", TRUE, &vcek, error) ||
         !policy_json_boolean(root, "", "session", TRUE, &reference->session, error) ||
+        !policy_json_object(root, "", "verity", TRUE, &verity, error) ||
         !policy_json_string(root, "", "domainType", TRUE, &reference->domain_type, error) ||
         !policy_json_string(root, "", "emulator", TRUE, &reference->emulator, error))
+        return FALSE;
+    if (verity && !(reference->verity = policy_reference_verity_from_json(verity, error)))
         return FALSE;
     reference->vcek_disabled = !vcek;
     if (json_object_has_member(root, "session") && (snp || !reference->session))
@@ -310,7 +314,7 @@ PolicyReference *policy_reference_parse(const char *text, gssize size, GError **
         "policy",       "kernelHashes", "fpu",          "verifier",        "firmwareVersion",
         "idBlockSha256", "idAuthSha256", "hostData",    "guestVisibleWorkarounds",
         "authorKey",    "vcek",         "session",      "domainType",      "emulator",
-        NULL};
+        "verity",       NULL};
     g_autoptr(PolicyReference) reference = policy_reference_alloc();
     g_autoptr(JsonNode) node = policy_json_parse(text, size, POLICY_REFERENCE_MAX_SIZE, "the reference", error);
     g_autofree gchar *platform = NULL;

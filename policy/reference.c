@@ -68,6 +68,7 @@ void policy_reference_free(PolicyReference *reference)
     g_ptr_array_unref(reference->findings);
     g_ptr_array_unref(reference->measurements);
     g_ptr_array_unref(reference->inputs);
+    policy_reference_verity_free(reference->verity);
     g_free(reference->created);
     g_free(reference->tool);
     g_free(reference);
@@ -159,6 +160,9 @@ PolicyReference *policy_reference_new(const XmlDomain *domain, const PolicyEvalu
     reference->author_key = domain->author_key;
     reference->vcek_disabled = domain->vcek_disabled;
     reference->session = domain->session != NULL;
+    /* A command line that is not measured promises nothing. */
+    if (evaluation->launch->kernel_hashes && evaluation->inputs->kernel)
+        reference->verity = policy_reference_verity_new(evaluation->words);
     reference->emulator = g_strdup(domain->emulator);
     reference->domain_type = g_strdup(domain->type);
     for (guint i = 0; i < evaluation->findings->len; i++) {
@@ -262,6 +266,8 @@ gchar *policy_reference_format(const PolicyReference *reference, gboolean pinned
     }
     if (reference->session)
         json_object_set_boolean_member(root, "session", TRUE);
+    if (reference->verity)
+        json_object_set_object_member(root, "verity", policy_reference_verity_to_json(reference->verity));
     policy_json_add_string(root, "domainType", reference->domain_type);
     policy_json_add_string(root, "emulator", reference->emulator);
     if (pinned) {
@@ -277,6 +283,7 @@ XmlAttestation *policy_reference_to_attestation(const PolicyReference *reference
 
     attestation->level = reference->level;
     attestation->on_mismatch = reference->on_mismatch;
+    attestation->verity_root_hash = reference->verity ? g_strdup(reference->verity->root_hash) : NULL;
     for (guint i = 0; i < reference->measurements->len; i++)
         g_ptr_array_add(attestation->measurements,
                         policy_measurement_copy(g_ptr_array_index(reference->measurements, i)));

@@ -24,6 +24,21 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PolicyReferenceInput, policy_reference_input_free)
 void policy_collect_inputs(const PolicyEvaluation *evaluation, GPtrArray *inputs);
 
 /**
+ * PolicyReferenceVerity:
+ * @root_hash, @hash, @salt, @uuid: as dm-verity has them, hexadecimal; @hash: "sha256" or "sha512"; @salt: "" for none
+ * @data_blocks, @data_block_size, @hash_block_size: bytes and numbers
+ *
+ * What the measured command line says of the root file system.
+ */
+typedef struct {
+    gchar *root_hash, *hash, *salt, *uuid;
+    guint64 data_blocks;
+    guint data_block_size, hash_block_size;
+} PolicyReferenceVerity;
+void policy_reference_verity_free(PolicyReferenceVerity *verity);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PolicyReferenceVerity, policy_reference_verity_free)
+
+/**
  * PolicyReference:
  *
  * Same JSON shape as `measure --format json`, so one reader serves both; the pinned document adds "format"
@@ -36,6 +51,8 @@ void policy_collect_inputs(const PolicyEvaluation *evaluation, GPtrArray *inputs
  *   found in the XML
  * @author_key, @vcek_disabled: as in the XML; a document of an older version has libvirt's defaults, both %FALSE
  * @session: a guest owner's session (SEV, SEV-ES) is there; its contents change at every launch
+ * @verity: (nullable): the hash tree of the root file system, where the measured command line names one; %NULL in
+ *   documents of older versions
  * @verifier: (nullable): measure_verifier_name() of the firmware, and @firmware_version
  */
 typedef struct {
@@ -50,6 +67,7 @@ typedef struct {
     gchar *emulator, *domain_type;
     gchar *id_block_sha256, *id_auth_sha256, *host_data, *guest_visible_workarounds;
     gboolean author_key, vcek_disabled, session;
+    PolicyReferenceVerity *verity;
     GPtrArray *findings;     /* PolicyFinding */
     GPtrArray *measurements; /* XmlMeasurement */
     GPtrArray *inputs;       /* PolicyReferenceInput */

@@ -34,3 +34,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(StorageInitrd, storage_initrd_free)
  * missing init.
  */
 StorageInitrd *storage_initrd_build(StorageImage *image, const char *kernel, guint level, const char *init, GError **error);
+
+/* The kernel itself (a bzImage, at most 256 MiB): /boot/vmlinuz-R, or /usr/lib/modules/R/vmlinuz. */
+GBytes *storage_initrd_kernel(StorageImage *image, const char *release, GError **error);
