@@ -95,6 +95,8 @@ def prepare():
         rig.skip('no AmdSev firmware')
     image, key = cached_image()
     folder = tempfile.mkdtemp(prefix='boot-', dir=build_folder())
+    os.environ['VIRT_ATTEST_CONFIG'] = rig.write(os.path.join(folder, 'virt-attest.conf'), '[guest]\ninit = '
+                                                 f'{os.path.join(build_folder(), "guest", "guest-init")}\n')
     raw = os.path.join(folder, 'image.raw')
     rig.call('qemu-img', 'convert', '-O', 'raw', image, raw)
     tree = os.path.join(folder, 'tree')
