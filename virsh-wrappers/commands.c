@@ -172,6 +172,7 @@ static const CmdOption image_build_options[] = {
     {"mirror", 0, CMD_VALUE, "URI", "package mirror (default: the one this machine uses)"},
     {"keyring", 0, CMD_VALUE, "FILE", "keys that sign the mirror's suites (default: the distribution's)"},
     {"snapshot", 0, CMD_VALUE, "FILE", "install exactly the versions in this list, made by an earlier build"},
+    {"progress", 0, CMD_FLAG, NULL, "show progress even when standard error is no terminal"},
     END,
 };
 
@@ -183,6 +184,7 @@ static const CmdOption image_import_options[] = {
     {"hostname", 0, CMD_VALUE, "NAME", "host name (default: what the image has)"},
     {"ssh-key", 0, CMD_VALUES, "FILE", "public key that may log in as root over SSH"},
     {"console-login", 0, CMD_FLAG, NULL, "let a getty run on the console (it belongs to the host)"},
+    {"progress", 0, CMD_FLAG, NULL, "show progress even when standard error is no terminal"},
     END,
 };
 
