@@ -299,6 +299,20 @@ static GBytes *make_archive(const Kernel *kernel, guint level, GBytes *init, GPt
     return storage_newc_finish(archive);
 }
 
+/* Whoever starts a guest with it will ask the same: it is better to hear the answer now. */
+static gboolean check_result(const Kernel *kernel, const StorageInitrd *initrd, guint level, GError **error)
+{
+    MeasureBytes bytes = {0};
+    g_autoptr(PolicyInitrd) judged = NULL;
+
+    bytes.data = g_bytes_get_data(initrd->data, &bytes.size);
+    judged = policy_initrd_judge(bytes, NULL);
+    if (judged->ours && judged->level == level && !strcmp(judged->kernel, initrd->kernel))
+        return TRUE;
+    return refuse(kernel, error, "the initrd that was built %s: report this as a fault of virt-attest",
+                  judged->reason ? judged->reason : "is another one");
+}
+
 StorageInitrd *storage_initrd_build(StorageImage *image, const char *kernel_release, guint level, const char *init,
                                     GError **error)
 {
@@ -336,5 +350,5 @@ StorageInitrd *storage_initrd_build(StorageImage *image, const char *kernel_rele
     }
     policy_sha256(g_bytes_get_data(program, NULL), g_bytes_get_size(program), digest);
     initrd->init_sha256 = measure_hex_encode(digest, sizeof digest);
-    return g_steal_pointer(&initrd);
+    return check_result(&kernel, initrd, level, error) ? g_steal_pointer(&initrd) : NULL;
 }

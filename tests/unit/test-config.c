@@ -72,6 +72,8 @@ static void test_defaults(void)
     g_assert_cmpuint(config->guest_features, ==, 0);
     g_assert_cmpint(config->sev_es_fpu, ==, MEASURE_FPU_LEGACY);
     g_assert_cmpuint(config->trusted_firmware->len, ==, 0);
+    g_assert_cmpstr(config->guest_init, ==, LIBEXEC_DIRECTORY "/guest-init");
+    g_assert_cmpuint(config->trusted_init->len, ==, 0);
     g_assert_true(g_path_is_absolute(config->state_directory));
     g_assert_cmpuint(snp->len, ==, 8);
     assert_cpu(snp, 0, "EPYC-Milan", 0xa00f11);
@@ -91,6 +93,9 @@ static void test_every_key(void)
                                           "guest-features = 0x21\nsev-es-fpu=init2\n"
                                           "[firmware]\ntrusted = "
                                           "ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef0123456789;\n"
+                                          "[guest]\ninit = /opt/an init\ntrusted-init = "
+                                          "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef;"
+                                          "0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcde0\n"
                                           "[paths]\nstate-directory=/srv/with blank\n");
     g_autoptr(GPtrArray) sev = policy_config_cpus(config, MEASURE_PLATFORM_SEV);
 
@@ -102,6 +107,10 @@ static void test_every_key(void)
     g_assert_cmpuint(config->trusted_firmware->len, ==, 1);
     g_assert_cmpstr(g_ptr_array_index(config->trusted_firmware, 0), ==,
                     "abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789");
+    g_assert_cmpstr(config->guest_init, ==, "/opt/an init");
+    g_assert_cmpuint(config->trusted_init->len, ==, 2);
+    g_assert_cmpstr(g_ptr_array_index(config->trusted_init, 1), ==,
+                    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde0");
     g_assert_cmpstr(config->state_directory, ==, "/srv/with blank");
     /* A list of one's own is the whole list, for SEV too. */
     g_assert_cmpuint(sev->len, ==, 3);
@@ -116,7 +125,7 @@ static void test_refused(void)
 
     refused("[gate]\nunpined = observe\n", "group [gate], key 'unpined'");
     refused("[gate]\nunpined = observe\n", "'unpinned', 'watchdog', 'history'");
-    refused("[Gate]\nunpinned = observe\n", "[gate], [measure], [firmware], [paths]");
+    refused("[Gate]\nunpinned = observe\n", "[gate], [measure], [firmware], [guest], [paths]");
     refused("[gates]\n", "group [gates]");
     refused("unpinned = observe\n", "configuration '");
     refused("[gate]\nunpinned[de] = observe\n", "unpinned[de]");
@@ -138,6 +147,10 @@ static void test_refused(void)
     refused("[firmware]\ntrusted = abc\n", "'abc' is not a SHA-256");
     refused("[firmware]\ntrusted = zbcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789\n",
             "is not a SHA-256");
+    refused("[guest]\ninit = guest-init\n", "absolute");
+    refused("[guest]\ninit =\n", "absolute");
+    refused("[guest]\ntrusted-init = abc\n", "'abc' is not a SHA-256");
+    refused("[guest]\ntrusted = abc\n", "'init', 'trusted-init'");
     refused("[paths]\nstate-directory = var/lib\n", "absolute");
     refused("[paths]\nstate-directory = /a\\qb\n", "state-directory");
     refused("nonsense\n", "nonsense");
@@ -213,6 +226,8 @@ static void test_sample(void)
     g_assert_cmpuint(config->guest_features, ==, defaults->guest_features);
     g_assert_cmpint(config->sev_es_fpu, ==, defaults->sev_es_fpu);
     g_assert_cmpuint(config->trusted_firmware->len, ==, 0);
+    g_assert_cmpstr(config->guest_init, ==, "/usr/libexec/virt-attest/guest-init");
+    g_assert_cmpuint(config->trusted_init->len, ==, 0);
     g_assert_cmpstr(config->state_directory, ==, "/var/lib/virt-attest");
     g_assert_cmpuint(config->allowed_cpus->len, ==, defaults->allowed_cpus->len);
     for (guint i = 0; i < config->allowed_cpus->len; i++) {

@@ -10,6 +10,17 @@
 /* SHA-256 of "console=ttyS0" and one NUL, by sha256sum. */
 #define SHA_CMDLINE "f18aae9b3c09e55bc3047ad361e2442d7c53372470b2958fb83293209a784f71"
 
+#define VERITY                                                                                                         \
+    "  \"verity\" : {\n"                                                                                               \
+    "    \"rootHash\" : \"" SHA_A "\",\n"                                                                              \
+    "    \"hash\" : \"sha256\",\n"                                                                                     \
+    "    \"salt\" : \"0011\",\n"                                                                                       \
+    "    \"uuid\" : \"11111111-2222-3333-4444-555555555555\",\n"                                                       \
+    "    \"dataBlocks\" : 4096000,\n"                                                                                  \
+    "    \"dataBlockSize\" : 4096,\n"                                                                                  \
+    "    \"hashBlockSize\" : 512\n"                                                                                    \
+    "  },\n"
+
 /* Written by hand from the schema, not by the code. */
 static const char pinned_text[] = "{\n"
                                   "  \"format\" : \"virt-attest-reference-1\",\n"
@@ -57,6 +68,7 @@ static const char pinned_text[] = "{\n"
                                   "  \"guestVisibleWorkarounds\" : \"000102030405060708090a0b0c0d0e0f\",\n"
                                   "  \"authorKey\" : true,\n"
                                   "  \"vcek\" : false,\n"
+                                  VERITY
                                   "  \"domainType\" : \"kvm\",\n"
                                   "  \"emulator\" : \"/usr/bin/qemu-system-x86_64\",\n"
                                   "  \"created\" : \"2026-11-22T12:00:00Z\",\n"
@@ -103,6 +115,13 @@ static void test_read(void)
     g_assert_false(reference->session);
     g_assert_cmpstr(reference->domain_type, ==, "kvm");
     g_assert_cmpstr(reference->emulator, ==, "/usr/bin/qemu-system-x86_64");
+    g_assert_cmpstr(reference->verity->root_hash, ==, SHA_A);
+    g_assert_cmpstr(reference->verity->hash, ==, "sha256");
+    g_assert_cmpstr(reference->verity->salt, ==, "0011");
+    g_assert_cmpstr(reference->verity->uuid, ==, "11111111-2222-3333-4444-555555555555");
+    g_assert_cmpuint(reference->verity->data_blocks, ==, 4096000);
+    g_assert_cmpuint(reference->verity->data_block_size, ==, 4096);
+    g_assert_cmpuint(reference->verity->hash_block_size, ==, 512);
     /* Same facts, same bytes. */
     g_assert_cmpstr(again, ==, pinned_text);
 }
@@ -138,6 +157,7 @@ static void test_older(void)
         "  \"guestVisibleWorkarounds\" : \"000102030405060708090a0b0c0d0e0f\",\n",
         "  \"authorKey\" : true,\n",
         "  \"vcek\" : false,\n",
+        VERITY,
         "  \"domainType\" : \"kvm\",\n",
         "  \"emulator\" : \"/usr/bin/qemu-system-x86_64\",\n",
     };
@@ -154,6 +174,7 @@ static void test_older(void)
     g_assert_false(reference->author_key);
     g_assert_false(reference->vcek_disabled);
     g_assert_false(reference->session);
+    g_assert_null(reference->verity);
     g_assert_null(reference->domain_type);
     g_assert_null(reference->emulator);
     g_assert_cmpint(schema_validate(SCHEMA, text), !=, SCHEMA_CONTRADICTED);
@@ -228,6 +249,18 @@ static const struct {
     {"\"domainType\" : \"kvm\"", "\"domainType\" : null", "domainType", TRUE},
     {"\"/usr/bin/qemu-system-x86_64\"", "\"\"", "emulator", TRUE},
     {"\"/usr/bin/qemu-system-x86_64\"", "[]", "emulator", TRUE},
+    {"\"verity\" : {", "\"verity\" : {\"level\" : 4,", "verity.level", TRUE},
+    {"    \"salt\" : \"0011\",\n", "", "verity.salt: this member is missing", TRUE},
+    {"\"salt\" : \"0011\"", "\"salt\" : \"001\"", "verity.salt", TRUE},
+    {"\"salt\" : \"0011\"", "\"salt\" : \"-\"", "verity.salt", TRUE},
+    {"\"rootHash\" : \"" SHA_A, "\"rootHash\" : \"" SHA_A "00", "verity.rootHash", TRUE},
+    {"\"rootHash\" : \"" SHA_A, "\"rootHash\" : \"" SHA_A SHA_A, "verity.rootHash", TRUE},
+    {"\"hash\" : \"sha256\"", "\"hash\" : \"sha512\"", "verity.rootHash", TRUE},
+    {"\"hash\" : \"sha256\"", "\"hash\" : \"md5\"", "verity.hash", TRUE},
+    {"11111111-2222-3333-4444-555555555555", "11111111-2222-3333-4444-55555555555", "verity.uuid", TRUE},
+    {"\"dataBlocks\" : 4096000", "\"dataBlocks\" : 0", "verity.dataBlocks", TRUE},
+    {"\"dataBlockSize\" : 4096", "\"dataBlockSize\" : 4000", "verity.dataBlockSize", TRUE},
+    {"\"hashBlockSize\" : 512", "\"hashBlockSize\" : 256", "verity.hashBlockSize", TRUE},
 };
 
 static void test_refused(void)
