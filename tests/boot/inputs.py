@@ -17,7 +17,9 @@ ROOT_SERIAL, VERITY_SERIAL, UPPER_SERIAL = 'vatest-root', 'vatest-verity', 'vate
 SALT = '5a' * 32
 TREE_UUID = '3f1c3a0e-7d53-4d3b-9a77-1b2c3d4e5f60'
 ROOT_PARTITION = 2
-CONSOLE = 'console=ttyS0 panic=-1'
+# What 'define --volume' puts before our own words.
+CONSOLE = 'console=ttyS0 panic=-1 systemd.import_credentials=no systemd.gpt_auto=no systemd.getty_auto=no'
+WAIT = '5'  # seconds for the disks
 
 
 def build_folder():
@@ -68,6 +70,7 @@ class Inputs:
             words['verity'] = (f'{VERITY_SERIAL},uuid={TREE_UUID},salt={SALT},hash=sha256,data-block=4096,hash-block=4096,'
                                f'data-blocks={self.data_blocks}')
         words['upper'] = upper
+        words['wait'] = WAIT
         words.update(changes)
         return ' '.join(f'virt_attest.{name}={value}' for name, value in words.items() if value is not None)
 

@@ -59,7 +59,7 @@ class Login:
     def facts(self, **scripts):
         """Answers of several scripts in one connection, each without the newline at its end."""
         mark = '=== virt-attest'
-        text = self.run('exec 2>&1\n' + ''.join(f'echo "{mark} {name}"\n{{ {script}\n}} </dev/null\n'
+        text = self.run('exec 2>&1\n' + ''.join(f'printf "\\n%s\\n" "{mark} {name}"\n{{ {script}\n}} </dev/null\n'
                                                 for name, script in scripts.items()) + 'true\n')
         parts = re.split(rf'^{mark} (\w+)\n', text, flags=re.M)[1:]
         return {name: answer.strip('\n') for name, answer in zip(parts[::2], parts[1::2])}

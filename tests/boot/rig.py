@@ -34,7 +34,7 @@ MIB = 1 << 20
 PARALLEL = 2  # guests at a time
 # What would say that somebody is listening on the console.
 PROMPTS = (rb'login:', rb'(?m)[#$] *\r?$', rb'(?m)^> *\r?$', rb'\(initramfs\)', rb'Press Enter', rb'sulogin', rb'[Ee]mergency mode',
-           rb'[Rr]escue mode', rb'[Pp]assword', rb'grub>', rb'Shell>', rb'BdsDxe', rb'Boot Manager', rb'virt-attest-42')
+           rb'[Rr]escue mode', rb'[Pp]ass(word|phrase)[^\n]{0,40}: ?', rb'grub>', rb'Shell>', rb'BdsDxe', rb'Boot Manager', rb'virt-attest-42')
 
 
 class Failed(Exception):
