@@ -10,10 +10,11 @@
  * tags; whatever it says, a sector whose tag does not fit gives an I/O error. A superblock that was there before is wiped,
  * so that an honest host's old disk works.
  *
- * No sector has a tag at the start, so none can be read before it was written. That needs no wiping of the whole disk:
- * mkfs writes all tables of the file system (no lazy initialisation), ext4 reads no block that it has not allocated,
- * and blocks are as large as sectors, so none is written in part. Both ends are written with zeros, since everybody
- * who probes a disk for what it is looks there.
+ * No sector has a tag at the start, so none can be read before it was written. That needs no wiping of the whole disk: mkfs
+ * writes all tables of the file system (no lazy initialisation), ext4 reads no block that it has not allocated, and
+ * blocks are as large as sectors, so none is written in part. Copies of the superblock would be: they are shorter than
+ * a block, and nobody needs them here. Both ends are written with zeros, the start for mkfs, which looks at what is
+ * there, the end for everybody who probes a disk for what it is.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -98,8 +99,9 @@ static void make_file_system(const GuestDevice *device, const char *root)
 
     for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
         /* No journal: what a crash leaves is not read again. Discards would only tell the host what is free. */
-        const char *const argv[] = {programs[i], "-q", "-F", "-b", "4096", "-m", "0", "-O", "^has_journal", "-E",
-                                    "nodiscard,lazy_itable_init=0", device->path, NULL};
+        const char *const argv[] = {programs[i], "-q", "-F", "-b", "4096", "-m", "0",
+                                    "-O", "^has_journal,^resize_inode,sparse_super2",
+                                    "-E", "nodiscard,lazy_itable_init=0,num_backup_sb=0", device->path, NULL};
         int status = guest_run(root, argv, output, sizeof(output));
 
         if (status == 0)

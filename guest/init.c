@@ -65,18 +65,18 @@ static void prepare(void)
     guest_make_dir("/dev", 0755);
     guest_make_dir("/run", 0755);
     guest_make_dir(GUEST_ROOT, 0755);
-    guest_mount("devtmpfs", "/dev", "devtmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755");
-    guest_console_open();
+    /* First of all: magic keys work on the host's keyboard, and a panic that waits would look like a guest that runs. */
     guest_mount("proc", "/proc", "proc", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL);
-    guest_mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL);
-    guest_mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=20%");
-    /* Magic keys would work on the host's keyboard. A panic that waits would look like a guest that runs. */
     set_sysctl("/proc/sys/kernel/sysrq", "0");
     set_sysctl("/proc/sys/kernel/panic", "-1");
-    /* Errors are shown: they say which block dm-verity refused. */
-    set_sysctl("/proc/sys/kernel/printk", "4 4 1 7");
     /* Ctrl-Alt-Del becomes a signal, which a first process without a handler does not notice. */
     reboot(RB_DISABLE_CAD);
+    /* Errors are shown: they say which block dm-verity refused. */
+    set_sysctl("/proc/sys/kernel/printk", "4 4 1 7");
+    guest_mount("devtmpfs", "/dev", "devtmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755");
+    guest_console_open();
+    guest_mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL);
+    guest_mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=20%");
 }
 
 static void read_words(void)
@@ -111,8 +111,27 @@ static void read_list(void)
         guest_stop("this initrd is for kernel %s, running is %s", list.kernel, name.release);
 }
 
+/*
+ * The root's systemd-sysctl would set what its distribution thinks right. Below /run since that can be written always;
+ * the name sorts behind the distribution's.
+ */
+static void harden(void)
+{
+    static const char path[] = "/run/sysctl.d/99-virt-attest.conf";
+
+    guest_make_dir("/run/sysctl.d", 0755);
+    if (!guest_create_file(path, "kernel.sysrq = 0\nkernel.panic = -1\n", 0644))
+        guest_stop("%s: %s", path, strerror(errno));
+}
+
 int main(void)
 {
+    static const char *const upper_names[] = {
+        [GUEST_UPPER_NONE] = "the root",
+        [GUEST_UPPER_TMPFS] = "memory",
+        [GUEST_UPPER_ENCRYPTED] = "an encrypted disk",
+        [GUEST_UPPER_DIRS] = "memory, below /home, /etc, /var and /tmp",
+    };
     GuestDisks disks;
     GuestDevice root;
 
@@ -131,6 +150,10 @@ int main(void)
     else
         root = disks.root;
     guest_root_mount(&words, &root, &disks);
+    guest_say("level %u: the root is mounted, writes go to %s", words.level,
+              words.has_verity && words.upper == GUEST_UPPER_NONE ? "nowhere" : upper_names[words.upper]);
     guest_identity(&words);
+    if (words.level)
+        harden();
     guest_switch_root();
 }

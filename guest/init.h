@@ -33,7 +33,7 @@ typedef struct {
 void guest_console_open(void);
 /* One line, "virt-attest: " in front and a newline behind; what is not printable ASCII becomes "?". */
 void guest_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* "virt-attest: stopped: REASON", then the power goes off. */
+/* "virt-attest: stopped: REASON", then the power goes off; in a process that is not the first (a test) it only exits. */
 void guest_stop(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 /* Throws away what was typed so far: the host's keyboard must not reach whoever reads the console next. */
 void guest_console_discard_input(void);
@@ -46,6 +46,8 @@ ssize_t guest_read_file(const char *path, char *out, size_t size);
 bool guest_read_number(const char *path, uint64_t *out);
 /* The file must exist: for sysctls and the like. Returns false with errno. */
 bool guest_write_file(const char *path, const char *text);
+/* The file must not exist. Returns false with errno. */
+bool guest_create_file(const char *path, const char *text, mode_t mode);
 void guest_make_dir(const char *path, mode_t mode);
 void guest_mount(const char *source, const char *target, const char *type, unsigned long flags, const char *options);
 /* All of it, or -1 with errno (EIO at the end of the file). */
@@ -88,13 +90,15 @@ bool guest_dm_create(const char *name, uint64_t sectors, const char *type, const
 void guest_dm_status(const char *name, char *out, size_t size);
 void guest_dm_remove(const char *name);
 
-/* verity.c */
+/* verity-superblock.c */
 
 #define GUEST_VERITY_SUPERBLOCK 512
 /* The superblock that veritysetup writes for what @words says. */
 void guest_verity_superblock(const GuestWords *words, uint8_t out[GUEST_VERITY_SUPERBLOCK]);
 /* Bytes from the start of the hash disk to the end of the tree; 0 when the numbers are not possible. */
 uint64_t guest_verity_hash_bytes(const GuestWords *words);
+
+/* verity.c */
 void guest_verity_open(const GuestWords *words, const GuestDisks *disks, GuestDevice *out);
 
 /* encrypted.c: makes the encrypted upper file system and mounts it. Runs mkfs from the root at @root. */

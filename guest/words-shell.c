@@ -64,7 +64,7 @@ static const char *const forbidden[] = {
  */
 static const char *const forbidden_sysctls[] = {
     "kernel.core_pattern", "kernel.modprobe", "kernel.hotplug", "kernel.poweroff_cmd", "kernel.usermodehelper.*",
-    "kernel.sysrq",        "fs.binfmt_misc.*",
+    "fs.binfmt_misc.*",
 };
 
 /* Harmless when they switch something off, else not. */
@@ -163,6 +163,8 @@ static bool leads(char *name, const char *value)
             if (*p == '/')
                 *p = '.';
         }
+        if (!strcmp(name + 7, "kernel.sysrq"))
+            return !value || strcmp(value, "0") != 0;
         return LISTED(name + 7, forbidden_sysctls);
     }
     if (!strncmp(rest, "rd.", 3))

@@ -357,7 +357,7 @@ static void test_shell(void)
         "systemd.import_credentials=0", "systemd.firstboot=off", "systemd.log_level=debug", "systemd.show_status=1",
         "systemd.journald.forward_to_console=1", "systemd.mask=serial-getty@ttyS0.service", "systemd.mask=debug-shell.service",
         "systemd.getty_auto=0", "systemd.hostname=a", "systemd.ssh_auto=no", "net.ifnames=0", "sysctl.vm.swappiness=1",
-        "sysctl.kernel.panic=1", "cloud-init=disabled", "module_blacklist=x", "s=1", "single=1", LEVEL4,
+        "sysctl.kernel.panic=1", "sysctl.kernel.sysrq=0", "cloud-init=disabled", "module_blacklist=x", "s=1", "single=1", LEVEL4,
     };
     char word[GUEST_MESSAGE_MAX];
 
