@@ -39,6 +39,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirDomainHandle, vir_domain_release)
 typedef virNetwork VirNetworkHandle;
 static inline void vir_network_release(VirNetworkHandle *n) { virNetworkFree(n); }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirNetworkHandle, vir_network_release)
+typedef virStoragePool VirPoolHandle;
+static inline void vir_pool_release(VirPoolHandle *p) { virStoragePoolFree(p); }
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirPoolHandle, vir_pool_release)
 typedef virStorageVol VirVolumeHandle;
 static inline void vir_volume_release(VirVolumeHandle *v) { virStorageVolFree(v); }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirVolumeHandle, vir_volume_release)

@@ -16,7 +16,9 @@
 #define STALE_SECONDS (10 * 60)
 #define TEMPORARY_PREFIX ".tmp-"
 
-static const char *const kinds[] = {"references", "records", "cache", NULL};
+static const char *const kinds[] = {"references", "records", "volumes", "cache", NULL};
+/* State folders that older releases have made do not have it. */
+static const char late_kind[] = "volumes";
 
 struct PolicyStore {
     gchar *directory;
@@ -146,7 +148,7 @@ static gboolean open_root(PolicyStore *store, gboolean create, GError **error)
 }
 
 /*
- * The folder of a kind, or -1: without @error when there is no state folder and none is to be made. Whoever makes the
+ * The folder of a kind, or -1: without @error when there is none and none is to be made. Whoever makes the
  * state folder makes all of it, so a kind that is missing there was taken away, with everything in it.
  */
 static int open_kind(PolicyStore *store, const char *kind, gboolean create, GError **error)
@@ -163,6 +165,8 @@ static int open_kind(PolicyStore *store, const char *kind, gboolean create, GErr
         fd = openat(store->fd, kind, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     }
     if (fd < 0) {
+        if (errno == ENOENT && !strcmp(kind, late_kind))
+            return -1;
         if (errno == ENOENT)
             fail(error, ATTEST_ERROR_NOT_CONFIGURED, store, kind, NULL,
                  "this folder is missing from the state folder, and with it whatever was in it: restore it, or make it "
@@ -174,11 +178,41 @@ static int open_kind(PolicyStore *store, const char *kind, gboolean create, GErr
     return check_folder(store, kind, fd, error) ? policy_fd_steal(&fd) : -1;
 }
 
+int policy_store_folder(PolicyStore *store, const char *name, GError **error)
+{
+    gboolean boot = !strcmp(name, POLICY_STORE_BOOT);
+    g_auto(PolicyFd) fd = -1;
+    struct stat st;
+
+    g_return_val_if_fail(boot || !strcmp(name, POLICY_STORE_VERITY), -1);
+    if (!open_root(store, TRUE, error))
+        return -1;
+    fd = openat(store->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT) {
+        if (mkdirat(store->fd, name, 0700) == 0)
+            fsync(store->fd);
+        fd = openat(store->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    }
+    if (fd < 0) {
+        fail_system(error, ATTEST_ERROR_NOT_CONFIGURED, store, name, NULL, errno);
+        return -1;
+    }
+    if (!check_folder(store, name, fd, error))
+        return -1;
+    /* The modes are set, not left to the umask; the state folder last. */
+    if (boot && (fchmod(fd, 0711) < 0 || fstat(store->fd, &st) < 0 ||
+                 ((st.st_mode & 0111) != 0111 && fchmod(store->fd, 0711) < 0))) {
+        fail_system(error, ATTEST_ERROR_NOT_CONFIGURED, store, name, NULL, errno);
+        return -1;
+    }
+    return policy_fd_steal(&fd);
+}
+
 static gboolean check_name(const PolicyStore *store, const char *kind, const char *name, GError **error)
 {
     gsize length = strlen(name);
 
-    if (!length || length > 128 || *name == '.' ||
+    if (!length || length > 160 || *name == '.' ||
         strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") != length)
         return fail(error, ATTEST_ERROR_UNREADABLE, store, kind, NULL,
                     "a name that cannot be a file of the state folder");

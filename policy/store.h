@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The state folder: references/UUID.json, records/UUID.json, cache/. Everything
- * is written to a temporary file, synchronised, renamed, and the folder
+ * The state folder: references/UUID.json, records/UUID.json, volumes/POOL.NAME.json, cache/; and the folders of
+ * policy_store_folder(). Everything is written to a temporary file, synchronised, renamed, and the folder
  * synchronised; readers see the old file or the new one, after a crash too.
  */
 #pragma once
@@ -22,7 +22,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PolicyFd, policy_close)
  *
  * Refuses a folder that others can write or that belongs to somebody else (%ATTEST_ERROR_NOT_CONFIGURED).
  * A missing folder without @create opens as an empty store; writing makes it, always with all its subfolders. So a
- * subfolder that is missing from a state folder was taken away, and reading from it is an error, not an empty answer.
+ * subfolder that is missing from a state folder was taken away, and reading from it is an error, not an empty answer;
+ * only "volumes", which came later, is empty then.
  */
 PolicyStore *policy_store_open(const char *directory, gboolean create, GError **error);
 void policy_store_free(PolicyStore *store);
@@ -31,7 +32,7 @@ const char *policy_store_directory(const PolicyStore *store);
 
 /**
  * policy_store_read / policy_store_write / policy_store_remove:
- * @kind: subfolder: "references", "records" or "cache"
+ * @kind: subfolder: "references", "records", "volumes" or "cache"
  * @name: file name; letters, digits, '-', '.' and '_' only, no leading '.'
  *
  * read: sets @text to %NULL and returns %TRUE when the file does not exist. @max_size bytes at most; not a symbolic
@@ -57,6 +58,23 @@ void policy_store_sweep(PolicyStore *store, const char *kind);
  * Takes an exclusive lock that lives until the returned descriptor is closed; -1 on error. Waits at most @timeout_ms.
  */
 int policy_store_lock(PolicyStore *store, const char *kind, const char *name, guint timeout_ms, GError **error);
+
+/* The subfolder with what QEMU opens for a domain, which runs as an unprivileged user. */
+#define POLICY_STORE_BOOT "boot"
+/* The subfolder with hash trees of images, which can be made again at any time. */
+#define POLICY_STORE_VERITY "verity"
+
+/**
+ * policy_store_folder:
+ * @name: %POLICY_STORE_BOOT or %POLICY_STORE_VERITY
+ *
+ * Makes a subfolder for files that are no documents and opens it. Using the boot folder for the first time lets others
+ * pass through the state folder (mode 0711), whose other subfolders stay closed (0700): who knows the name of a file in
+ * it, which is its digest, may read it.
+ *
+ * Returns: a descriptor of the folder, or -1. Errors: %ATTEST_ERROR_NOT_CONFIGURED.
+ */
+int policy_store_folder(PolicyStore *store, const char *name, GError **error);
 
 /* The pinned reference of a domain: NULL without @error when there is none. */
 PolicyReference *policy_store_get_reference(PolicyStore *store, const char *uuid, GError **error);

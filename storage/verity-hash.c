@@ -7,6 +7,17 @@
 #include "measure/error.h"
 #include "storage/verity-private.h"
 
+void storage_verity_name_file(const char *path, GError **error)
+{
+    static const char prefix[] = "hash file: ";
+    if (error && *error && g_str_has_prefix((*error)->message, prefix)) {
+        g_autofree gchar *shown = measure_printable(path);
+        gchar *message = g_strdup_printf("'%s': %s", shown, (*error)->message + strlen(prefix));
+        g_free((*error)->message);
+        (*error)->message = message;
+    }
+}
+
 gboolean storage_verity_fail_errno(GError **error, int number)
 {
     const char *advice = "";

@@ -15,7 +15,7 @@
 enum {
     STORAGE_VERITY_SUPERBLOCK = 512, /* bytes */
     STORAGE_VERITY_MAX_LEVELS = 24,  /* a block has 8 digests or more, a disk less than 2^63 bytes */
-    STORAGE_VERITY_PIECE = 256 * 1024, /* bytes: of data that are read, or of a tree that is written, at once: what fits into
+    STORAGE_VERITY_PIECE = 128 * 1024, /* bytes: of data that are read, or of a tree that is written, at once: what fits into
                                           a core's own cache */
     STORAGE_VERITY_MAX_COUNT = 512,  /* hash blocks of one job */
 };

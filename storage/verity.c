@@ -49,6 +49,12 @@ void storage_verity_init(StorageVerity *verity)
     verity->uuid[8] = (guint8)((verity->uuid[8] & 0x3f) | 0x80);
 }
 
+static void name_old(const StorageVerityOptions *options, GError **error)
+{
+    storage_verity_name_file(options->reuse, error);
+    g_prefix_error(error, "old hash file ");
+}
+
 static guint8 *entry_at(const Format *format, guint8 *blocks, guint64 n)
 {
     return blocks + n * format->layout.entry_size;
@@ -96,7 +102,7 @@ static gboolean read_old(Format *format, StorageVerityWorker *worker, StorageVer
     }
     if (!storage_verity_pread(format->old_fd, worker->old_blocks, (gsize)job->old_count * size,
                               format->old_layout.start[0] + job->first * size, error)) {
-        g_prefix_error(error, "old ");
+        name_old(format->options, error);
         return FALSE;
     }
     for (guint i = 0; i < job->old_count; i++) {
@@ -178,7 +184,7 @@ static gboolean commit(StorageVerityJob *job, gpointer user_data, GError **error
     }
     for (guint i = 0; i < job->old_count; i++) {
         if (!storage_verity_tree_add(&format->old_tree, 1, job->old_digests + i * STORAGE_VERITY_MAX_DIGEST, error)) {
-            g_prefix_error(error, "old ");
+            name_old(format->options, error);
             return FALSE;
         }
     }
@@ -209,7 +215,7 @@ static gboolean open_old(Format *format, const StorageVerity *verity, StorageVer
     }
     format->old_fd = storage_disk_open_file(options->reuse, error);
     if (format->old_fd < 0 || !storage_verity_read_superblock(format->old_fd, &format->old, error)) {
-        g_prefix_error(error, "old ");
+        name_old(format->options, error);
         return FALSE;
     }
     if (!g_str_equal(format->old.hash, verity->hash) || format->old.data_block_size != verity->data_block_size ||
@@ -241,7 +247,7 @@ static gboolean check_old(Format *format, GError **error)
         return TRUE;
     }
     if (!storage_verity_tree_finish(&format->old_tree, error)) {
-        g_prefix_error(error, "old ");
+        name_old(format->options, error);
         return FALSE;
     }
     if (!measure_digest_equal(format->old_tree.root, format->options->reuse_root_hash, format->layout.digest_size)) {

@@ -63,13 +63,17 @@ guint64 storage_verity_hash_size(const StorageVerity *verity);
  *
  * Errors: %ATTEST_ERROR_UNREADABLE: reading, writing (disk full), a range of less than one block or than @data_blocks, an
  * old hash file that cannot be used; %ATTEST_ERROR_REJECTED: an old hash file whose tree is broken;
- * %ATTEST_ERROR_USAGE: hash name or sizes that are not possible. Messages about the hash file do not name it.
+ * %ATTEST_ERROR_USAGE: hash name or sizes that are not possible. Messages about the hash file begin with "hash file: " instead of
+ * its name; see storage_verity_name_file().
  */
 gboolean storage_verity_format(StorageDisk *disk, int fd, StorageVerity *verity, const StorageVerityOptions *options,
                                GError **error);
 
 /* Reads and checks a superblock: hostile. @verity gets everything but the root hash itself. */
 gboolean storage_verity_read_superblock(int fd, StorageVerity *verity, GError **error);
+
+/* Puts @path into a message about a hash file that was given as a descriptor; leaves every other message alone. */
+void storage_verity_name_file(const char *path, GError **error);
 
 /* Whether a file begins with the signature of a superblock. */
 gboolean storage_verity_has_signature(int fd);

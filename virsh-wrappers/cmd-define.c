@@ -23,6 +23,7 @@
 
 #include "measure/error.h"
 #include "virsh-wrappers/commands.h"
+#include "virsh-wrappers/define-volume.h"
 #include "virsh-wrappers/suggest.h"
 
 /* What define wants to be true of one domain. */
@@ -146,7 +147,8 @@ static gboolean read_source(const DefineJob *job, const char *word, gchar **xml,
 {
     gsize size = 0;
     if (cmd_context_has(job->context, "name")) {
-        *xml = cmd_define_compose(job->context, job->connection, error);
+        g_autoptr(XmlCompose) compose = cmd_define_options(job->context, job->connection, FALSE, error);
+        *xml = compose ? xml_compose_format(compose, error) : NULL;
         return *xml != NULL;
     }
     if (!cmd_read_xml(word, xml, &size, error)) {
@@ -446,9 +448,69 @@ static gboolean open_libvirt(DefineJob *job, gboolean writable, GError **error)
     return !writable || cmd_context_store_writable_for(job->context, job->connection, error) != NULL;
 }
 
+int cmd_define_composed(CmdContext *context, virConnectPtr connection, guint level, const char *xml, const char *from,
+                        GError **error)
+{
+    /* The connection stays the caller's. */
+    DefineJob job = {.context = context, .connection = connection, .level = (gint)level};
+    int done = -1;
+    if (!cmd_context_has(context, "cpu") || cmd_context_cpus(context, &job.cpus, error)) {
+        warn_without_hook(&job);
+        done = define_xml(&job, xml, from, error);
+    }
+    g_clear_pointer(&job.cpus, g_ptr_array_unref);
+    return done;
+}
+
+/* ---- --volume ---- */
+
+static int define_from_volume(CmdContext *context, const CmdVolumeJob *job, StorageVolume *volume, gboolean printing,
+                              GError **error)
+{
+    CmdDefineVolume from = {.job = job, .volume = volume, .boot_lock = -1};
+    /* The connection stays the job's. */
+    DefineJob define = {.context = context, .connection = job->connection};
+    g_autofree gchar *former = g_strdup(volume->domain);
+    g_autoptr(XmlCompose) compose = cmd_define_options(context, job->connection, TRUE, error);
+    g_autofree gchar *xml = NULL;
+    g_autofree gchar *source = g_strdup_printf("volume '%s'", volume->name);
+    int done = -1;
+    if (compose && cmd_define_volume_compose(&from, compose, error)) {
+        xml = xml_compose_format(compose, error);
+    }
+    if (xml && printing) {
+        define.level = (gint)compose->level;
+        if (cmd_context_cpus(context, &define.cpus, error)) {
+            done = print_xml(&define, xml, error);
+        }
+    } else if (xml && cmd_define_volume_claim(&from, compose->uuid, error)) {
+        done = cmd_define_composed(context, job->connection, compose->level, xml, source, error);
+        g_autoptr(GError) cause = NULL;
+        if (done != 0 && !cmd_define_volume_claim(&from, former, &cause)) {
+            cmd_warn("%s", cause->message);
+        }
+    }
+    g_clear_pointer(&define.cpus, g_ptr_array_unref);
+    cmd_lock_release(&from.boot_lock);
+    return done;
+}
+
+static int define_volume(CmdContext *context, gboolean printing, GError **error)
+{
+    g_auto(CmdVolumeJob) job = {0};
+    g_auto(CmdLock) lock = -1;
+    g_autoptr(StorageVolume) volume = NULL;
+    const char *name = cmd_context_get(context, "volume");
+    if (!storage_volume_check_name(name, error) || !cmd_volume_open(&job, context, TRUE, error) ||
+        !cmd_volume_lock(&job, name, &lock, error) || !(volume = cmd_volume_get(&job, name, error))) {
+        return -1;
+    }
+    return define_from_volume(context, &job, volume, printing, error);
+}
+
 /* Options that describe a new domain: a domain that exists would silently stay as it is. */
 static const char *const compose_only[] = {"platform", "firmware", "kernel",  "initrd", "cmdline",  "memory", "vcpus",
-                                           "cpu-model", "disk",    "network", "policy", "emulator", "type",   NULL};
+                                           "cpu-model", "disk",    "network", "policy", "emulator", "type",   "volume", "pool", NULL};
 
 int cmd_define(CmdContext *context, GError **error)
 {
@@ -478,6 +540,13 @@ int cmd_define(CmdContext *context, GError **error)
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
                     "define changes the domain: it cannot work with --readonly");
         return -1;
+    }
+    if (cmd_context_has(context, "pool") && !cmd_context_has(context, "volume")) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "--pool goes with --volume only");
+        return -1;
+    }
+    if (cmd_context_has(context, "volume")) {
+        return define_volume(context, printing, error);
     }
     if ((!printing || !from_text) && !open_libvirt(&job, !printing, error)) {
         return -1;

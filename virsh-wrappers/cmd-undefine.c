@@ -8,15 +8,18 @@
 
 #include "hooks/record.h"
 #include "measure/error.h"
+#include "storage/boot-store.h"
 #include "virsh-wrappers/domain-volumes.h"
 #include "virsh-wrappers/subject.h"
 #include "virsh-wrappers/suggest.h"
+#include "virsh-wrappers/undefine-volumes.h"
 
 /* Finds every volume before anything is removed. */
-static gboolean find_volumes(const CmdContext *context, virDomainPtr domain, const char *uuid, GPtrArray **volumes,
-                             GError **error)
+static gboolean find_volumes(const CmdContext *context, virDomainPtr domain, const char *uuid, GPtrArray *ours,
+                             GPtrArray **volumes, GError **error)
 {
     g_autoptr(GPtrArray) kept = NULL;
+    g_autoptr(GPtrArray) owned = cmd_undefine_paths(ours);
     if (virDomainIsActive(domain) != 0) {
         g_autofree gchar *command = cmd_suggest("destroy", virDomainGetName(domain), uuid);
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
@@ -24,7 +27,7 @@ static gboolean find_volumes(const CmdContext *context, virDomainPtr domain, con
                     virDomainGetName(domain), command);
         return FALSE;
     }
-    if (!cmd_domain_volumes(domain, volumes, &kept, error)) {
+    if (!cmd_domain_volumes(domain, owned, volumes, &kept, error)) {
         g_prefix_error(error, "nothing was removed: ");
         return FALSE;
     }
@@ -71,11 +74,21 @@ static gboolean has_state(PolicyStore *store, const char *uuid)
     return FALSE;
 }
 
+/* The kernels and initrds go with the last reference that names them; if not now, then with the next domain. */
+static void sweep_boot_files(const CmdContext *context)
+{
+    g_autoptr(GError) cause = NULL;
+    if (!storage_boot_sweep(context->store, &cause) && !cmd_context_quiet(context)) {
+        cmd_warn("kernels and initrds that no domain needs were kept: %s", cause->message);
+    }
+}
+
 static gboolean remove_state(const CmdContext *context, const char *uuid, GError **error)
 {
     if (!policy_store_remove_reference(context->store, uuid, error)) {
         return FALSE;
     }
+    sweep_boot_files(context);
     return cmd_context_has(context, "keep-records") || hook_record_remove(context->store, uuid, error);
 }
 
@@ -199,12 +212,18 @@ int cmd_undefine(CmdContext *context, GError **error)
     }
     g_autofree gchar *uuid = NULL;
     g_autofree gchar *name = g_strdup(virDomainGetName(domain));
+    g_autoptr(GPtrArray) ours = NULL;
     g_autoptr(GPtrArray) volumes = NULL;
     g_auto(CmdLock) lock = -1;
     if (!cmd_domain_uuid(domain, &uuid, error) || !open_state(context, connection, uuid, &lock, error)) {
         return -1;
     }
-    if (cmd_context_has(context, "storage") && !find_volumes(context, domain, uuid, &volumes, error)) {
+    /* Without a lock there is no state of ours, or nothing in it about this domain that could be read. */
+    ours = lock >= 0 ? cmd_undefine_find(context->store, uuid, error) : g_ptr_array_new();
+    if (!ours) {
+        return -1;
+    }
+    if (cmd_context_has(context, "storage") && !find_volumes(context, domain, uuid, ours, &volumes, error)) {
         return -1;
     }
     gboolean running = virDomainIsActive(domain) == 1;
@@ -220,7 +239,8 @@ int cmd_undefine(CmdContext *context, GError **error)
     }
     gboolean volumes_gone = remove_volumes(context, volumes, error);
     g_autoptr(GError) state_error = NULL;
-    if (!remove_state(context, uuid, &state_error)) {
+    if (!cmd_undefine_forget(context->store, connection, ours, &state_error) ||
+        !remove_state(context, uuid, &state_error)) {
         if (volumes_gone) {
             g_propagate_error(error, g_steal_pointer(&state_error));
         } else {

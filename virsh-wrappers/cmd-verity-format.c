@@ -110,7 +110,7 @@ static gboolean read_reuse(const CmdContext *context, StorageVerity *verity, Sto
     gsize size = cmd_verity_root_hash(text, root_hash, error);
     int fd = size > 0 ? storage_verity_open(options->reuse, &old, error) : -1;
     if (fd < 0) {
-        cmd_verity_name_hash_file(options->reuse, error);
+        storage_verity_name_file(options->reuse, error);
         return FALSE;
     }
     close(fd);
@@ -242,7 +242,7 @@ int cmd_verity_format(CmdContext *context, GError **error)
     options.progress_data = progress;
     int fd = target.file ? storage_output_fd(target.file) : target.device;
     if (!storage_verity_format(data, fd, &verity, &options, error) || !target_commit(&target, error)) {
-        cmd_verity_name_hash_file(target.path, error);
+        storage_verity_name_file(target.path, error);
         return -1;
     }
     cmd_progress_clear(progress);

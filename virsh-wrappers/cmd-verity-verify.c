@@ -40,7 +40,7 @@ int cmd_verity_verify(CmdContext *context, GError **error)
         close(hash);
     }
     if (!good) {
-        cmd_verity_name_hash_file(path, error);
+        storage_verity_name_file(path, error);
         return -1;
     }
     if (!cmd_context_quiet(context)) {

@@ -17,20 +17,27 @@ gboolean cmd_define_wanted_level(const CmdContext *context, gint *out, GError **
     return TRUE;
 }
 
+/* A build that verifies kernels boots nothing from a disk. */
+static gboolean is_fit(const CmdFirmware *firmware, guint level, gboolean disk_boot)
+{
+    gboolean verifies = cmd_firmware_verifies(firmware);
+    return level >= 3 ? verifies : cmd_firmware_starts_snp(firmware) && !(disk_boot && verifies);
+}
+
 /* The first image of this machine that can carry the level. */
-static gchar *find_firmware(guint level, GError **error)
+static gchar *find_firmware(guint level, gboolean disk_boot, GError **error)
 {
     g_autoptr(GPtrArray) list = cmd_firmware_list("");
     for (guint i = 0; i < list->len; i++) {
         const CmdFirmware *each = g_ptr_array_index(list, i);
-        if (level >= 3 ? cmd_firmware_verifies(each) : cmd_firmware_starts_snp(each)) {
+        if (is_fit(each, level, disk_boot)) {
             return g_strdup(each->path);
         }
     }
     g_set_error(
         error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
-        "no firmware for level %u found on this machine: install one (Debian: ovmf-amdsev) or name it with --firmware",
-        level);
+        "no firmware for level %u found on this machine: install one (Debian: %s) or name it with --firmware",
+        level, level >= 3 ? "ovmf-amdsev" : "ovmf");
     return NULL;
 }
 
@@ -85,7 +92,7 @@ static gboolean set_security(const CmdContext *context, XmlCompose *compose, GEr
     return !policy || policy_guest_parse(kind, policy, &compose->policy, error);
 }
 
-gchar *cmd_define_compose(CmdContext *context, virConnectPtr connection, GError **error)
+XmlCompose *cmd_define_options(CmdContext *context, virConnectPtr connection, gboolean with_volume, GError **error)
 {
     g_autoptr(XmlCompose) compose = xml_compose_new();
     gint level = -1;
@@ -107,10 +114,12 @@ gchar *cmd_define_compose(CmdContext *context, virConnectPtr connection, GError 
     replace(&compose->cmdline, cmd_context_get(context, "cmdline"));
     replace(&compose->firmware, cmd_context_get(context, "firmware"));
     compose->console = TRUE;
-    add_all(compose->disks, cmd_arguments_all(context->arguments, "disk"));
+    if (cmd_context_has(context, "disk")) {
+        add_all(compose->disks, cmd_arguments_all(context->arguments, "disk"));
+    }
     add_all(compose->networks, cmd_arguments_all(context->arguments, "network"));
-    if (level > 0 && !compose->firmware) {
-        compose->firmware = find_firmware(compose->level, error);
+    if ((level > 0 || with_volume) && !compose->firmware) {
+        compose->firmware = find_firmware(compose->level, with_volume, error);
         if (!compose->firmware) {
             return NULL;
         }
@@ -118,7 +127,7 @@ gchar *cmd_define_compose(CmdContext *context, virConnectPtr connection, GError 
     if (level > 0 && connection && !set_host_bits(compose, connection, error)) {
         return NULL;
     }
-    return xml_compose_format(compose, error);
+    return g_steal_pointer(&compose);
 }
 
 gchar *cmd_define_with_uuid(const char *xml, GError **error)

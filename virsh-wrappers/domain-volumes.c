@@ -19,6 +19,7 @@
 #include <sys/sysmacros.h>
 
 #include "measure/error.h"
+#include "storage/base.h"
 #include "xml/document.h"
 
 typedef struct {
@@ -47,6 +48,7 @@ typedef struct {
     virConnectPtr connection;
     GPtrArray *volumes; /* all volumes of all pools */
     GHashTable *users;  /* identity -> who uses it, in words */
+    gboolean shallow;   /* only what is named counts, not what it may be based on */
 } Survey;
 
 static void survey_clear(Survey *survey)
@@ -180,6 +182,9 @@ static gboolean add_volume(Survey *survey, const char *pool, VirVolumeHandle *ha
 static gboolean add_pool(Survey *survey, virStoragePoolPtr pool, GError **error)
 {
     const char *name = virStoragePoolGetName(pool);
+    if (virStoragePoolIsActive(pool) != 1 && survey->shallow) {
+        return TRUE;
+    }
     if (virStoragePoolIsActive(pool) != 1) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
                     "storage pool '%s' is not active, so what its volumes are based on is not known: start it with "
@@ -244,10 +249,14 @@ static gboolean check_chain(const Survey *survey, const char *path, const char *
                             GError **error)
 {
     g_autofree gchar *identity = NULL;
+    if (survey->shallow) {
+        return TRUE;
+    }
     if (!identify(path, &identity, error)) {
         return FALSE;
     }
-    if (g_strcmp0(format, "raw") == 0 || is_missing(identity) || find_by_identity(survey, identity, path)) {
+    if (g_strcmp0(format, "raw") == 0 || (g_strcmp0(format, "qcow2") == 0 && storage_base_is_flat(path)) ||
+        is_missing(identity) || find_by_identity(survey, identity, path)) {
         return TRUE;
     }
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
@@ -265,6 +274,9 @@ static gboolean add_source(Survey *survey, xmlNode *source, const char *who, GEr
     g_autofree gchar *remote = attribute(source, "name");
     if (pool && name) {
         const Volume *volume = find_by_name(survey, pool, name);
+        if (!volume && survey->shallow) {
+            return TRUE;
+        }
         if (!volume) {
             g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
                         "volume '%s' of pool '%s', used by %s, cannot be found: refresh the pool with virsh "
@@ -345,10 +357,10 @@ static gboolean add_domain(Survey *survey, virDomainPtr domain, GError **error)
     return TRUE;
 }
 
-static gboolean add_domains(Survey *survey, const char *except, GError **error)
+static gboolean add_domains(Survey *survey, const char *except, unsigned int which, GError **error)
 {
     virDomainPtr *domains = NULL;
-    int n = virConnectListAllDomains(survey->connection, &domains, 0);
+    int n = virConnectListAllDomains(survey->connection, &domains, which);
     if (n < 0) {
         return cmd_libvirt_error(error, "cannot list the domains");
     }
@@ -356,7 +368,7 @@ static gboolean add_domains(Survey *survey, const char *except, GError **error)
     for (int i = 0; i < n; i++) {
         g_autofree gchar *uuid = NULL;
         done = done && cmd_domain_uuid(domains[i], &uuid, error) &&
-               (g_str_equal(uuid, except) || add_domain(survey, domains[i], error));
+               (g_strcmp0(uuid, except) == 0 || add_domain(survey, domains[i], error));
         virDomainFree(domains[i]);
     }
     free(domains);
@@ -418,8 +430,14 @@ static const Volume *find_own(const Survey *survey, xmlNode *source, gchar **lab
     return volume;
 }
 
-static gboolean find_leaving(const Survey *survey, xmlNode *devices, GPtrArray *leaving, GPtrArray *kept,
-                             GError **error)
+static gboolean is_owned(const GPtrArray *owned, const Volume *volume)
+{
+    return owned && volume && volume->path &&
+           g_ptr_array_find_with_equal_func((GPtrArray *)owned, volume->path, g_str_equal, NULL);
+}
+
+static gboolean find_leaving(const Survey *survey, xmlNode *devices, const GPtrArray *owned, GPtrArray *leaving,
+                             GPtrArray *kept, GError **error)
 {
     for (xmlNode *disk = devices ? devices->children : NULL; disk; disk = disk->next) {
         xmlNode *source = xml_is_element(disk, NULL, "disk") ? child(disk, "source") : NULL;
@@ -430,7 +448,7 @@ static gboolean find_leaving(const Survey *survey, xmlNode *devices, GPtrArray *
         const char *reason = reason_to_keep(disk);
         g_autoptr(GError) cause = NULL;
         const Volume *volume = find_own(survey, source, &label, &cause);
-        if (reason) {
+        if (reason && !is_owned(owned, volume)) {
             g_ptr_array_add(kept, g_strdup_printf("'%s' is kept: it is %s", label ? label : "a disk", reason));
         } else if (!volume) {
             g_propagate_error(error, g_steal_pointer(&cause));
@@ -442,21 +460,21 @@ static gboolean find_leaving(const Survey *survey, xmlNode *devices, GPtrArray *
     return TRUE;
 }
 
-static gboolean survey_domain(Survey *survey, virDomainPtr domain, GPtrArray *leaving, GPtrArray *kept,
-                              GError **error)
+static gboolean survey_domain(Survey *survey, virDomainPtr domain, const GPtrArray *owned, GPtrArray *leaving,
+                              GPtrArray *kept, GError **error)
 {
     g_autofree gchar *uuid = NULL;
     g_autofree gchar *xml = cmd_domain_xml(domain, error);
     g_autoptr(xmlDoc) document = xml ? read_xml(xml, "domain", virDomainGetName(domain), error) : NULL;
     if (!document || !cmd_domain_uuid(domain, &uuid, error) || !add_pools(survey, error) ||
-        !find_leaving(survey, child(xmlDocGetRootElement(document), "devices"), leaving, kept, error)) {
+        !find_leaving(survey, child(xmlDocGetRootElement(document), "devices"), owned, leaving, kept, error)) {
         return FALSE;
     }
     /* With nothing to remove there is nothing to find out about the others. */
     if (leaving->len == 0) {
         return TRUE;
     }
-    if (!add_domains(survey, uuid, error) || !add_bases(survey, leaving, error)) {
+    if (!add_domains(survey, uuid, 0, error) || !add_bases(survey, leaving, error)) {
         return FALSE;
     }
     for (guint i = 0; i < leaving->len; i++) {
@@ -470,7 +488,8 @@ static gboolean survey_domain(Survey *survey, virDomainPtr domain, GPtrArray *le
     return TRUE;
 }
 
-gboolean cmd_domain_volumes(virDomainPtr domain, GPtrArray **volumes, GPtrArray **kept, GError **error)
+gboolean cmd_domain_volumes(virDomainPtr domain, const GPtrArray *owned, GPtrArray **volumes, GPtrArray **kept,
+                            GError **error)
 {
     g_auto(Survey) survey = {
         .connection = virDomainGetConnect(domain),
@@ -479,7 +498,7 @@ gboolean cmd_domain_volumes(virDomainPtr domain, GPtrArray **volumes, GPtrArray 
     };
     g_autoptr(GPtrArray) leaving = g_ptr_array_new();
     g_autoptr(GPtrArray) left = g_ptr_array_new_with_free_func(g_free);
-    if (!survey_domain(&survey, domain, leaving, left, error)) {
+    if (!survey_domain(&survey, domain, owned, leaving, left, error)) {
         return FALSE;
     }
     *volumes = g_ptr_array_new_with_free_func((GDestroyNotify)vir_volume_release);
@@ -488,5 +507,43 @@ gboolean cmd_domain_volumes(virDomainPtr domain, GPtrArray **volumes, GPtrArray 
         g_ptr_array_add(*volumes, g_steal_pointer(&each->handle));
     }
     *kept = g_steal_pointer(&left);
+    return TRUE;
+}
+
+gboolean cmd_file_users(virConnectPtr connection, const char *const *paths, CmdUsers kind, const char *except,
+                        gchar **who, GError **error)
+{
+    g_auto(Survey) survey = {
+        .connection = connection,
+        .volumes = g_ptr_array_new_with_free_func((GDestroyNotify)volume_free),
+        .users = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free),
+        .shallow = kind != CMD_USERS_ALL,
+    };
+    g_autoptr(GPtrArray) asked = g_ptr_array_new();
+    unsigned int which = kind == CMD_USERS_RUNNING ? VIR_CONNECT_LIST_DOMAINS_ACTIVE : 0;
+    *who = NULL;
+    if (!add_pools(&survey, error) || !add_domains(&survey, except, which, error)) {
+        return FALSE;
+    }
+    for (guint i = 0; paths[i]; i++) {
+        g_autofree gchar *identity = NULL;
+        if (!identify(paths[i], &identity, error)) {
+            return FALSE;
+        }
+        const Volume *volume = find_by_identity(&survey, identity, paths[i]);
+        if (volume) {
+            g_ptr_array_add(asked, (gpointer)volume);
+        }
+    }
+    if (kind == CMD_USERS_ALL && !add_bases(&survey, asked, error)) {
+        return FALSE;
+    }
+    for (guint i = 0; paths[i] && !*who; i++) {
+        g_autofree gchar *identity = NULL;
+        if (!identify(paths[i], &identity, error)) {
+            return FALSE;
+        }
+        *who = g_strdup(g_hash_table_lookup(survey.users, identity));
+    }
     return TRUE;
 }

@@ -294,7 +294,7 @@ static void check_apparmor(GPtrArray *rows, const CmdHostProbe *probe)
     }
 }
 
-/* @secret: nobody else may even look. */
+/* @secret: nobody else may even look. Passing through to the boot folder is something else. */
 static void check_mode(GPtrArray *rows, const CmdHostProbe *probe, const char *check, const char *path, gboolean secret,
                        CmdHostResult missing, const char *missing_todo)
 {
@@ -310,8 +310,8 @@ static void check_mode(GPtrArray *rows, const CmdHostProbe *probe, const char *c
         owner = root_status.st_uid;
     }
     unsigned int mode = status.st_mode & 07777;
-    unsigned int forbidden = secret ? 0077 : 0022;
-    g_autofree gchar *todo = g_strdup_printf("chown root: '%s'; chmod %s '%s'", path, secret ? "go-rwx" : "go-w", path);
+    unsigned int forbidden = secret ? 0066 : 0022;
+    g_autofree gchar *todo = g_strdup_printf("chown root: '%s'; chmod %s '%s'", path, secret ? "go-rw" : "go-w", path);
     if (S_ISLNK(status.st_mode)) {
         cmd_host_add(rows, check, CMD_HOST_FAIL, g_strdup_printf("'%s' is a symbolic link", path),
                      "put the real file or folder there");

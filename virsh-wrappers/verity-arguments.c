@@ -36,14 +36,3 @@ gsize cmd_verity_root_hash(const char *text, guint8 *out, GError **error)
     }
     return digits / 2;
 }
-
-void cmd_verity_name_hash_file(const char *path, GError **error)
-{
-    static const char prefix[] = "hash file: ";
-    if (error && *error && g_str_has_prefix((*error)->message, prefix)) {
-        g_autofree gchar *shown = cmd_printable(path);
-        gchar *message = g_strdup_printf("'%s': %s", shown, (*error)->message + strlen(prefix));
-        g_free((*error)->message);
-        (*error)->message = message;
-    }
-}

@@ -15,6 +15,3 @@ StorageDisk *cmd_verity_open_data(const CmdContext *context, StorageVerityOption
  * Returns: the bytes (@out holds STORAGE_VERITY_MAX_DIGEST), or 0 with %ATTEST_ERROR_USAGE
  */
 gsize cmd_verity_root_hash(const char *text, guint8 *out, GError **error);
-
-/* Errors about the hash file do not say which one: puts its name into the message. */
-void cmd_verity_name_hash_file(const char *path, GError **error);

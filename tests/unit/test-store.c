@@ -92,7 +92,7 @@ static void test_names(void)
 {
     static const char *const bad[] = {"", ".", "..", ".hidden", "a/b", "../x", "a b", "a\n", "ü"};
     g_autoptr(Fixture) fixture = fixture_new();
-    g_autofree gchar *long_name = g_strnfill(129, 'a');
+    g_autofree gchar *long_name = g_strnfill(161, 'a');
 
     for (gsize i = 0; i <= G_N_ELEMENTS(bad); i++) {
         const char *name = i < G_N_ELEMENTS(bad) ? bad[i] : long_name;
