@@ -26,7 +26,7 @@ run_packages=(libvirt-daemon libvirt-daemon-system libvirt-daemon-driver-qemu
 # examples and tests is started with.
 example_packages=(linux-image-cloud-amd64 initramfs-tools util-linux procps iproute2 python3)
 # What tests compare with and are written with.
-test_packages=(cryptsetup-bin xfsprogs btrfs-progs lvm2 dosfstools clang-14 libclang-rt-14-dev openssl libxml2-utils virtinst binutils python3-jsonschema)
+test_packages=(cryptsetup-bin cpio xz-utils zstd xfsprogs btrfs-progs lvm2 dosfstools clang-14 libclang-rt-14-dev openssl libxml2-utils virtinst binutils python3-jsonschema)
 
 # What must come from another suite on Debian 12. The libraries are the ones
 # that those packages were built against.

@@ -121,7 +121,7 @@ static void check_initrd(PolicyEvaluation *evaluation, const XmlDomain *domain, 
     init = measure_hex_encode(initrd->init, sizeof(initrd->init));
     if (!initrd->ours)
         policy_evaluation_add(evaluation, rule, 4, POLICY_FAIL,
-                              "initrd '%s' %s: nobody knows whether it verifies the root file system, and what it does "
+                              "initrd '%s' %s; nobody knows whether it verifies the root file system, and what it does "
                               "when that fails: " BUILD_ADVICE,
                               inputs->initrd->path, initrd->reason);
     else if (!initrd->init_trusted)

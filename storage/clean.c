@@ -42,6 +42,8 @@ static const char *const dropped[] = {
     "etc/apt/preferences.d/virt-attest-snapshot",
     /* Runtime folders and caches; the folders stay. */
     "dev/*", "proc/*", "sys/*", "run/*", "tmp/*", "var/tmp/*", "var/lib/cloud/*", "var/crash/*",
+    /* Files and keys from the host's SMBIOS tables. */
+    "usr/lib/tmpfiles.d/provision.conf", "lib/tmpfiles.d/provision.conf",
     /* Logins that a template's mask would not reach: instances, and drop-ins that log somebody in. */
     "etc/systemd/system/emergency.service.d", "etc/systemd/system/rescue.service.d",
     /* Ours. */
@@ -67,7 +69,9 @@ static const char *const key_drops[] = {"root/.ssh/authorized_keys*", "home/*/.s
 /* Services that never start. */
 static const char *const masked[] = {
     "debug-shell.service", "emergency.service", "rescue.service", "console-shell.service", "systemd-firstboot.service",
-    "systemd-homed-firstboot.service",
+    "systemd-homed-firstboot.service", "ctrl-alt-del.target",
+    /* What adds to the system from disks and images. */
+    "systemd-sysext.service", "systemd-confext.service", "systemd-portabled.service",
     /* Agents that do what the host says. */
     "qemu-guest-agent.service", "open-vm-tools.service", "vgauth.service", "spice-vdagentd.service",
     "spice-vdagentd.socket", "walinuxagent.service", "waagent.service", "google-guest-agent.service",

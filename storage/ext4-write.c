@@ -65,7 +65,7 @@ static gboolean make_empty(int fd, guint64 offset, guint64 length, const guint8 
     g_autofree gchar *size = g_strdup_printf("%" G_GUINT64_FORMAT "k", length / 1024);
     g_autofree gchar *now = g_strdup_printf("E2FSPROGS_FAKE_TIME=%" G_GINT64_FORMAT, epoch);
     g_autofree gchar *date = g_strdup_printf("SOURCE_DATE_EPOCH=%" G_GINT64_FORMAT, epoch);
-    const char *journal = length >= G_GUINT64_CONSTANT(1) << 30 ? "size=64" : "size=8";
+    const char *journal = length >= G_GUINT64_CONSTANT(1) << 30 ? "size=64" : length >= 1 << 26 ? "size=8" : "size=4";
     const char *argv[] = {"/sbin/mkfs.ext4", "-q", "-F", "-b", "4096", "-I", "256", "-i", "16384", "-m", "1", "-J", journal,
                           "-O", features, "-L", "root", "-U", id, "-E", extended, file, size, NULL};
     const char *environment[] = {now, date, "MKE2FS_CONFIG=/dev/null", "LC_ALL=C", NULL};
@@ -272,8 +272,8 @@ static gboolean put_run(StorageExt4 *ext4, GArray *extents, blk64_t logical, con
                         gboolean zero, const char *path, GError **error)
 {
     while (count) {
-        blk64_t start;
-        guint32 got;
+        blk64_t start = 0;
+        guint32 got = 0;
 
         if (!take_blocks(ext4, count, &start, &got, path, error))
             return FALSE;

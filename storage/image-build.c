@@ -286,7 +286,7 @@ static gboolean run(Build *build, GError **error)
     gint64 epoch;
 
     if (!check_packages(build->build->packages, error) || !read_script(build, error) || !read_snapshot(build, error) ||
-        !storage_image_check_output(build->image.output, build->image.force, error) || !measure_hash_ready(error))
+        !storage_image_check_output(build->image.output, build->image.force, build->image.store, error) || !measure_hash_ready(error))
         return FALSE;
     build->workdir = storage_workdir_new(error);
     build->apt = build->workdir ? storage_apt_new(build->build->suite, build->build->mirror, build->build->keyring,

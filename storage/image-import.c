@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The cloud image is hostile until proven otherwise, and it is never proven. Its file systems are read in a virtual
- * machine (guestfs-helper.c); here arrives a tar stream, which storage/tree.c takes as it takes any other. The only bytes
+ * machine (guestfs-helper.c); here arrives a tar stream, which storage/root-tree.c takes as it takes any other. The only bytes
  * of the image that are parsed here are the qcow2 header's, to be sure that no other file of this machine is read as a
  * part of it.
  */
@@ -241,7 +241,7 @@ static gboolean import(const char *source, StorageFormat format, StorageImageOpt
     g_autoptr(StorageImageMaker) maker = NULL;
     g_autoptr(JsonNode) described = NULL;
 
-    if (!storage_image_check_output(image->output, image->force, error) || !measure_hash_ready(error))
+    if (!storage_image_check_output(image->output, image->force, image->store, error) || !measure_hash_ready(error))
         return FALSE;
     file = measure_file_open("cloud image", source, SOURCE_MAX, error);
     if (!file || !check_source(file, format, error) || !measure_file_hash(file, error))

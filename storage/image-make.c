@@ -8,8 +8,9 @@
 #include <unistd.h>
 
 #include "measure/hash.h"
-#include "storage/esp.h"
+#include "storage/base.h"
 #include "storage/gpt-write.h"
+#include "storage/image-boot.h"
 #include "storage/output.h"
 #include "storage/process.h"
 
@@ -31,16 +32,20 @@ struct StorageImageMaker {
     StorageOutput *raw; /* never gets a name */
     StorageOutput *image, *manifest, *packages;
     StorageExt4 *ext4;
-    StorageTree *tree;
+    StorageRoot *tree;
+    const char *loader;
     guint8 disk_id[16], esp_id[16], root_id[16], file_system_id[16];
 };
 
 static gchar *beside(const char *output, const char *suffix) { return g_strconcat(output, suffix, NULL); }
 
-gboolean storage_image_check_output(const char *output, gboolean force, GError **error)
+gboolean storage_image_check_output(const char *output, gboolean force, PolicyStore *store, GError **error)
 {
     static const char *const suffixes[] = {"", ".manifest.json", ".packages", NULL};
 
+    /* Replacing it would change every overlay under its feet. */
+    if (force && g_file_test(output, G_FILE_TEST_EXISTS) && storage_base_in_use(output, store, error))
+        return FALSE;
     for (const char *const *suffix = suffixes; *suffix; suffix++) {
         g_autofree gchar *path = beside(output, *suffix);
         g_autoptr(StorageOutput) probe = storage_output_new(path, force, OUTPUT_MODE, error);
@@ -122,7 +127,7 @@ void storage_image_maker_free(StorageImageMaker *maker)
     if (!maker)
         return;
     storage_ext4_free(maker->ext4);
-    storage_tree_free(maker->tree);
+    storage_root_free(maker->tree);
     storage_output_free(maker->raw);
     storage_output_free(maker->packages);
     storage_output_free(maker->manifest);
@@ -130,11 +135,11 @@ void storage_image_maker_free(StorageImageMaker *maker)
     g_free(maker);
 }
 
-const StorageTree *storage_image_maker_fill(StorageImageMaker *maker, int tar, GError **error)
+const StorageRoot *storage_image_maker_fill(StorageImageMaker *maker, int tar, GError **error)
 {
     const StorageImageOptions *options = maker->options;
 
-    maker->tree = storage_tree_write(tar, &options->clean, maker->ext4, maker->epoch, options->progress,
+    maker->tree = storage_root_write(tar, &options->clean, maker->ext4, maker->epoch, options->progress,
                                      options->progress_data, error);
     return maker->tree;
 }
@@ -218,14 +223,17 @@ static gchar *uuid_text(const guint8 id[16])
     return g_strdup_printf("%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
 }
 
-static void add_tree(JsonBuilder *builder, const StorageTree *tree)
+static void add_tree(JsonBuilder *builder, const StorageImageMaker *maker)
 {
+    const StorageRoot *tree = maker->tree;
+
     json_builder_set_member_name(builder, "distribution");
     json_builder_begin_object(builder);
     member(builder, "id", tree->id);
     member(builder, "version", tree->version);
     member(builder, "name", tree->pretty);
     json_builder_end_object(builder);
+    member(builder, "bootLoader", maker->loader);
     member(builder, "kernel", g_ptr_array_index(tree->kernels, tree->kernels->len - 1));
     json_builder_set_member_name(builder, "packages");
     json_builder_begin_array(builder);
@@ -272,7 +280,7 @@ static gchar *manifest_text(const StorageImageMaker *maker, JsonNode *source, co
     member(builder, "fileSystemUuid", file_system);
     json_builder_end_object(builder);
     json_builder_end_object(builder);
-    add_tree(builder, maker->tree);
+    add_tree(builder, maker);
     json_builder_end_object(builder);
     root = json_builder_get_root(builder);
     json_generator_set_root(generator, root);
@@ -281,7 +289,7 @@ static gchar *manifest_text(const StorageImageMaker *maker, JsonNode *source, co
     return g_strconcat(text, "\n", NULL);
 }
 
-static gchar *packages_text(const StorageTree *tree, const char *head)
+static gchar *packages_text(const StorageRoot *tree, const char *head)
 {
     GString *text = g_string_new(head ? head : "");
 
@@ -312,8 +320,29 @@ static gboolean write_esp(StorageImageMaker *maker, GError **error)
 {
     guint32 serial = (guint32)maker->seed[0] | (guint32)maker->seed[1] << 8 | (guint32)maker->seed[2] << 16 |
                      (guint32)maker->seed[3] << 24;
+    g_autofree gchar *root_uuid = measure_guid_format(maker->root_id);
 
-    return storage_esp_write(storage_output_fd(maker->raw), ESP_OFFSET, ESP_LENGTH, serial, maker->epoch, NULL, 0, error);
+    return storage_image_boot_write(storage_output_fd(maker->raw), ESP_OFFSET, ESP_LENGTH, serial, maker->epoch, root_uuid,
+                                    maker->tree->id ? maker->tree->id : "debian", maker->options->init, &maker->loader, error);
+}
+
+/* The image last: who finds it finds the others. What was new goes again when it does not get that far. */
+static gboolean commit(StorageImageMaker *maker, GError **error)
+{
+    g_autofree gchar *manifest = beside(maker->options->output, ".manifest.json");
+    g_autofree gchar *packages = beside(maker->options->output, ".packages");
+
+    if (!storage_interrupt_check(error) || !storage_output_commit(maker->packages, error))
+        return FALSE;
+    if (storage_output_commit(maker->manifest, error)) {
+        if (storage_output_commit(maker->image, error))
+            return TRUE;
+        if (!maker->options->force)
+            unlink(manifest);
+    }
+    if (!maker->options->force)
+        unlink(packages);
+    return FALSE;
 }
 
 gboolean storage_image_maker_finish(StorageImageMaker *maker, JsonNode *source, const char *packages_head, GError **error)
@@ -339,9 +368,6 @@ gboolean storage_image_maker_finish(StorageImageMaker *maker, JsonNode *source, 
         return FALSE;
     manifest = manifest_text(maker, source, digest, size);
     packages = packages_text(maker->tree, packages_head);
-    /* The image last: who finds it finds the others. */
     return storage_output_write(maker->manifest, manifest, strlen(manifest), error) &&
-           storage_output_write(maker->packages, packages, strlen(packages), error) && storage_interrupt_check(error) &&
-           storage_output_commit(maker->packages, error) && storage_output_commit(maker->manifest, error) &&
-           storage_output_commit(maker->image, error);
+           storage_output_write(maker->packages, packages, strlen(packages), error) && commit(maker, error);
 }

@@ -8,7 +8,8 @@
 
 #include <json-glib/json-glib.h>
 
-#include "storage/tree.h"
+#include "policy/store.h"
+#include "storage/root-tree.h"
 
 #define STORAGE_IMAGE_SIZE_DEFAULT (G_GUINT64_CONSTANT(12) << 30)
 #define STORAGE_IMAGE_SIZE_MIN (G_GUINT64_CONSTANT(1) << 30)
@@ -21,7 +22,8 @@
  * @output: the qcow2 file to make; beside it come OUTPUT.manifest.json and OUTPUT.packages
  * @force: replace existing files
  * @size: of the disk, bytes; rounded down to MiB
- * @init: (nullable): path of the guest's init, for the initrd with which the image starts by itself; %NULL: it does not
+ * @store: (nullable): the state folder, which knows the volumes that are based on an image
+ * @init: path of the guest's init, for the initrd with which the image starts by itself
  * @clean: what the cleaning is to do
  * @progress, @progress_data: (nullable)
  */
@@ -29,6 +31,7 @@ typedef struct {
     const char *output;
     gboolean force;
     guint64 size;
+    PolicyStore *store;
     const char *init;
     StorageCleanOptions clean;
     StorageProgress progress;
@@ -51,8 +54,8 @@ StorageImageMaker *storage_image_maker_new(const StorageImageOptions *options,
 void storage_image_maker_free(StorageImageMaker *maker);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(StorageImageMaker, storage_image_maker_free)
 
-/* The tree, as storage_tree_write() takes it. What was learned stays @maker's. */
-const StorageTree *storage_image_maker_fill(StorageImageMaker *maker, int tar, GError **error);
+/* The tree, as storage_root_write() takes it. What was learned stays @maker's. */
+const StorageRoot *storage_image_maker_fill(StorageImageMaker *maker, int tar, GError **error);
 
 /**
  * storage_image_maker_finish:
@@ -64,4 +67,4 @@ const StorageTree *storage_image_maker_fill(StorageImageMaker *maker, int tar, G
 gboolean storage_image_maker_finish(StorageImageMaker *maker, JsonNode *source, const char *packages_head, GError **error);
 
 /* Refuses early what storage_image_maker_new() would refuse late: existing files, an output that volumes are based on. */
-gboolean storage_image_check_output(const char *output, gboolean force, GError **error);
+gboolean storage_image_check_output(const char *output, gboolean force, PolicyStore *store, GError **error);

@@ -2,34 +2,18 @@
 #include "virsh-wrappers/image-options.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "measure/error.h"
 #include "storage/process.h"
+#include "storage/volume.h"
 #include "virsh-wrappers/output.h"
-
-/* "12G", "2048M", "1T": a number with the power of 1024 that it counts. */
-static gboolean parse_size(const char *text, guint64 *out)
-{
-    static const char units[] = "KMGT";
-    gchar *end = NULL;
-    guint64 number = g_ascii_isdigit(*text) ? g_ascii_strtoull(text, &end, 10) : 0;
-    const char *unit = end && *end ? strchr(units, g_ascii_toupper(*end)) : NULL;
-    guint shift = unit ? 10 * ((guint)(unit - units) + 1) : 0;
-
-    if (!number || (*end && (!unit || end[1])) || number > G_MAXUINT64 >> shift) {
-        return FALSE;
-    }
-    *out = number << shift;
-    return TRUE;
-}
 
 static gboolean read_size(const CmdContext *context, CmdImageOptions *out, GError **error)
 {
     const char *text = cmd_context_get(context, "size");
     out->options.size = STORAGE_IMAGE_SIZE_DEFAULT;
     out->size_given = text != NULL;
-    if (!text || (parse_size(text, &out->options.size) && out->options.size >= STORAGE_IMAGE_SIZE_MIN &&
+    if (!text || (storage_size_parse(text, &out->options.size) && out->options.size >= STORAGE_IMAGE_SIZE_MIN &&
                   out->options.size <= STORAGE_IMAGE_SIZE_MAX)) {
         return TRUE;
     }
@@ -68,9 +52,14 @@ gboolean cmd_image_options_read(CmdContext *context, CmdImageOptions *out, GErro
     if (!read_size(context, out, error) || !read_keys(context, out, error)) {
         return FALSE;
     }
+    const PolicyConfig *config = cmd_context_config(context, error);
+    out->options.store = config && out->options.force ? cmd_context_store(context, error) : NULL;
+    if (!config || (out->options.force && !out->options.store)) {
+        return FALSE;
+    }
     out->progress = cmd_progress_new(context);
     out->options.force = cmd_context_has(context, "force");
-    out->options.init = out->init;
+    out->options.init = config->guest_init;
     out->options.clean.hostname = hostname;
     out->options.clean.keys = out->keys;
     out->options.clean.console_login = cmd_context_has(context, "console-login");
@@ -83,7 +72,6 @@ void cmd_image_options_clear(CmdImageOptions *options)
 {
     cmd_progress_free(options->progress);
     g_free(options->keys);
-    g_free(options->init);
 }
 
 void cmd_image_report(const CmdContext *context, const CmdImageOptions *options)

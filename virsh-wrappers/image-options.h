@@ -14,7 +14,7 @@
 typedef struct {
     StorageImageOptions options;
     gboolean size_given;
-    gchar *keys, *init;
+    gchar *keys;
     CmdProgress *progress;
 } CmdImageOptions;
 

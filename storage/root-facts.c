@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What is learned about a root tree while it passes: distribution, packages, kernels. */
-#include "storage/tree-private.h"
+#include "storage/root-private.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "storage/image-private.h"
 
 #define PACKAGES_MAX 100000
 
@@ -17,7 +18,7 @@ void storage_package_free(StoragePackage *package)
     g_free(package);
 }
 
-void storage_tree_free(StorageTree *tree)
+void storage_root_free(StorageRoot *tree)
 {
     if (!tree)
         return;
@@ -27,32 +28,6 @@ void storage_tree_free(StorageTree *tree)
     g_clear_pointer(&tree->packages, g_ptr_array_unref);
     g_clear_pointer(&tree->kernels, g_ptr_array_unref);
     g_free(tree);
-}
-
-int storage_version_compare(const char *a, const char *b)
-{
-    while (*a || *b) {
-        if (g_ascii_isdigit(*a) && g_ascii_isdigit(*b)) {
-            gsize m, n;
-            int order;
-
-            a += strspn(a, "0");
-            b += strspn(b, "0");
-            m = strspn(a, "0123456789");
-            n = strspn(b, "0123456789");
-            order = m != n ? (m > n ? 1 : -1) : strncmp(a, b, m);
-            if (order)
-                return order;
-            a += m;
-            b += n;
-        } else {
-            if (*a != *b)
-                return (guchar)*a > (guchar)*b ? 1 : -1;
-            a++;
-            b++;
-        }
-    }
-    return 0;
 }
 
 static gint by_name(gconstpointer a, gconstpointer b)
@@ -88,7 +63,7 @@ static gboolean take_package(GPtrArray *list, const char *const fields[4])
     return TRUE;
 }
 
-GPtrArray *storage_tree_read_packages(const char *text, gsize size, GError **error)
+GPtrArray *storage_root_read_packages(const char *text, gsize size, GError **error)
 {
     static const char *const names[] = {"Package: ", "Version: ", "Architecture: ", "Status: "};
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)storage_package_free);
@@ -132,7 +107,7 @@ static gchar *release_value(const char *text, const char *name)
     return NULL;
 }
 
-void storage_tree_take_release(StorageTree *tree, const char *text)
+void storage_root_take_release(StorageRoot *tree, const char *text)
 {
     if (tree->id)
         return;
@@ -141,7 +116,7 @@ void storage_tree_take_release(StorageTree *tree, const char *text)
     tree->pretty = release_value(text, "PRETTY_NAME");
 }
 
-void storage_tree_take_path(TreeFacts *facts, const char *path)
+void storage_root_take_path(TreeFacts *facts, const char *path)
 {
     static const char boot[] = "boot/vmlinuz-";
     const char *usr = g_str_has_prefix(path, "usr/") ? path + 4 : path;
@@ -160,10 +135,10 @@ void storage_tree_take_path(TreeFacts *facts, const char *path)
 
 static gint by_version(gconstpointer a, gconstpointer b)
 {
-    return storage_version_compare(*(const char *const *)a, *(const char *const *)b);
+    return storage_release_compare(*(const char *const *)a, *(const char *const *)b);
 }
 
-void storage_tree_take_kernels(StorageTree *tree, const TreeFacts *facts)
+void storage_root_take_kernels(StorageRoot *tree, const TreeFacts *facts)
 {
     GHashTableIter iter;
     gpointer release;

@@ -12,7 +12,7 @@ typedef struct {
 void storage_package_free(StoragePackage *package);
 
 /**
- * StorageTree:
+ * StorageRoot:
  * @id, @version, @pretty: from os-release: "debian", "13", "Debian GNU/Linux 13 (trixie)"
  * @packages: (element-type StoragePackage): installed ones, sorted by name and architecture
  * @kernels: (element-type utf8): releases that have modules and a kernel file, oldest first
@@ -24,22 +24,20 @@ typedef struct {
     gchar *id, *version, *pretty;
     GPtrArray *packages, *kernels;
     guint64 entries, bytes, dropped, broken_links;
-} StorageTree;
-void storage_tree_free(StorageTree *tree);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(StorageTree, storage_tree_free)
+} StorageRoot;
+void storage_root_free(StorageRoot *tree);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(StorageRoot, storage_root_free)
 
 /**
- * storage_tree_write:
+ * storage_root_write:
  * @tar: to read an uncompressed tar archive (ustar, pax, GNU) from, to its end; hostile
  * @ext4: new and empty; not finished by this
  * @progress, @progress_data: (nullable): "copying files", bytes so far, of 0 (not known)
  *
  * Errors: those of storage_ext4_add() and of the cleaning; %ATTEST_ERROR_UNREADABLE for a damaged or cut archive.
  */
-StorageTree *storage_tree_write(int tar, const StorageCleanOptions *options, StorageExt4 *ext4, gint64 epoch,
+StorageRoot *storage_root_write(int tar, const StorageCleanOptions *options, StorageExt4 *ext4, gint64 epoch,
                                 StorageProgress progress, gpointer progress_data, GError **error);
 
 /* Entries of dpkg's status file that are installed; %NULL with %ATTEST_ERROR_UNREADABLE when it is damaged. */
-GPtrArray *storage_tree_read_packages(const char *text, gsize size, GError **error);
-/* As dpkg and systemd compare versions: runs of digits as numbers. */
-int storage_version_compare(const char *a, const char *b);
+GPtrArray *storage_root_read_packages(const char *text, gsize size, GError **error);

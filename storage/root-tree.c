@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "storage/tree-private.h"
+#include "storage/root-private.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -15,13 +15,13 @@
 #define KEPT_FILE_MAX (64 * 1024 * 1024) /* of dpkg's status */
 #define PROGRESS_BYTES (4 * 1024 * 1024)
 
-/* One run of storage_tree_write(). */
+/* One run of storage_root_write(). */
 typedef struct {
     int fd;
     struct archive *archive;
     StorageExt4 *ext4;
     StorageClean *clean;
-    StorageTree *tree;
+    StorageRoot *tree;
     TreeFacts facts;
     GHashTable *dropped_files; /* set of paths that hard links may name */
     guint8 *buffer;
@@ -215,11 +215,11 @@ static gboolean learn_contents(TreeCopy *copy, const StorageEntry *entry, GBytes
     g_autofree gchar *whole = g_strndup(text ? text : "", size);
 
     if (strcmp(entry->path, "var/lib/dpkg/status")) {
-        storage_tree_take_release(copy->tree, whole);
+        storage_root_take_release(copy->tree, whole);
         return TRUE;
     }
     g_clear_pointer(&copy->tree->packages, g_ptr_array_unref);
-    copy->tree->packages = storage_tree_read_packages(whole, size, error);
+    copy->tree->packages = storage_root_read_packages(whole, size, error);
     return copy->tree->packages != NULL;
 }
 
@@ -245,7 +245,7 @@ static gboolean add_rewritten(TreeCopy *copy, StorageEntry *entry, GError **erro
 
 static gboolean add_kept(TreeCopy *copy, StorageEntry *entry, GError **error)
 {
-    storage_tree_take_path(&copy->facts, entry->path);
+    storage_root_take_path(&copy->facts, entry->path);
     if (is_wanted(entry)) {
         g_autoptr(GBytes) bytes = read_contents(copy, entry, KEPT_FILE_MAX, error);
 
@@ -347,10 +347,10 @@ static void drain(TreeCopy *copy)
         continue;
 }
 
-StorageTree *storage_tree_write(int tar, const StorageCleanOptions *options, StorageExt4 *ext4, gint64 epoch,
+StorageRoot *storage_root_write(int tar, const StorageCleanOptions *options, StorageExt4 *ext4, gint64 epoch,
                                 StorageProgress progress, gpointer progress_data, GError **error)
 {
-    g_autoptr(StorageTree) tree = g_new0(StorageTree, 1);
+    g_autoptr(StorageRoot) tree = g_new0(StorageRoot, 1);
     g_autoptr(StorageClean) clean = storage_clean_new(options);
     g_autoptr(GHashTable) files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_autoptr(GHashTable) modules = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -381,6 +381,6 @@ StorageTree *storage_tree_write(int tar, const StorageCleanOptions *options, Sto
         return NULL;
     if (!tree->packages)
         tree->packages = g_ptr_array_new();
-    storage_tree_take_kernels(tree, &copy.facts);
+    storage_root_take_kernels(tree, &copy.facts);
     return g_steal_pointer(&tree);
 }
