@@ -15,6 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_autoptr(PolicyInitrd) initrd = policy_initrd_judge(bytes, NULL);
     g_autofree gchar *release = policy_kernel_release(bytes);
 
+    if (release && strlen(release) >= GUEST_RELEASE_MAX)
+        abort();
     if (initrd->ours ? initrd->reason || !initrd->kernel || !initrd->compression : !initrd->reason)
         abort();
     for (const char *at = initrd->reason; at && *at; at++) {
