@@ -33,8 +33,9 @@ QEMU = 'qemu-system-x86_64'
 MIB = 1 << 20
 PARALLEL = 2  # guests at a time
 # What would say that somebody is listening on the console.
-PROMPTS = (rb'login:', rb'(?m)[#$] *\r?$', rb'(?m)^> *\r?$', rb'\(initramfs\)', rb'Press Enter', rb'sulogin', rb'[Ee]mergency mode',
-           rb'[Rr]escue mode', rb'[Pp]ass(word|phrase)[^\n]{0,40}: ?', rb'grub>', rb'Shell>', rb'BdsDxe', rb'Boot Manager', rb'virt-attest-42')
+PROMPTS = (rb'login:', rb'(?m)[#$] *\r?$', rb'(?m)^> *\r?$', rb'\(initramfs\)', rb'Press Enter', rb'sulogin',
+           rb'[Ee]mergency mode', rb'[Rr]escue mode', rb'[Pp]ass(word|phrase)[^\n]{0,40}: ?', rb'grub>', rb'Shell>',
+           rb'BdsDxe', rb'Boot Manager', rb'virt-attest-42')
 
 
 class Failed(Exception):
@@ -288,7 +289,7 @@ class Guest:
             except (OSError, Failed):
                 return
             turn += 1
-            time.sleep(0.25)
+            time.sleep(0.4)
 
     #
     # Talking to QEMU
@@ -432,11 +433,12 @@ class Case:
 
 def run_cases(cases, parallel=PARALLEL):
     """Run Cases, @parallel at a time, and print them in TAP form as they end; the program's exit code.
-    VIRT_ATTEST_TEST_ONLY=WORD runs those with that word in their names."""
+    VIRT_ATTEST_TEST_ONLY=WORD[|WORD…] runs those with one of these words in their names."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     only = os.environ.get('VIRT_ATTEST_TEST_ONLY')
     waiting = queue.SimpleQueue()
     for case in cases:
-        if not only or only in case.name:
+        if not only or any(word in case.name for word in only.split('|')):
             waiting.put(case)
     lock = threading.Lock()
     counts = [0, 0]
@@ -451,7 +453,7 @@ def run_cases(cases, parallel=PARALLEL):
             with lock:
                 report(case, counts)
 
-    threads = [threading.Thread(target=work) for _ in range(parallel)]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(parallel)]
     for thread in threads:
         thread.start()
     for thread in threads:
