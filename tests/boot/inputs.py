@@ -13,7 +13,7 @@ import tempfile
 import disks
 import rig
 
-ROOT_SERIAL, VERITY_SERIAL, UPPER_SERIAL = 'vatest-root', 'vatest-verity', 'vatest-upper'
+ROOT_SERIAL, VERITY_SERIAL, UPPER_SERIAL = 'va-root', 'va-verity', 'va-upper'  # as 'define --volume' names them
 SALT = '5a' * 32
 TREE_UUID = '3f1c3a0e-7d53-4d3b-9a77-1b2c3d4e5f60'
 ROOT_PARTITION = 2

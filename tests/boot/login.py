@@ -21,7 +21,7 @@ def fingerprint(key):
 class Login:
     """A connection to the SSH server of a guest, opened as soon as it answers."""
 
-    def __init__(self, guest, key, user='root', timeout=180):
+    def __init__(self, guest, key, user='root', timeout=rig.BOOT):
         self.guest, self.key, self.user = guest, key, user
         found = guest.wait_for(FINGERPRINT, timeout)
         self.shown = found.group(1).decode() if found else None
