@@ -67,7 +67,8 @@ static void write_line(const char *line, size_t size)
     }
     if (!size)
         return;
-    kmsg = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+    /* A test does not write into the log of the machine that it runs on. */
+    kmsg = getpid() == 1 ? open("/dev/kmsg", O_WRONLY | O_CLOEXEC) : dup(STDERR_FILENO);
     if (kmsg >= 0) {
         if (write(kmsg, line, size) < 0)
             size = 0;
