@@ -42,6 +42,8 @@ static const char *const dropped[] = {
     "etc/apt/preferences.d/virt-attest-snapshot",
     /* Runtime folders and caches; the folders stay. */
     "dev/*", "proc/*", "sys/*", "run/*", "tmp/*", "var/tmp/*", "var/lib/cloud/*", "var/crash/*",
+    /* Their owner depends on whether apt could become another user where the tree was made; apt makes them again. */
+    "var/lib/apt/lists/*", "var/cache/apt/archives/*",
     /* Files and keys from the host's SMBIOS tables. */
     "usr/lib/tmpfiles.d/provision.conf", "lib/tmpfiles.d/provision.conf",
     /* Logins that a template's mask would not reach: instances, and drop-ins that log somebody in. */
@@ -53,7 +55,7 @@ static const char *const dropped[] = {
     "etc/systemd/network/99-virt-attest.network", "etc/systemd/system/emergency.target", "etc/systemd/system/rescue.target", NULL};
 
 /* Everything in them but the folders, which daemons want. */
-static const char *const emptied[] = {"var/log", "var/cache/apt", "var/lib/apt/lists", NULL};
+static const char *const emptied[] = {"var/log", "var/cache/apt", NULL};
 
 static const char *const getty_drops[] = {
     "etc/systemd/system/getty.target.wants/*", "etc/systemd/system/*.wants/*getty@*.service",

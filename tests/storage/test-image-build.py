@@ -14,7 +14,7 @@ import tarfile
 import time
 
 import image_rig
-from image_rig import IMAGES, Image, Rig, Skip, good, main, refused, run, sha256, system_tar, trixie
+from image_rig import IMAGES, Image, Rig, Skip, copy, good, main, refused, run, sha256, system_tar, trixie
 
 KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINHTE6wwgDEzk9kP7sWyDLdcLMCZm8TBeb6XLmGa1iAS somebody\n'
 
@@ -219,7 +219,8 @@ def test_interrupted():
                         path.unlink()
                     continue
                 assert process.returncode == -number, (process.returncode, err)
-                assert 'interrupted' in err and 'Sanitizer' not in err, err
+                # Nothing is said when it came before anything was begun.
+                assert (err == '' or 'interrupted' in err) and 'Sanitizer' not in err, err
                 rig.nothing_left()
         # While the bootstrap runs.
         rig.program('mmdebstrap', '#!/bin/sh\ntrap "rm -r $TMPDIR/mmdebstrap; exit 1" TERM\nmkdir $TMPDIR/mmdebstrap\n'
@@ -249,8 +250,7 @@ def test_unprivileged():
     if os.geteuid() != 0 or not shutil.which('setpriv'):
         raise Skip('needs root to become somebody else')
     with Rig() as rig:
-        tar = system_tar()
-        stand_in(rig, tar)
+        stand_in(rig, copy(system_tar(), rig.folder / 'tree.tar'))
         for path in (rig.folder, rig.tmp, rig.out):
             os.chown(path, 65534, 65534)
         rig.folder.chmod(0o755)

@@ -29,7 +29,7 @@ static void test_dropped(void)
         "etc/ssh/ssh_host_rsa_key", "etc/ssh/ssh_host_ed25519_key.pub", "etc/machine-id", "var/lib/dbus/machine-id",
         "var/lib/systemd/random-seed", "etc/shadow-", "etc/passwd-", "var/backups/shadow.bak", "etc/fstab", "etc/crypttab",
         "swap.img", "tmp/a", "tmp/a/b/c", "run/lock/x", "var/tmp/x", "dev/null", "proc/1", "var/lib/cloud/instance",
-        "var/log/syslog", "var/log/apt/history.log", "var/cache/apt/pkgcache.bin", "var/lib/apt/lists/lock",
+        "var/log/syslog", "var/log/apt/history.log", "var/cache/apt/pkgcache.bin", "var/lib/apt/lists/lock", "var/lib/apt/lists/partial",
         "var/cache/debconf/passwords.dat", "boot/initrd.img-6.1.0", "initrd.img", "boot/efi/EFI/debian/grubx64.efi",
         "boot/grub/grub.cfg", "etc/apt/apt.conf.d/99mmdebstrap", "etc/systemd/system/getty.target.wants/getty@tty1.service",
         "etc/systemd/system/serial-getty@ttyS0.service", "etc/systemd/system/serial-getty@ttyS0.service.d/autologin.conf",
@@ -43,7 +43,7 @@ static void test_dropped(void)
         "etc/ssh/sshd_config", "etc/systemd/system/multi-user.target.wants/ssh.service", "usr/lib/systemd/system/getty@.service",
         "var/lib/dpkg/status", "boot/vmlinuz-6.1.0", "usr/lib/modules/6.1.0/modules.dep", "home/user/file", "temporary/x",
         "etc/systemd/system/my.service", "var/logs", "usr/bin/getty"};
-    static const char *const folders[] = {"var/log", "var/log/apt", "var/lib/apt/lists/partial", "tmp", "run", "dev", "boot/efi"};
+    static const char *const folders[] = {"var/log", "var/log/apt", "var/lib/apt/lists", "var/cache/apt/archives", "tmp", "run", "dev", "boot/efi"};
     const StorageCleanOptions options = {NULL};
     g_autoptr(StorageClean) clean = storage_clean_new(&options);
 
