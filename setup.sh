@@ -21,12 +21,12 @@ build_packages=(meson ninja-build gcc libc6-dev pkg-config libglib2.0-dev
     python3-docutils)
 run_packages=(libvirt-daemon libvirt-daemon-system libvirt-daemon-driver-qemu
     libvirt-clients qemu-system-x86 qemu-utils ovmf ovmf-amdsev
-    mmdebstrap uidmap debian-archive-keyring e2fsprogs fdisk mtools libguestfs0)
+    mmdebstrap uidmap debian-archive-keyring e2fsprogs fdisk mtools libguestfs0 libguestfs-xfs)
 # A real guest kernel with its initrd, and what the private libvirtd of the
 # examples and tests is started with.
 example_packages=(linux-image-cloud-amd64 initramfs-tools util-linux procps iproute2 python3)
 # What tests compare with and are written with.
-test_packages=(cryptsetup-bin cpio xz-utils zstd xfsprogs btrfs-progs lvm2 dosfstools clang-14 libclang-rt-14-dev openssl libxml2-utils virtinst binutils python3-jsonschema)
+test_packages=(guestfish cryptsetup-bin cpio xz-utils zstd xfsprogs btrfs-progs lvm2 dosfstools clang-14 libclang-rt-14-dev openssl libxml2-utils virtinst binutils python3-jsonschema)
 
 # What must come from another suite on Debian 12. The libraries are the ones
 # that those packages were built against.

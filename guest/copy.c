@@ -46,7 +46,7 @@ static void fail(const Copy *copy, const char *what)
     guest_stop("upper: /%s/%s: cannot %s: %s", copy->name, copy->path, what, strerror(errno));
 }
 
-/* Attributes of user programs only came to tmpfs with Linux 6.6. The others (capabilities, labels, ACLs) must not get lost. */
+/* Attributes "user." came to tmpfs with Linux 6.6 only. The others (capabilities, labels, ACLs) must not get lost. */
 static void copy_xattrs(const Copy *copy, int from, int to)
 {
     static char names[XATTR_LIST_BYTES], value[XATTR_VALUE_BYTES];

@@ -2,19 +2,19 @@
 /*
  * The encrypted upper disk. Two mappings, as cryptsetup makes them for LUKS2 with --integrity:
  *
- *   dm-integrity  keeps 48 bytes beside every sector of 4096: an HMAC-SHA-256 (32) and a random IV (16). No journal (mode
- *                 D): nothing of this disk outlives a crash of the guest
+ *   dm-integrity  keeps 48 bytes beside every sector of 4096: an HMAC-SHA-256 (32) and a random IV (16). No
+ *                 journal (mode D): nothing of this disk outlives a crash of the guest
  *   dm-crypt      AES-256-XTS and HMAC-SHA-256 over sector number, IV and ciphertext, with a random key for this boot
  *
- * Everything on the disk before, and dm-integrity's own superblock with it, is the host's. The superblock places data and
- * tags; whatever it says, a sector whose tag does not fit gives an I/O error. A superblock that was there before is wiped,
- * so that an honest host's old disk works.
+ * Everything on the disk before, and dm-integrity's own superblock with it, is the host's. The superblock places data
+ * and tags; whatever it says, a sector whose tag does not fit gives an I/O error. A superblock that was there before is
+ * wiped, so that an honest host's old disk works.
  *
- * No sector has a tag at the start, so none can be read before it was written. That needs no wiping of the whole disk: mkfs
- * writes all tables of the file system (no lazy initialisation), ext4 reads no block that it has not allocated, and
- * blocks are as large as sectors, so none is written in part. Copies of the superblock would be: they are shorter than
- * a block, and nobody needs them here. Both ends are written with zeros, the start for mkfs, which looks at what is
- * there, the end for everybody who probes a disk for what it is.
+ * No sector has a tag at the start, so none can be read before it was written. That needs no wiping of the whole disk:
+ * mkfs writes all tables of the file system (no lazy initialisation), ext4 reads no block that it has not allocated,
+ * and blocks are as large as sectors, so none is written in part. Copies of the superblock would be: they are shorter
+ * than a block, and nobody needs them here. Both ends are written with zeros, the start for mkfs, which looks at what
+ * is there, the end for everybody who probes a disk for what it is.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -67,7 +67,8 @@ static void create_tags(const GuestDevice *disk, GuestDevice *out)
     if (sscanf(status, "%llu %llu", &mismatches, &provided) == 2)
         sectors = provided / (SECTOR / 512) * (SECTOR / 512);
     if (sectors * 512 < 4 * WIPE_BYTES || sectors > disk->size / 512)
-        guest_stop("upper: dm-integrity finds room for %" PRIu64 " sectors on a disk of %" PRIu64, sectors, disk->size / 512);
+        guest_stop("upper: dm-integrity finds room for %" PRIu64 " sectors on a disk of %" PRIu64, sectors,
+                   disk->size / 512);
     if (!guest_dm_create(TAGS_NAME, sectors, "integrity", parameters, false, false, out, message))
         guest_stop("upper: %s", message);
 }
@@ -82,8 +83,8 @@ static void create_crypt(const GuestDevice *tags, GuestDevice *out)
     for (size_t i = 0; i < sizeof(key); i++)
         snprintf(hex + 2 * i, 3, "%02x", key[i]);
     snprintf(parameters, sizeof(parameters),
-             "capi:authenc(hmac(sha256),xts(aes))-random %s 0 %s 0 2 integrity:%d:aead sector_size:%d", hex, tags->number,
-             TAG_BYTES, SECTOR);
+             "capi:authenc(hmac(sha256),xts(aes))-random %s 0 %s 0 2 integrity:%d:aead sector_size:%d", hex,
+             tags->number, TAG_BYTES, SECTOR);
     made = guest_dm_create(CRYPT_NAME, tags->size / 512, "crypt", parameters, false, true, out, message);
     explicit_bzero(key, sizeof(key));
     explicit_bzero(hex, sizeof(hex));

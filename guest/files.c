@@ -63,10 +63,10 @@ bool guest_read_number(const char *path, uint64_t *out)
     return true;
 }
 
-bool guest_write_file(const char *path, const char *text)
+static bool write_text(int fd, const char *text)
 {
     size_t size = strlen(text);
-    int fd = open(path, O_WRONLY | O_CLOEXEC), number;
+    int number;
     ssize_t n;
 
     if (fd < 0)
@@ -76,6 +76,16 @@ bool guest_write_file(const char *path, const char *text)
     close(fd);
     errno = number;
     return n == (ssize_t)size;
+}
+
+bool guest_write_file(const char *path, const char *text)
+{
+    return write_text(open(path, O_WRONLY | O_CLOEXEC), text);
+}
+
+bool guest_create_file(const char *path, const char *text, mode_t mode)
+{
+    return write_text(open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode), text);
 }
 
 void guest_make_dir(const char *path, mode_t mode)

@@ -2,18 +2,18 @@
 /*
  * The guest's init: the only program of our initrd, started by the kernel as its first process.
  *
- * WHY. At level 3 the measurement covers the kernel, this program with the kernel modules it loads, and the command line. What it
- * does with a disk decides whether the disk belongs to that. So it does one thing, and everything else ends in a
- * power-off: there is no shell, no prompt, nothing is read from the console, nothing is looked for by label.
+ * WHY. At level 3 the measurement covers the kernel, this program with the kernel modules it loads, and the command
+ * line. What it does with a disk decides whether the disk belongs to that. So it does one thing, and everything else
+ * ends in a power-off: there is no shell, no prompt, nothing is read from the console, nothing is looked for by label.
  *
- * WHOM IT TRUSTS. The firmware, the kernel, the command line and the initrd, since they are measured. Nobody else. The host
- * owns every device: their number, their order, their serials, sizes, partition tables, file systems, the keyboard, the
- * clock, and it may change any byte at any time. What comes from a device is believed only in these ways:
+ * WHOM IT TRUSTS. The firmware, the kernel, the command line and the initrd, since they are measured. Nobody else. The
+ * host owns every device: their number, their order, their serials, sizes, partition tables, file systems, the
+ * keyboard, the clock, and it may change any byte at any time. What comes from a device is believed only in these ways:
  *   - a serial selects a disk. A lie selects a disk with wrong contents, which fails the next check;
  *   - the root's blocks count when dm-verity has checked them against the root hash of the command line. The tree's
  *     own superblock says nothing that the command line has not said: it must match byte for byte;
- *   - a writable disk counts as far as this boot has written it itself, encrypted and authenticated with a key that exists in
- *     this guest's memory only. Of what the host puts there, reading gives an error, never data. What it
+ *   - a writable disk counts as far as this boot has written it itself, encrypted and authenticated with a key that
+ *     exists in this guest's memory only. Of what the host puts there, reading gives an error, never data. What it
  *     cannot stop is that the host puts back an older state of a sector from this same boot.
  * Below level 4 the root's contents are not checked; the words on the command line are, all the same.
  *
@@ -57,6 +57,23 @@ static void set_sysctl(const char *path, const char *value)
         guest_stop("%s cannot be set: %s", path, strerror(errno));
 }
 
+/*
+ * The kernel gives its first process the console as standard files, or none when the archive has no such node. Nothing
+ * may be read from it, and no other file may get one of these numbers.
+ */
+static void open_standard_files(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    for (int fd = 0; fd <= 2; fd++) {
+        /* dup2() onto itself would keep close-on-exec. */
+        if (null < 0 || (null == fd ? fcntl(fd, F_SETFD, 0) : dup2(null, fd)) < 0)
+            guest_stop("/dev/null: %s", strerror(errno));
+    }
+    if (null > 2)
+        close(null);
+}
+
 static void prepare(void)
 {
     umask(0022);
@@ -65,18 +82,19 @@ static void prepare(void)
     guest_make_dir("/dev", 0755);
     guest_make_dir("/run", 0755);
     guest_make_dir(GUEST_ROOT, 0755);
-    guest_mount("devtmpfs", "/dev", "devtmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755");
-    guest_console_open();
+    /* First of all: magic keys work on the host's keyboard, and a panic that waits looks like a guest that runs. */
     guest_mount("proc", "/proc", "proc", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL);
-    guest_mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL);
-    guest_mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=20%");
-    /* Magic keys would work on the host's keyboard. A panic that waits would look like a guest that runs. */
     set_sysctl("/proc/sys/kernel/sysrq", "0");
     set_sysctl("/proc/sys/kernel/panic", "-1");
-    /* Errors are shown: they say which block dm-verity refused. */
-    set_sysctl("/proc/sys/kernel/printk", "4 4 1 7");
     /* Ctrl-Alt-Del becomes a signal, which a first process without a handler does not notice. */
     reboot(RB_DISABLE_CAD);
+    /* Errors are shown: they say which block dm-verity refused. */
+    set_sysctl("/proc/sys/kernel/printk", "4 4 1 7");
+    guest_mount("devtmpfs", "/dev", "devtmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755");
+    open_standard_files();
+    guest_console_open();
+    guest_mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL);
+    guest_mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=20%");
 }
 
 static void read_words(void)
@@ -111,8 +129,27 @@ static void read_list(void)
         guest_stop("this initrd is for kernel %s, running is %s", list.kernel, name.release);
 }
 
+/*
+ * The root's systemd-sysctl would set what its distribution thinks right. Below /run since that can be written always;
+ * the name sorts behind the distribution's.
+ */
+static void harden(void)
+{
+    static const char path[] = "/run/sysctl.d/99-virt-attest.conf";
+
+    guest_make_dir("/run/sysctl.d", 0755);
+    if (!guest_create_file(path, "kernel.sysrq = 0\nkernel.panic = -1\n", 0644))
+        guest_stop("%s: %s", path, strerror(errno));
+}
+
 int main(void)
 {
+    static const char *const writes[] = {
+        [GUEST_UPPER_NONE] = "writes go to it",
+        [GUEST_UPPER_TMPFS] = "writes go to memory",
+        [GUEST_UPPER_ENCRYPTED] = "writes go to an encrypted disk",
+        [GUEST_UPPER_DIRS] = "writes below /home, /etc, /var and /tmp go to memory",
+    };
     GuestDisks disks;
     GuestDevice root;
 
@@ -131,6 +168,10 @@ int main(void)
     else
         root = disks.root;
     guest_root_mount(&words, &root, &disks);
+    guest_say("level %u: the root is mounted, %s", words.level,
+              words.has_verity && words.upper == GUEST_UPPER_NONE ? "nothing can be written" : writes[words.upper]);
     guest_identity(&words);
+    if (words.level)
+        harden();
     guest_switch_root();
 }

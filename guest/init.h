@@ -22,9 +22,9 @@
 
 /* A block device of the kernel. */
 typedef struct {
-    char path[GUEST_DEVICE_MAX];   /* in /dev */
-    char number[24];               /* "MAJOR:MINOR", for device-mapper tables */
-    uint64_t size;                 /* bytes */
+    char path[GUEST_DEVICE_MAX]; /* in /dev */
+    char number[24];             /* "MAJOR:MINOR", for device-mapper tables */
+    uint64_t size;               /* bytes */
 } GuestDevice;
 
 /* console.c */
@@ -33,7 +33,7 @@ typedef struct {
 void guest_console_open(void);
 /* One line, "virt-attest: " in front and a newline behind; what is not printable ASCII becomes "?". */
 void guest_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* "virt-attest: stopped: REASON", then the power goes off. */
+/* "virt-attest: stopped: REASON", then the power goes off; a process that is not the first (a test) only exits. */
 void guest_stop(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 /* Throws away what was typed so far: the host's keyboard must not reach whoever reads the console next. */
 void guest_console_discard_input(void);
@@ -46,6 +46,8 @@ ssize_t guest_read_file(const char *path, char *out, size_t size);
 bool guest_read_number(const char *path, uint64_t *out);
 /* The file must exist: for sysctls and the like. Returns false with errno. */
 bool guest_write_file(const char *path, const char *text);
+/* The file must not exist. Returns false with errno. */
+bool guest_create_file(const char *path, const char *text, mode_t mode);
 void guest_make_dir(const char *path, mode_t mode);
 void guest_mount(const char *source, const char *target, const char *type, unsigned long flags, const char *options);
 /* All of it, or -1 with errno (EIO at the end of the file). */
@@ -71,9 +73,9 @@ int guest_device_open(const GuestDevice *device, int flags);
 /* gpt.c */
 
 /*
- * Number of the partition (from 1) with the unique GUID @uuid (36 characters, lower case) in the GPT of a disk, 0 when there is
- * none, -1 when the disk has no sound GPT. @read returns 0 when it has read all bytes. Primary header only: what the
- * kernel took from a backup is not found.
+ * Number of the partition (from 1) with the unique GUID @uuid (36 characters, lower case) in the GPT of a disk, 0 when
+ * there is none, -1 when the disk has no sound GPT. @read returns 0 when it has read all bytes. Primary header only:
+ * what the kernel took from a backup is not found.
  */
 typedef int (*GuestReadAt)(void *context, void *out, size_t size, uint64_t offset);
 int guest_gpt_find(GuestReadAt read, void *context, uint64_t disk_size, uint32_t block_size, const char *uuid);
@@ -88,13 +90,15 @@ bool guest_dm_create(const char *name, uint64_t sectors, const char *type, const
 void guest_dm_status(const char *name, char *out, size_t size);
 void guest_dm_remove(const char *name);
 
-/* verity.c */
+/* verity-superblock.c */
 
 #define GUEST_VERITY_SUPERBLOCK 512
 /* The superblock that veritysetup writes for what @words says. */
 void guest_verity_superblock(const GuestWords *words, uint8_t out[GUEST_VERITY_SUPERBLOCK]);
 /* Bytes from the start of the hash disk to the end of the tree; 0 when the numbers are not possible. */
 uint64_t guest_verity_hash_bytes(const GuestWords *words);
+
+/* verity.c */
 void guest_verity_open(const GuestWords *words, const GuestDisks *disks, GuestDevice *out);
 
 /* encrypted.c: makes the encrypted upper file system and mounts it. Runs mkfs from the root at @root. */
@@ -109,9 +113,9 @@ void guest_copy_dir(int from, int to, const char *name);
 /* run.c */
 
 /*
- * Runs a program of the root at @root, changed into it, with /dev and an empty environment, and waits for it. @argv[0] is its
- * path in there. Its output, cut, printable, goes to @output (@size bytes; the last line of it, or the first that is
- * not empty). Returns its exit status, or -1 when it could not be started.
+ * Runs a program of the root at @root, changed into it, with /dev and an empty environment, and waits for it. @argv[0]
+ * is its path in there. Its output, cut, printable, goes to @output (@size bytes; the last line of it, or the first
+ * that is not empty). Returns its exit status, or -1 when it could not be started.
  */
 int guest_run(const char *root, const char *const *argv, char *output, size_t size);
 

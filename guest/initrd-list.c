@@ -45,17 +45,6 @@ static bool next_line(GuestSpan *rest, GuestSpan *line)
     return true;
 }
 
-static bool skip(GuestSpan *span, const char *prefix)
-{
-    size_t size = strlen(prefix);
-
-    if (span->size < size || memcmp(span->text, prefix, size) != 0)
-        return false;
-    span->text += size;
-    span->size -= size;
-    return true;
-}
-
 /* A name that can be one part of a path, or a kernel's release. */
 static bool take_name(GuestSpan span, char *out, size_t size)
 {
@@ -80,7 +69,7 @@ static bool take_module(GuestSpan span, size_t number, GuestModule *out)
     GuestSpan name = span;
 
     snprintf(prefix, sizeof(prefix), "%04zu-", number);
-    return skip(&name, prefix) && name.size > 3 && !memcmp(name.text + name.size - 3, ".ko", 3) &&
+    return guest_span_skip(&name, prefix) && name.size > 3 && !memcmp(name.text + name.size - 3, ".ko", 3) &&
            take_name(span, out->name, sizeof(out->name));
 }
 
@@ -103,7 +92,8 @@ int guest_initrd_list_parse(const char *text, size_t size, GuestInitrdList *out,
     out->level = (unsigned)(line.text[6] - '0');
     number++;
     line = (GuestSpan){NULL, 0};
-    if (!next_line(&rest, &line) || !skip(&line, "kernel ") || !take_name(line, out->kernel, sizeof(out->kernel)))
+    if (!next_line(&rest, &line) || !guest_span_skip(&line, "kernel ") ||
+        !take_name(line, out->kernel, sizeof(out->kernel)))
         return fail_expected(message, number, line, "'kernel RELEASE'");
     for (number++; rest.size; number++) {
         GuestModule *module = &out->modules[out->n_modules];
@@ -112,9 +102,9 @@ int guest_initrd_list_parse(const char *text, size_t size, GuestInitrdList *out,
             return fail(message, number, "has no newline at its end");
         if (out->n_modules == GUEST_INITRD_MODULES_MAX)
             return fail(message, number, "more than %d modules", GUEST_INITRD_MODULES_MAX);
-        if (skip(&line, "module required "))
+        if (guest_span_skip(&line, "module required "))
             module->required = true;
-        else if (!skip(&line, "module optional "))
+        else if (!guest_span_skip(&line, "module optional "))
             return fail_expected(message, number, line, "'module required|optional NAME'");
         if (!take_module(line, out->n_modules, module))
             return fail_expected(message, number, line, "a module's file name with its number in front");

@@ -29,7 +29,7 @@ typedef struct {
 } GuestModule;
 
 typedef struct {
-    unsigned level; /* 0, 3 or 4: the lowest virt_attest.level that this initrd obeys; see guest/init.c */
+    unsigned level; /* 0, 3 or 4: the virt_attest.level that this initrd obeys, and no other */
     char kernel[GUEST_RELEASE_MAX];
     size_t n_modules;
     GuestModule modules[GUEST_INITRD_MODULES_MAX];

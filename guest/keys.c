@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What makes this boot its own: an image is the same for everybody who uses it, so an identity in it belongs to nobody. Where the
- * root keeps what is written (below level 4 without an upper layer) it has an identity of its own already, and only
- * what is missing is made.
+ * What makes this boot its own: an image is the same for everybody who uses it, so an identity in it belongs to nobody.
+ * Where the root keeps what is written (below level 4 without an upper layer) it has an identity of its own already,
+ * and only what is missing is made.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -110,7 +110,7 @@ static void make_host_keys(void)
 void guest_identity(const GuestWords *names)
 {
     if (names->upper == GUEST_UPPER_NONE && names->has_verity) {
-        guest_say("nothing can be written: no machine-id and no SSH host keys of this boot");
+        guest_say("no machine-id and no SSH host keys of this boot, since nothing can be written");
         return;
     }
     if (names->upper != GUEST_UPPER_NONE) {

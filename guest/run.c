@@ -19,7 +19,8 @@ static void start(const char *root, const char *const *argv, int output)
     static const char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HOME=/", NULL};
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-    if (null < 0 || chdir(root) < 0 || chroot(".") < 0 || dup2(null, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0)
+    if (null < 0 || chdir(root) < 0 || chroot(".") < 0 || dup2(null, 0) < 0 || dup2(output, 1) < 0 ||
+        dup2(output, 2) < 0)
         _exit(NOT_STARTED);
     /* Not changed by execve(): the pointers to const are the C standard's old sorrow. */
     execve(argv[0], (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)environment);

@@ -13,6 +13,7 @@
 #include "guest/init.h"
 
 #define DEPTH_MAX 16
+#define NO_CREDENTIALS "/run/virt-attest-no-credentials"
 
 /* Frees the memory of the initramfs: what lies on @device below @fd, which is closed. */
 static void empty_folder(int fd, dev_t device, unsigned depth)
@@ -47,14 +48,21 @@ void guest_switch_root(void)
 {
     static const char *const mounts[] = {"/dev", "/proc", "/sys", "/run"};
     static const char *const programs[] = {"/sbin/init", "/lib/systemd/systemd", "/usr/lib/systemd/systemd"};
-    static char home[] = "HOME=/", terminal[] = "TERM=linux";
-    char *environment[] = {home, terminal, NULL};
+    /*
+     * systemd takes units, accounts and keys ("credentials") from tables that the host fills (SMBIOS, fw_cfg), unless
+     * it is told that an earlier stage has collected them: an empty folder. Options of it may be in an EFI variable,
+     * which the next one stands in for.
+     */
+    static char home[] = "HOME=/", terminal[] = "TERM=linux", credentials[] = "CREDENTIALS_DIRECTORY=" NO_CREDENTIALS,
+                options[] = "SYSTEMD_EFI_OPTIONS=";
+    char *environment[] = {home, terminal, credentials, options, NULL};
     int old = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC), number = ENOENT;
     struct statfs fs;
     struct stat st;
 
     if (old < 0 || fstat(old, &st) < 0 || fstatfs(old, &fs) < 0)
         guest_stop("switch: /: %s", strerror(errno));
+    guest_make_dir(NO_CREDENTIALS, 0500);
     for (size_t i = 0; i < sizeof(mounts) / sizeof(mounts[0]); i++) {
         char target[32] = GUEST_ROOT;
 

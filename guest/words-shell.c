@@ -3,8 +3,8 @@
  * Words of others that lead to a shell, or to a program or data of somebody's choice.
  *
  * Several programs read one command line, and they cut it differently: the kernel knows double quotes, systemd both
- * kinds in any place, the shell scripts of initramfs-tools and dracut none. Here every blank ends a word and every quote
- * is dropped, which finds whatever any of them finds. A word that only looks like one of these, inside somebody's
+ * kinds in any place, the shell scripts of initramfs-tools and dracut none. Here every blank ends a word and quotes are
+ * dropped, which finds whatever any of them finds. A word that only looks like one of these, inside somebody's
  * quoted text, is found too: a false alarm can be reworded, an overlooked shell cannot be taken back.
  *
  * "-" and "_" are one letter in names, for the kernel and for systemd. "--" ends the kernel's own words, but systemd
@@ -64,7 +64,7 @@ static const char *const forbidden[] = {
  */
 static const char *const forbidden_sysctls[] = {
     "kernel.core_pattern", "kernel.modprobe", "kernel.hotplug", "kernel.poweroff_cmd", "kernel.usermodehelper.*",
-    "kernel.sysrq",        "fs.binfmt_misc.*",
+    "fs.binfmt_misc.*",
 };
 
 /* Harmless when they switch something off, else not. */
@@ -104,9 +104,9 @@ static const char *const systemd_only_off[] = {
 
 /* Units whose absence only closes a way in. */
 static const char *const maskable[] = {
-    "autovt@*", "console-getty.service", "container-getty@*", "debug-shell.service", "emergency.service",
-    "emergency.target", "getty.target", "getty@*", "rescue.service", "rescue.target", "serial-getty@*",
-    "systemd-firstboot.service",
+    "autovt@*", "console-getty.service", "container-getty@*", "ctrl-alt-del.target", "debug-shell.service",
+    "emergency.service", "emergency.target", "getty.target", "getty@*", "rescue.service", "rescue.target",
+    "serial-getty@*", "systemd-firstboot.service",
 };
 
 static bool listed(const char *name, const char *const *list, size_t count)
@@ -163,6 +163,8 @@ static bool leads(char *name, const char *value)
             if (*p == '/')
                 *p = '.';
         }
+        if (!strcmp(name + 7, "kernel.sysrq"))
+            return !value || strcmp(value, "0") != 0;
         return LISTED(name + 7, forbidden_sysctls);
     }
     if (!strncmp(rest, "rd.", 3))

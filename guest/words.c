@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Reading our words. The command line is cut into words as the kernel's next_arg() does it; values are then taken by
- * hand-written, bounded readers: nothing is skipped, no number wraps, no value has two spellings that differ in meaning.
+ * Reading our words. Values are taken piece by piece (words-scan.c): nothing is passed over, no number wraps, no value
+ * has two spellings that differ in meaning.
  */
 #include "guest/words.h"
 
@@ -32,30 +32,6 @@ static const struct {
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-bool guest_is_blank(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r') || (unsigned char)c == 0xa0;
-}
-
-bool guest_span_is(GuestSpan span, const char *text)
-{
-    return span.size == strlen(text) && !memcmp(span.text, text, span.size);
-}
-
-void guest_span_print(GuestSpan span, char *out, size_t size)
-{
-    size_t room = size - 1, keep = span.size;
-    bool cut = keep > room;
-
-    if (cut)
-        keep = room > 3 ? room - 3 : 0;
-    for (size_t i = 0; i < keep; i++)
-        out[i] = span.text[i] >= ' ' && span.text[i] <= '~' ? span.text[i] : '?';
-    out[keep] = '\0';
-    if (cut && room > 3)
-        memcpy(out + keep, "...", 4);
-}
-
 /* Always -1. */
 static int fail(char *message, const char *word, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
@@ -79,32 +55,6 @@ static int fail_value(char *message, const char *word, GuestSpan value, const ch
     return fail(message, word, "'%s' is not %s", quoted, expected);
 }
 
-/* Takes the next word off @at: false at the end. A quote at the start of the word is not part of it. */
-static bool next_word(const char **at, GuestSpan *word)
-{
-    const char *p = *at;
-    bool in_quote = false, quoted = false;
-
-    while (guest_is_blank(*p))
-        p++;
-    if (!*p)
-        return false;
-    if (*p == '"') {
-        in_quote = quoted = true;
-        p++;
-    }
-    word->text = p;
-    for (; *p && (in_quote || !guest_is_blank(*p)); p++) {
-        if (*p == '"')
-            in_quote = !in_quote;
-    }
-    word->size = (size_t)(p - word->text);
-    if (quoted && word->size && word->text[word->size - 1] == '"')
-        word->size--;
-    *at = p;
-    return true;
-}
-
 /* The kernel takes "-" and "_" in names for the same; so a word that was meant for us cannot slip by unread. */
 static bool is_ours(GuestSpan word)
 {
@@ -115,99 +65,6 @@ static bool is_ours(GuestSpan word)
     for (size_t i = 0; i < sizeof(prefix) - 1; i++) {
         if ((word.text[i] == '-' ? '_' : word.text[i]) != prefix[i])
             return false;
-    }
-    return true;
-}
-
-/* Up to the first @separator, which is taken off @rest; without one all of it, and @rest is empty with a NULL text. */
-static GuestSpan split(GuestSpan *rest, char separator)
-{
-    GuestSpan head = *rest;
-    const char *found = rest->size ? memchr(rest->text, separator, rest->size) : NULL;
-
-    if (!found) {
-        *rest = (GuestSpan){NULL, 0};
-        return head;
-    }
-    head.size = (size_t)(found - head.text);
-    rest->text = found + 1;
-    rest->size -= head.size + 1;
-    return head;
-}
-
-/* @prefix taken off the front of @span. */
-static bool skip(GuestSpan *span, const char *prefix)
-{
-    size_t size = strlen(prefix);
-
-    if (span->size < size || memcmp(span->text, prefix, size) != 0)
-        return false;
-    span->text += size;
-    span->size -= size;
-    return true;
-}
-
-/* Decimal digits without sign or leading zero, at most @max. */
-static bool take_number(GuestSpan span, uint64_t max, uint64_t *out)
-{
-    uint64_t value = 0;
-
-    if (!span.size || (span.text[0] == '0' && span.size > 1))
-        return false;
-    for (size_t i = 0; i < span.size; i++) {
-        unsigned digit = (unsigned)(unsigned char)span.text[i] - '0';
-
-        if (digit > 9 || digit > max || value > (max - digit) / 10)
-            return false;
-        value = value * 10 + digit;
-    }
-    *out = value;
-    return true;
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
-static bool take_hex(GuestSpan span, uint8_t *out, size_t max, size_t *size)
-{
-    if (!span.size || span.size % 2 || span.size / 2 > max)
-        return false;
-    for (size_t i = 0; i < span.size; i += 2) {
-        int high = hex_digit(span.text[i]), low = hex_digit(span.text[i + 1]);
-
-        if (high < 0 || low < 0)
-            return false;
-        out[i / 2] = (uint8_t)(high << 4 | low);
-    }
-    *size = span.size / 2;
-    return true;
-}
-
-static bool take_uuid(GuestSpan span, uint8_t out[16])
-{
-    size_t n = 0;
-
-    if (span.size != 36)
-        return false;
-    for (size_t i = 0; i < 36;) {
-        size_t taken;
-
-        if (i == 8 || i == 13 || i == 18 || i == 23) {
-            if (span.text[i++] != '-')
-                return false;
-        }
-        if (!take_hex((GuestSpan){span.text + i, 2}, out + n, 1, &taken))
-            return false;
-        n++;
-        i += 2;
     }
     return true;
 }
@@ -239,7 +96,7 @@ static bool take_size(GuestSpan span, GuestSize *out)
     memset(out, 0, sizeof(*out));
     if (last == '%') {
         span.size--;
-        if (!take_number(span, 100, &value) || !value)
+        if (!guest_span_number(span, 100, &value) || !value)
             return false;
         out->percent = (unsigned)value;
         return true;
@@ -248,7 +105,7 @@ static bool take_size(GuestSpan span, GuestSize *out)
         shift = last == 'K' ? 10 : last == 'M' ? 20 : 30;
         span.size--;
     }
-    if (!take_number(span, DEVICE_BYTES_MAX >> shift, &value) || !value)
+    if (!guest_span_number(span, DEVICE_BYTES_MAX >> shift, &value) || !value)
         return false;
     out->bytes = value << shift;
     return true;
@@ -259,19 +116,20 @@ static int read_root(GuestSpan value, GuestWords *out, char *message)
     GuestSpan rest = value, serial;
     uint64_t number = 0;
 
-    if (skip(&rest, "partuuid:")) {
+    if (guest_span_skip(&rest, "partuuid:")) {
         uint8_t unused[16];
 
-        if (!take_uuid(rest, unused))
+        if (!guest_span_uuid(rest, unused))
             return fail_value(message, "root", value, "a partition's UUID");
         for (size_t i = 0; i < rest.size; i++)
-            out->root_partuuid[i] = (char)(rest.text[i] >= 'A' && rest.text[i] <= 'F' ? rest.text[i] + 32 : rest.text[i]);
+            out->root_partuuid[i] =
+                (char)(rest.text[i] >= 'A' && rest.text[i] <= 'F' ? rest.text[i] + 32 : rest.text[i]);
         return 0;
     }
-    serial = split(&rest, ':');
+    serial = guest_span_split(&rest, ':');
     if (!take_serial(serial, &out->root))
         return fail_value(message, "root", value, "a disk's serial (1 to 20 letters, digits and _.+-)");
-    if (rest.text && (!take_number(rest, GUEST_PARTITION_MAX, &number) || !number))
+    if (rest.text && (!guest_span_number(rest, GUEST_PARTITION_MAX, &number) || !number))
         return fail_value(message, "root", value, "a serial with a partition from 1 to 128");
     out->root.partition = (unsigned)number;
     return 0;
@@ -292,7 +150,7 @@ static bool take_block_size(GuestSpan span, uint32_t *out)
 {
     uint64_t number;
 
-    if (!take_number(span, 4096, &number) || number < 512 || (number & (number - 1)))
+    if (!guest_span_number(span, 4096, &number) || number < 512 || (number & (number - 1)))
         return false;
     *out = (uint32_t)number;
     return true;
@@ -300,19 +158,19 @@ static bool take_block_size(GuestSpan span, uint32_t *out)
 
 static int read_verity(GuestSpan value, GuestWords *out, char *message)
 {
-    GuestSpan rest = value, field = split(&rest, ',');
+    GuestSpan rest = value, field = guest_span_split(&rest, ',');
 
     if (!take_serial(field, &out->hash_disk))
         return fail_value(message, "verity", field, "a disk's serial (1 to 20 letters, digits and _.+-)");
-    field = split(&rest, ',');
-    if (!skip(&field, "uuid=") || !take_uuid(field, out->uuid))
+    field = guest_span_split(&rest, ',');
+    if (!guest_span_skip(&field, "uuid=") || !guest_span_uuid(field, out->uuid))
         return fail_value(message, "verity", field, "the second field, uuid=UUID");
-    field = split(&rest, ',');
-    if (!skip(&field, "salt=") ||
-        (!guest_span_is(field, "-") && !take_hex(field, out->salt, sizeof(out->salt), &out->salt_size)))
+    field = guest_span_split(&rest, ',');
+    if (!guest_span_skip(&field, "salt=") ||
+        (!guest_span_is(field, "-") && !guest_span_hex(field, out->salt, sizeof(out->salt), &out->salt_size)))
         return fail_value(message, "verity", field, "the third field, salt=HEX (at most 256 bytes) or salt=-");
-    field = split(&rest, ',');
-    if (!skip(&field, "hash="))
+    field = guest_span_split(&rest, ',');
+    if (!guest_span_skip(&field, "hash="))
         return fail_value(message, "verity", field, "the fourth field, hash=sha256 or hash=sha512");
     for (size_t i = 0; i < COUNT(hashes); i++) {
         if (guest_span_is(field, hashes[i].name))
@@ -320,15 +178,15 @@ static int read_verity(GuestSpan value, GuestWords *out, char *message)
     }
     if (!out->hash_name[0])
         return fail_value(message, "verity", field, "the fourth field, hash=sha256 or hash=sha512");
-    field = split(&rest, ',');
-    if (!skip(&field, "data-block=") || !take_block_size(field, &out->data_block_size))
+    field = guest_span_split(&rest, ',');
+    if (!guest_span_skip(&field, "data-block=") || !take_block_size(field, &out->data_block_size))
         return fail_value(message, "verity", field, "the fifth field, data-block=512, 1024, 2048 or 4096");
-    field = split(&rest, ',');
-    if (!skip(&field, "hash-block=") || !take_block_size(field, &out->hash_block_size))
+    field = guest_span_split(&rest, ',');
+    if (!guest_span_skip(&field, "hash-block=") || !take_block_size(field, &out->hash_block_size))
         return fail_value(message, "verity", field, "the sixth field, hash-block=512, 1024, 2048 or 4096");
-    field = split(&rest, ',');
-    if (!skip(&field, "data-blocks=") ||
-        !take_number(field, DEVICE_BYTES_MAX / out->data_block_size, &out->data_blocks) || !out->data_blocks)
+    field = guest_span_split(&rest, ',');
+    if (!guest_span_skip(&field, "data-blocks=") ||
+        !guest_span_number(field, DEVICE_BYTES_MAX / out->data_block_size, &out->data_blocks) || !out->data_blocks)
         return fail_value(message, "verity", field, "the seventh field, data-blocks=NUMBER");
     if (rest.text)
         return fail(message, "verity", "has more than its seven fields");
@@ -340,7 +198,7 @@ static int read_dirs(GuestSpan rest, GuestWords *out, char *message)
     bool seen[GUEST_DIRS] = {false};
 
     do {
-        GuestSpan size = split(&rest, ','), field = size, name = split(&size, '=');
+        GuestSpan size = guest_span_split(&rest, ','), field = size, name = guest_span_split(&size, '=');
         unsigned dir = 0;
 
         while (dir < GUEST_DIRS && !guest_span_is(name, guest_dir_names[dir]))
@@ -358,7 +216,7 @@ static int read_dirs(GuestSpan rest, GuestWords *out, char *message)
 
 static int read_upper(GuestSpan value, GuestWords *out, char *message)
 {
-    GuestSpan rest = value, kind = split(&rest, ':');
+    GuestSpan rest = value, kind = guest_span_split(&rest, ':');
 
     if (guest_span_is(kind, "none") && !rest.text) {
         out->upper = GUEST_UPPER_NONE;
@@ -389,7 +247,7 @@ static int read_word(Word word, GuestSpan value, GuestWords *out, char *message)
 
     switch (word) {
     case WORD_LEVEL:
-        if (!take_number(value, 4, &number) || number == 1 || number == 2)
+        if (!guest_span_number(value, 4, &number) || number == 1 || number == 2)
             return fail_value(message, "level", value, "one of 0, 3, 4");
         out->level = (unsigned)number;
         return 0;
@@ -398,7 +256,7 @@ static int read_word(Word word, GuestSpan value, GuestWords *out, char *message)
     case WORD_FS:
         return read_fs(value, out, message);
     case WORD_ROOTHASH:
-        if (!take_hex(value, out->root_hash, sizeof(out->root_hash), &out->hash_size))
+        if (!guest_span_hex(value, out->root_hash, sizeof(out->root_hash), &out->hash_size))
             return fail_value(message, "roothash", value, "a digest in hex");
         return 0;
     case WORD_VERITY:
@@ -406,7 +264,7 @@ static int read_word(Word word, GuestSpan value, GuestWords *out, char *message)
     case WORD_UPPER:
         return read_upper(value, out, message);
     case WORD_WAIT:
-        if (!take_number(value, WAIT_MAX, &number) || !number)
+        if (!guest_span_number(value, WAIT_MAX, &number) || !number)
             return fail_value(message, "wait", value, "a number of seconds from 1 to 600");
         out->wait_seconds = (unsigned)number;
         return 0;
@@ -447,7 +305,8 @@ static int check_together(const GuestWords *words, const bool seen[WORDS], char 
         return fail(message, "root", "level 4 takes a disk's serial, no partuuid");
     for (size_t i = 0; i < COUNT(hashes); i++) {
         if (!strcmp(words->hash_name, hashes[i].name) && words->hash_size != hashes[i].size)
-            return fail(message, "roothash", "has %zu bytes, %s has %zu", words->hash_size, hashes[i].name, hashes[i].size);
+            return fail(message, "roothash", "has %zu bytes, %s has %zu", words->hash_size, hashes[i].name,
+                        hashes[i].size);
     }
     return check_disks(words, message);
 }
@@ -461,7 +320,7 @@ int guest_words_parse(const char *cmdline, GuestWords *out, char *message)
     message[0] = '\0';
     memcpy(out->fs, "ext4", 5);
     out->wait_seconds = WAIT_DEFAULT;
-    while (next_word(&cmdline, &text)) {
+    while (guest_next_word(&cmdline, &text)) {
         GuestSpan value, name;
         unsigned word = 0;
         char quoted[QUOTED_MAX];
@@ -470,12 +329,13 @@ int guest_words_parse(const char *cmdline, GuestWords *out, char *message)
             continue;
         any = true;
         value = (GuestSpan){text.text + sizeof(GUEST_WORD_PREFIX) - 1, text.size - (sizeof(GUEST_WORD_PREFIX) - 1)};
-        name = split(&value, '=');
+        name = guest_span_split(&value, '=');
         guest_span_print(name, quoted, sizeof(quoted));
         while (word < WORDS && !guest_span_is(name, word_names[word]))
             word++;
         if (word == WORDS || memcmp(text.text, GUEST_WORD_PREFIX, sizeof(GUEST_WORD_PREFIX) - 1) != 0) {
-            guest_span_print((GuestSpan){text.text, (size_t)(name.text - text.text) + name.size}, quoted, sizeof(quoted));
+            guest_span_print((GuestSpan){text.text, (size_t)(name.text - text.text) + name.size}, quoted,
+                             sizeof(quoted));
             snprintf(message, GUEST_MESSAGE_MAX, "%s: no such word", quoted);
             return -1;
         }
@@ -507,7 +367,7 @@ int guest_words_present(const char *cmdline)
 {
     GuestSpan word;
 
-    while (next_word(&cmdline, &word)) {
+    while (guest_next_word(&cmdline, &word)) {
         if (is_ours(word))
             return 1;
     }

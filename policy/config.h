@@ -19,7 +19,7 @@ typedef enum { POLICY_UNPINNED_OBSERVE, POLICY_UNPINNED_REFUSE } PolicyUnpinned;
  * @guest_features: [measure] guest-features, 0 for the platform's default
  * @sev_es_fpu: [measure] sev-es-fpu = legacy | init2, default legacy
  * @trusted_firmware: (element-type utf8): [firmware] trusted, list of SHA-256 (64 hex digits) the owner vouches for
- * @guest_init: [guest] init: the static init of our initrd; the initrds of this machine are built from it and judged by it
+ * @guest_init: [guest] init: the static init of our initrd; initrds are built from it and judged by it
  * @trusted_init: (element-type utf8): [guest] trusted-init, list of SHA-256 (64 hex digits) of further inits that the
  *   owner vouches for, such as the one before an upgrade
  * @state_directory: [paths] state-directory; default: the system's for root, $XDG_STATE_HOME/virt-attest otherwise

@@ -44,10 +44,11 @@ static void check_words(PolicyEvaluation *evaluation, const XmlDomain *domain)
         policy_evaluation_add(evaluation, rule, 4, POLICY_FAIL,
                               "there is no measured command line that could name a verified root file system");
     else if (!guest_words_present(cmdline))
-        policy_evaluation_add(evaluation, rule, 4, POLICY_FAIL,
-                              "the command line says nothing of the root file system (virt_attest.level=4, "
-                              "virt_attest.root=…), so what is mounted is the host's to change: 'virt-attest build' and "
-                              "'virt-attest define --volume' compose it");
+        policy_evaluation_add(
+            evaluation, rule, 4, POLICY_FAIL,
+            "the command line says nothing of the root file system (virt_attest.level=4, "
+            "virt_attest.root=…), so what is mounted is the host's to change: 'virt-attest build' and "
+            "'virt-attest define --volume' compose it");
     else if (!valid)
         policy_evaluation_add(evaluation, rule, 4, POLICY_FAIL,
                               "the guest would power off at its command line: %s: put this word right", message);
@@ -71,12 +72,13 @@ static void check_root_hash(PolicyEvaluation *evaluation, const XmlDomain *domai
     if (words && words->level == 4 && words->has_verity) {
         g_autofree gchar *hash = measure_hex_encode(words->root_hash, words->hash_size);
 
-        policy_evaluation_add(evaluation, rule, 4, POLICY_PASS, "the measured command line has the dm-verity root hash %s",
-                              hash);
+        policy_evaluation_add(evaluation, rule, 4, POLICY_PASS,
+                              "the measured command line has the dm-verity root hash %s", hash);
     } else if (words || !domain->cmdline || !has_word(domain->cmdline, "virt_attest.roothash=")) {
-        policy_evaluation_add(evaluation, rule, 4, POLICY_FAIL,
-                              "the command line has no dm-verity root hash: seal the volume ('virt-attest vol-seal') and "
-                              "define the domain with it");
+        policy_evaluation_add(
+            evaluation, rule, 4, POLICY_FAIL,
+            "the command line has no dm-verity root hash: seal the volume ('virt-attest vol-seal') and "
+            "define the domain with it");
     } else {
         policy_evaluation_add(evaluation, rule, 4, POLICY_NOTE,
                               "not looked at, since the words beside it on the command line are wrong");
@@ -91,10 +93,11 @@ static void check_shell(PolicyEvaluation *evaluation, const XmlDomain *domain)
     if (!domain->kernel)
         policy_evaluation_add(evaluation, rule, 4, POLICY_NOTE, "not looked at, since no command line is measured");
     else if (guest_words_shell(domain->cmdline ? domain->cmdline : "", word))
-        policy_evaluation_add(evaluation, rule, 4, POLICY_FAIL,
-                              "the word '%s' of the command line leads to a shell, or to a program of somebody's choice: "
-                              "remove it",
-                              word);
+        policy_evaluation_add(
+            evaluation, rule, 4, POLICY_FAIL,
+            "the word '%s' of the command line leads to a shell, or to a program of somebody's choice: "
+            "remove it",
+            word);
     else
         policy_evaluation_add(evaluation, rule, 4, POLICY_PASS, "nothing on the command line leads to a shell");
 }
@@ -127,21 +130,23 @@ static void check_initrd(PolicyEvaluation *evaluation, const XmlDomain *domain, 
     else if (!initrd->init_trusted)
         policy_evaluation_add(evaluation, rule, 4, POLICY_FAIL, "initrd '%s' %s", inputs->initrd->path, initrd->reason);
     else if (initrd->level != 4)
-        policy_evaluation_add(evaluation, rule, 4, POLICY_FAIL,
-                              "initrd '%s' is for level %u, so it also starts without a verified root file system: "
-                              BUILD_ADVICE,
-                              inputs->initrd->path, initrd->level);
+        policy_evaluation_add(
+            evaluation, rule, 4, POLICY_FAIL,
+            "initrd '%s' is for level %u, so it also starts without a verified root file system: " BUILD_ADVICE,
+            inputs->initrd->path, initrd->level);
     else if (inputs->kernel && (release = policy_kernel_file_release(inputs->kernel->path)) &&
              strcmp(release, initrd->kernel))
-        policy_evaluation_add(evaluation, rule, 4, POLICY_FAIL,
-                              "initrd '%s' is for kernel %s, but kernel '%s' is %s, which does not take its modules: "
-                              BUILD_ADVICE " and the same kernel",
-                              inputs->initrd->path, initrd->kernel, inputs->kernel->path, release);
+        policy_evaluation_add(
+            evaluation, rule, 4, POLICY_FAIL,
+            "initrd '%s' is for kernel %s, but kernel '%s' is %s, which does not take its modules: " BUILD_ADVICE
+            " and the same kernel",
+            inputs->initrd->path, initrd->kernel, inputs->kernel->path, release);
     else
-        policy_evaluation_add(evaluation, rule, 4, POLICY_PASS,
-                              "initrd '%s' is a virt-attest initrd of level 4 for kernel %s: %u modules, a trusted init "
-                              "(SHA-256 %s), no shell",
-                              inputs->initrd->path, initrd->kernel, initrd->modules, init);
+        policy_evaluation_add(
+            evaluation, rule, 4, POLICY_PASS,
+            "initrd '%s' is a virt-attest initrd of level 4 for kernel %s: %u modules, a trusted init "
+            "(SHA-256 %s), no shell",
+            inputs->initrd->path, initrd->kernel, initrd->modules, init);
 }
 
 /* ---- Disks, which the guest finds by their serials ---- */
@@ -207,9 +212,10 @@ static gboolean check_disk(PolicyEvaluation *evaluation, const XmlDomain *domain
     const XmlDisk *disk = find_disk(domain, serial, &found);
 
     if (!found)
-        policy_evaluation_add(evaluation, rule, 4, POLICY_FAIL,
-                              "no disk has the serial '%s', by which the guest looks for %s: add <serial>%s</serial> to it",
-                              serial, what, serial);
+        policy_evaluation_add(
+            evaluation, rule, 4, POLICY_FAIL,
+            "no disk has the serial '%s', by which the guest looks for %s: add <serial>%s</serial> to it", serial, what,
+            serial);
     else if (strcmp(disk->device, "disk"))
         policy_evaluation_add(evaluation, rule, 4, POLICY_FAIL, "disk '%s' with %s is a %s: use device='disk'",
                               disk_name(disk), what, disk->device);
@@ -232,17 +238,19 @@ static void check_disks(PolicyEvaluation *evaluation, const XmlDomain *domain)
     const char *twice = duplicate_serial(domain);
 
     if (twice) {
-        policy_evaluation_add(evaluation, "root-disks", 4, POLICY_FAIL,
-                              "more than one disk has the serial '%.*s' (a guest sees %d characters): give every disk its "
-                              "own",
-                              GUEST_SERIAL_MAX, twice, GUEST_SERIAL_MAX);
+        policy_evaluation_add(
+            evaluation, "root-disks", 4, POLICY_FAIL,
+            "more than one disk has the serial '%.*s' (a guest sees %d characters): give every disk its "
+            "own",
+            GUEST_SERIAL_MAX, twice, GUEST_SERIAL_MAX);
         return;
     }
     if (same_serial(words->root.serial, words->hash_disk.serial)) {
-        policy_evaluation_add(evaluation, "root-disks", 4, POLICY_FAIL,
-                              "the command line names disk '%s' for the root file system and for the hash tree: give the "
-                              "tree a disk of its own",
-                              words->root.serial);
+        policy_evaluation_add(
+            evaluation, "root-disks", 4, POLICY_FAIL,
+            "the command line names disk '%s' for the root file system and for the hash tree: give the "
+            "tree a disk of its own",
+            words->root.serial);
         return;
     }
     if (check_disk(evaluation, domain, words->root.serial, "the root file system") &&
@@ -286,8 +294,9 @@ static void check_upper(PolicyEvaluation *evaluation, const XmlDomain *domain)
     static const char *const texts[] = {
         [GUEST_UPPER_NONE] = "the guest can write nothing to its root file system",
         [GUEST_UPPER_TMPFS] = "what the guest writes stays in its memory: it is gone at the next boot",
-        [GUEST_UPPER_DIRS] = "what the guest writes to /home, /etc, /var and /tmp stays in its memory: it is gone at the "
-                             "next boot",
+        [GUEST_UPPER_DIRS] =
+            "what the guest writes to /home, /etc, /var and /tmp stays in its memory: it is gone at the "
+            "next boot",
     };
 
     if (evaluation->words->upper == GUEST_UPPER_ENCRYPTED)

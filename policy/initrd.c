@@ -62,8 +62,8 @@ typedef struct {
 
 /* What the kernel's decompressors know (lib/decompress.c), ours first. */
 static const Compression compressions[] = {
-    {"zstd", "\x28\xb5\x2f\xfd", 4}, {"gzip", "\x1f\x8b", 2},   {"none", "070701", 6},    {"bzip2", "BZh", 3},
-    {"lzma", "\x5d\x00", 2},         {"xz", "\xfd\x37zXZ", 5}, {"lzo", "\x89LZ", 3}, {"lz4", "\x02\x21\x4c\x18", 4},
+    {"zstd", "\x28\xb5\x2f\xfd", 4}, {"gzip", "\x1f\x8b", 2},  {"none", "070701", 6}, {"bzip2", "BZh", 3},
+    {"lzma", "\x5d\x00", 2},         {"xz", "\xfd\x37zXZ", 5}, {"lzo", "\x89LZ", 3},  {"lz4", "\x02\x21\x4c\x18", 4},
 };
 
 static const Compression *find_compression(MeasureBytes data)
@@ -126,6 +126,23 @@ static GBytes *unpack(const Compression *compression, MeasureBytes data, gsize *
     return strcmp(compression->name, "none") ? NULL : g_bytes_new_static(data.data, data.size);
 }
 
+/*
+ * The kernel looks for more of its command line at the very end of an initrd
+ * (Documentation/admin-guide/bootconfig.rst), up to three bytes of padding before it, whatever the bytes are to the
+ * decompressor.
+ */
+static gboolean has_boot_config(MeasureBytes data)
+{
+    static const char magic[] = "#BOOTCONFIG\n";
+    gsize size = strlen(magic);
+
+    for (gsize padding = 0; padding < 4 && padding + size <= data.size; padding++) {
+        if (!memcmp(data.data + data.size - padding - size, magic, size))
+            return TRUE;
+    }
+    return FALSE;
+}
+
 static GBytes *unpack_ours(PolicyInitrd *initrd, MeasureBytes data)
 {
     /* Deflate, no flags (so neither a name nor a comment), no time; what follows tells the level and the system. */
@@ -134,6 +151,10 @@ static GBytes *unpack_ours(PolicyInitrd *initrd, MeasureBytes data)
     g_autoptr(GBytes) archive = NULL;
     gsize used = 0;
 
+    if (has_boot_config(data)) {
+        because(initrd, "ends in a boot configuration, which adds to the command line");
+        return NULL;
+    }
     if (!compression) {
         because(initrd, "is neither a cpio archive nor compressed in a way that the kernel knows");
         return NULL;
@@ -166,9 +187,8 @@ static const char *const folders[] = {"dev", "modules", "proc", "run", "sys", "s
 
 static gboolean is_shell(const char *name)
 {
-    static const char *const shells[] = {"sh",   "bash", "dash",    "ash",    "busybox", "zsh",
-                                         "ksh",  "mksh", "rbash",   "toybox", "klibc",   "sulogin",
-                                         "fish", "tcsh", "systemd", NULL};
+    static const char *const shells[] = {"sh",    "bash",   "dash",  "ash",     "busybox", "zsh",  "ksh",     "mksh",
+                                         "rbash", "toybox", "klibc", "sulogin", "fish",    "tcsh", "systemd", NULL};
     const char *base = strrchr(name, '/');
 
     return g_strv_contains(shells, base ? base + 1 : name);
@@ -253,8 +273,7 @@ static gboolean check_archive(PolicyInitrd *initrd, MeasureBytes archive)
 
     for (guint inode = 1;; inode++) {
         if (!policy_newc_next(archive, &at, &entry))
-            return because(initrd, "is not an archive that ends as it should: at byte %" G_GSIZE_FORMAT
-                                   " is no entry",
+            return because(initrd, "is not an archive that ends as it should: at byte %" G_GSIZE_FORMAT " is no entry",
                            at);
         if (!strcmp(entry.name, POLICY_NEWC_TRAILER))
             break;
@@ -339,10 +358,11 @@ static void check_init(PolicyInitrd *initrd, const PolicyConfig *config)
     }
     if (initrd->init_trusted)
         return;
-    because(initrd,
-            "has an init that is not trusted (SHA-256 %s): it is not the installed '%s' (%s%s); rebuild the initrd with "
-            "'virt-attest initrd', or add the digest to 'trusted-init' in group [guest] of '%s' if you vouch for it",
-            digest, config->guest_init, installed ? "SHA-256 " : "", installed ? installed : why, config->path);
+    because(
+        initrd,
+        "has an init that is not trusted (SHA-256 %s): it is not the installed '%s' (%s%s); rebuild the initrd with "
+        "'virt-attest initrd', or add the digest to 'trusted-init' in group [guest] of '%s' if you vouch for it",
+        digest, config->guest_init, installed ? "SHA-256 " : "", installed ? installed : why, config->path);
 }
 
 PolicyInitrd *policy_initrd_judge(MeasureBytes data, const PolicyConfig *config)

@@ -91,9 +91,8 @@ PolicyReferenceVerity *policy_reference_verity_from_json(JsonObject *object, GEr
     if (!digits)
         policy_json_error(error, where, "hash", "this is not 'sha256' or 'sha512'");
     else if (!is_hex(verity->root_hash, digits, digits))
-        policy_json_error(error, where, "rootHash", "this is not a digest of %" G_GSIZE_FORMAT
-                                                    " lower-case hexadecimal digits",
-                          digits);
+        policy_json_error(error, where, "rootHash",
+                          "this is not a digest of %" G_GSIZE_FORMAT " lower-case hexadecimal digits", digits);
     else if (!is_hex(verity->salt, 0, 2 * GUEST_SALT_MAX))
         policy_json_error(error, where, "salt", "these are not at most %d bytes in lower-case hexadecimal digits",
                           GUEST_SALT_MAX);

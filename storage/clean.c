@@ -49,8 +49,8 @@ static const char *const dropped[] = {
     /* Ours. */
     "etc/cloud/cloud-init.disabled", "etc/cloud/ds-identify.cfg", "etc/cloud/cloud.cfg.d/99-virt-attest.cfg",
     "etc/sysctl.d/99-zz-virt-attest.conf", "etc/ssh/sshd_config.d/00-virt-attest.conf",
-    "etc/udev/rules.d/60-virt-attest-sev-guest.rules",
-    "etc/systemd/system/emergency.target", "etc/systemd/system/rescue.target", NULL};
+    "etc/udev/rules.d/60-virt-attest-sev-guest.rules", "etc/systemd/resolved.conf.d/99-virt-attest.conf",
+    "etc/systemd/network/99-virt-attest.network", "etc/systemd/system/emergency.target", "etc/systemd/system/rescue.target", NULL};
 
 /* Everything in them but the folders, which daemons want. */
 static const char *const emptied[] = {"var/log", "var/cache/apt", "var/lib/apt/lists", NULL};
@@ -64,12 +64,22 @@ static const char *const getty_drops[] = {
 
 static const char *const source_drops[] = {"etc/apt/sources.list", "etc/apt/sources.list.d/*", NULL};
 
+/* Upkeep of a system that lives on; disabled, not masked, in what we build. */
+static const char *const timer_drops[] = {
+    "etc/systemd/system/timers.target.wants/apt-daily*.timer", "etc/systemd/system/timers.target.wants/dpkg-db-backup.timer",
+    "etc/systemd/system/timers.target.wants/fstrim.timer", "etc/systemd/system/timers.target.wants/e2scrub_all.timer",
+    "etc/systemd/system/multi-user.target.wants/e2scrub_reap.service",
+    "etc/systemd/system/default.target.wants/e2scrub_reap.service", NULL};
+
 static const char *const key_drops[] = {"root/.ssh/authorized_keys*", "home/*/.ssh/authorized_keys*", NULL};
 
 /* Services that never start. */
 static const char *const masked[] = {
     "debug-shell.service", "emergency.service", "rescue.service", "console-shell.service", "systemd-firstboot.service",
     "systemd-homed-firstboot.service", "ctrl-alt-del.target",
+    /* Questions for passwords, which would be asked on the console. */
+    "systemd-ask-password-console.path", "systemd-ask-password-console.service", "systemd-ask-password-wall.path",
+    "systemd-ask-password-wall.service",
     /* What adds to the system from disks and images. */
     "systemd-sysext.service", "systemd-confext.service", "systemd-portabled.service",
     /* Agents that do what the host says. */
@@ -194,6 +204,8 @@ StorageCleanVerdict storage_clean_judge(StorageClean *clean, const StorageEntry 
         return STORAGE_CLEAN_DROP;
     if ((clean->imported || clean->keys) && matches_within(key_drops, path) &&
         (clean->imported || g_str_has_prefix(path, "root/")))
+        return STORAGE_CLEAN_DROP;
+    if (!clean->imported && matches(timer_drops, path))
         return STORAGE_CLEAN_DROP;
     if (clean->sources && matches_within(source_drops, path))
         return STORAGE_CLEAN_DROP;
@@ -324,12 +336,18 @@ static void add_services(const StorageClean *clean, GPtrArray *list)
     }
     if (clean->networkd && !clean->other_network) {
         add_file(list, "etc/systemd/network/99-virt-attest.network", 0644,
-                 "[Match]\nDriver=virtio_net\n\n[Network]\nDHCP=yes\n");
+                 "# The host answers DHCP: an address and name servers are all that it may say.\n"
+                 "[Match]\nDriver=virtio_net\n\n[Network]\nDHCP=yes\nLLMNR=no\nMulticastDNS=no\nLLDP=no\n\n"
+                 "[DHCPv4]\nUseHostname=no\nUseDomains=no\nUseTimezone=no\nUseNTP=no\n\n"
+                 "[DHCPv6]\nUseHostname=no\nUseDomains=no\nUseNTP=no\n");
         enable(list, "multi-user.target", "systemd-networkd.service");
         enable(list, "sockets.target", "systemd-networkd.socket");
         add_link(list, "etc/systemd/system/", "dbus-org.freedesktop.network1.service",
                  "/usr/lib/systemd/system/systemd-networkd.service")->unless_present = TRUE;
     }
+    if (clean->resolved)
+        add_file(list, "etc/systemd/resolved.conf.d/99-virt-attest.conf", 0644,
+                 "[Resolve]\nLLMNR=no\nMulticastDNS=no\n");
     if (clean->resolved && !clean->imported) {
         add_link(list, "etc/", "resolv.conf", "../run/systemd/resolve/stub-resolv.conf");
         enable(list, "sysinit.target", "systemd-resolved.service");

@@ -2,8 +2,11 @@
 /*
  * qemu-nbd is given a socket that already listens (the socket activation of systemd: descriptor 3, LISTEN_FDS,
  * LISTEN_PID) and to which every connection was already made, by a name that is gone again before it starts. So nobody
- * else can connect, there is nothing to wait for and nothing to clean up, and it ends by itself when this process does:
- * without --persistent it leaves with its last client.
+ * else can connect, there is nothing to wait for and nothing to clean up.
+ *
+ * It ends when this process does, however that ends. By itself it would leave with its last client, but not when that is
+ * gone before the two have agreed on anything; so the kernel kills it when its parent dies. To the kernel the parent is a
+ * thread: one that does nothing but wait for it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +15,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -39,6 +43,7 @@ struct StorageNbd {
     guint64 size;
     gboolean layered;
     pid_t pid;
+    GThread *keeper;
     int messages; /* what qemu-nbd prints */
     struct nbd_handle *handles[MAX_CONNECTIONS];
     guint n_handles;
@@ -98,10 +103,20 @@ static gboolean connect_all(int *listener, int *clients, guint n, GError **error
     return good || storage_disk_fail_errno(error, name, saved);
 }
 
+/* What the keeper starts. @fds: standard input, the listening socket, and where messages go. */
+typedef struct {
+    const char *program;
+    char **argv, **envp, *pid_text;
+    int fds[3];
+    int error;         /* errno of fork() */
+    GAsyncQueue *pids; /* one answer: the Server */
+    pid_t parent, pid;
+} Server;
+
 /* Between fork() and execve(): only calls that are safe in a process that has threads. */
-static void become_server(const char *program, char **argv, char **envp, char *pid_text, int null, int listener,
-                          int messages)
+static void become_server(Server *server)
 {
+    char *pid_text = server->pid_text;
     char digits[24];
     gsize n = 0;
     sigset_t none;
@@ -114,11 +129,29 @@ static void become_server(const char *program, char **argv, char **envp, char *p
     *pid_text = '\0';
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    if (dup2(null, STDIN_FILENO) >= 0 && dup2(messages, STDOUT_FILENO) >= 0 && dup2(messages, STDERR_FILENO) >= 0 &&
-        dup2(listener, LISTEN_FD) >= 0 && close_range(LISTEN_FD + 1, ~0u, 0) == 0) {
-        execve(program, argv, envp);
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == server->parent && dup2(server->fds[0], STDIN_FILENO) >= 0 &&
+        dup2(server->fds[2], STDOUT_FILENO) >= 0 && dup2(server->fds[2], STDERR_FILENO) >= 0 &&
+        dup2(server->fds[1], LISTEN_FD) >= 0 && close_range(LISTEN_FD + 1, ~0u, 0) == 0) {
+        execve(server->program, server->argv, server->envp);
     }
     _exit(127);
+}
+
+static gpointer keeper_main(gpointer user_data)
+{
+    Server *server = user_data;
+    siginfo_t ended;
+    pid_t pid = fork();
+    if (pid == 0) {
+        become_server(server);
+    }
+    server->error = errno;
+    server->pid = pid;
+    g_async_queue_push(server->pids, server);
+    /* Not reaped here: its number must stay its own until storage_nbd_free() has killed it. */
+    while (pid > 0 && waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
+    }
+    return NULL;
 }
 
 static gchar **make_environment(char **pid_text)
@@ -156,20 +189,21 @@ static gboolean start_server(StorageNbd *nbd, int listener, GError **error)
     char *argv[] = {program, (char *)"--read-only", (char *)"--allocation-depth", shared, (char *)"--image-opts", image, NULL};
     char *pid_text = NULL;
     g_auto(GStrv) envp = make_environment(&pid_text);
+    g_autoptr(GAsyncQueue) pids = g_async_queue_new();
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    int fds[] = {fcntl(null, F_DUPFD_CLOEXEC, CLEAR_FD), fcntl(listener, F_DUPFD_CLOEXEC, CLEAR_FD),
-                 fcntl(nbd->messages, F_DUPFD_CLOEXEC, CLEAR_FD)};
+    Server server = {.program = program, .argv = argv, .envp = envp, .pid_text = pid_text, .pids = pids, .parent = getpid(),
+                     .fds = {fcntl(null, F_DUPFD_CLOEXEC, CLEAR_FD), fcntl(listener, F_DUPFD_CLOEXEC, CLEAR_FD),
+                             fcntl(nbd->messages, F_DUPFD_CLOEXEC, CLEAR_FD)}};
     int saved = errno;
-    if (fds[0] >= 0 && fds[1] >= 0 && fds[2] >= 0) {
-        nbd->pid = fork();
-        saved = errno;
-        if (nbd->pid == 0) {
-            become_server(program, argv, envp, pid_text, fds[0], fds[1], fds[2]);
-        }
+    if (server.fds[0] >= 0 && server.fds[1] >= 0 && server.fds[2] >= 0) {
+        nbd->keeper = g_thread_new("qemu-nbd", keeper_main, &server);
+        g_async_queue_pop(pids);
+        nbd->pid = server.pid;
+        saved = server.error;
     }
-    for (gsize i = 0; i < G_N_ELEMENTS(fds); i++) {
-        if (fds[i] >= 0) {
-            close(fds[i]);
+    for (gsize i = 0; i < G_N_ELEMENTS(server.fds); i++) {
+        if (server.fds[i] >= 0) {
+            close(server.fds[i]);
         }
     }
     close(null);
@@ -259,8 +293,12 @@ void storage_nbd_free(StorageNbd *nbd)
     if (nbd->pid > 0) {
         /* It only reads. SIGTERM is lost while it starts. */
         kill(nbd->pid, SIGKILL);
+        g_thread_join(nbd->keeper);
         while (waitpid(nbd->pid, NULL, 0) < 0 && errno == EINTR) {
         }
+    }
+    if (nbd->pid <= 0 && nbd->keeper) {
+        g_thread_join(nbd->keeper);
     }
     if (nbd->messages >= 0) {
         close(nbd->messages);

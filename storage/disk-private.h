@@ -24,10 +24,7 @@ gboolean storage_disk_lock(int fd, const char *path, GError **error);
 /* Appends to @extents (element-type StorageExtent); widens the last one where it touches and is of the same kind. */
 void storage_extents_add(GArray *extents, guint64 offset, guint64 length, gboolean zero, gboolean own);
 
-/*
- * A qemu-nbd of our own, with several connections to it. It ends when the last connection closes, so it does not
- * outlive this process however that dies.
- */
+/* A qemu-nbd of our own, with several connections to it, which does not outlive this process however that dies. */
 typedef struct StorageNbd StorageNbd;
 
 /**

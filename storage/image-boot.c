@@ -50,7 +50,7 @@ static gboolean add_systemd_boot(BootFiles *boot, StorageImage *image, const cha
     /* No menu and no editor: the words cannot be changed from the console. */
     add_text(boot, "loader/loader.conf", g_strdup("timeout 0\ndefault virt-attest.conf\neditor no\n"));
     add_text(boot, "loader/entries/virt-attest.conf",
-             g_strdup_printf("title virt-attest\nversion %s\nlinux /vmlinuz\ninitrd /initrd\noptions %s\n", release, words));
+             g_strdup_printf("title virt-attest\nversion %s\nlinux /vmlinuz\ninitrd initrd\noptions %s\n", release, words));
     return TRUE;
 }
 

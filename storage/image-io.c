@@ -232,8 +232,9 @@ static gboolean check_superblock(StorageDisk *disk, guint64 offset, guint64 leng
     if (magic != EXT2_SUPER_MAGIC)
         return refuse(error, disk, "holds no ext4 file system: import the image first with virt-attest image-import");
     if (incompatible & INCOMPATIBLE_RECOVER)
-        return refuse(error, disk,
-                      "was not unmounted: its journal has to be replayed; start the guest that uses it and shut it down");
+        return refuse(
+            error, disk,
+            "was not unmounted: its journal has to be replayed; start the guest that uses it and shut it down");
     if (!(compatible & COMPATIBLE_JOURNAL) && !(state & STATE_CLEAN))
         return refuse(error, disk,
                       "was not unmounted and has no journal: start the guest that uses it and shut it down, or run "

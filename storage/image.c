@@ -57,9 +57,7 @@ StorageImage *storage_image_open(const char *path, StorageFormat format, GError 
         return NULL;
     if (!storage_disk_partition(disk, STORAGE_IMAGE_ROOT_PARTITION, &offset, &length, &cause)) {
         g_propagate_prefixed_error(error, g_steal_pointer(&cause),
-                                   "the image has no root partition %u; import it first with virt-attest "
-                                   "image-import: ",
-                                   STORAGE_IMAGE_ROOT_PARTITION);
+                                   "no image of virt-attest, import it first with 'virt-attest image-import': ");
         return NULL;
     }
     return storage_image_open_range(g_steal_pointer(&disk), offset, length, error);
@@ -92,9 +90,9 @@ static GBytes *read_inode(StorageImage *image, ext2_ino_t number, const char *pa
     if (!code)
         code = ext2fs_file_get_lsize(file, &size);
     if (!code && size > max_size) {
-        g_autofree gchar *why =
-            g_strdup_printf("has %" G_GUINT64_FORMAT " bytes, more than the %" G_GSIZE_FORMAT " that such a file may have",
-                            (guint64)size, max_size);
+        g_autofree gchar *why = g_strdup_printf("has %" G_GUINT64_FORMAT " bytes, more than the %" G_GSIZE_FORMAT
+                                                " that such a file may have",
+                                                (guint64)size, max_size);
         ext2fs_file_close(file);
         refuse(error, image, path, why);
         return NULL;

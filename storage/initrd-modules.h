@@ -33,5 +33,6 @@ typedef struct {
     const char *what;
 } StorageFeature;
 
-/* In the order in which the modules are loaded, as far as they do not depend on each other; ends with a row of NULLs. */
+/* In the order in which the modules are loaded, as far as they do not depend on each other; ends with a row of NULLs.
+ */
 extern const StorageFeature storage_features[];

@@ -143,9 +143,11 @@ static gboolean kernel_read(Kernel *kernel, GError **error)
         StorageModuleTexts all = {texts[0], texts[1], texts[2], texts[3]};
 
         kernel->modules = storage_modules_parse(&all, &cause);
-        if (cause)
-            g_prefix_error(&cause, "image '%s', kernel %s: ",
-                           storage_disk_path(storage_image_disk(kernel->image)), kernel->release);
+        if (cause) {
+            g_autofree gchar *disk = measure_printable(storage_disk_path(storage_image_disk(kernel->image)));
+
+            g_prefix_error(&cause, "image '%s', kernel %s: ", disk, kernel->release);
+        }
     }
     for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
         g_free(texts[i]);
@@ -176,11 +178,13 @@ static gboolean take_feature(const Kernel *kernel, const StorageFeature *feature
 
     if (feature->module && storage_modules_has(kernel->modules, feature->module))
         return storage_modules_want(kernel->modules, feature->module, feature->need != STORAGE_USEFUL, error);
-    if (feature->need != STORAGE_NEEDED || option == 'y' || (feature->module && storage_modules_builtin(kernel->modules, feature->module)))
+    if (feature->need != STORAGE_NEEDED || option == 'y' ||
+        (feature->module && storage_modules_builtin(kernel->modules, feature->module)))
         return TRUE;
     if (option == 'm')
-        return refuse(kernel, error, "kernel %s has %s (CONFIG_%s=m), but the module %s is not in %s: install all of its "
-                                     "modules",
+        return refuse(kernel, error,
+                      "kernel %s has %s (CONFIG_%s=m), but the module %s is not in %s: install all of its "
+                      "modules",
                       kernel->release, feature->what, feature->config, feature->module ? feature->module : "for it",
                       kernel->folder);
     /* Without a configuration a feature that is no module cannot be looked up; the guest would power off without it. */
@@ -207,10 +211,11 @@ static GBytes *read_init(const char *path, GError **error)
     gssize got = 0;
 
     if (fd < 0) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
-                    "the guest's init '%s': %s: install all of virt-attest, or name the file in 'init' of group [guest] "
-                    "of the configuration",
-                    shown, g_strerror(errno));
+        g_set_error(
+            error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
+            "the guest's init '%s': %s: install all of virt-attest, or name the file in 'init' of group [guest] "
+            "of the configuration",
+            shown, g_strerror(errno));
         return NULL;
     }
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size <= MAX_INIT) {

@@ -12,7 +12,7 @@ typedef enum { STATE_NEW, STATE_OPEN, STATE_DONE } State;
 /* One line of modules.dep. */
 typedef struct {
     StorageModule module;
-    gchar *line; /* @module.path and the dependencies point into it */
+    gchar *line;      /* @module.path and the dependencies point into it */
     GPtrArray *needs; /* (element-type utf8): paths, as depmod writes them: the one to load first is last */
     State state;
 } Node;

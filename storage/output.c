@@ -115,7 +115,8 @@ StorageOutput *storage_output_new(const char *path, gboolean replace, mode_t mod
     output->fd = openat(output->folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (output->fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT)) {
         output->temporary = new_temporary(output);
-        output->fd = openat(output->folder, output->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        output->fd =
+            openat(output->folder, output->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (output->fd < 0)
             g_clear_pointer(&output->temporary, g_free);
     }

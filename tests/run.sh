@@ -4,8 +4,8 @@
 # Installs what the tests need, builds and runs them.
 #
 #   tests/run.sh                everything (below 40 minutes on 2 cores)
-#   tests/run.sh --quick        what needs no libvirtd and no guest (below 3 minutes)
-#   tests/run.sh --suite NAME   one suite: unit, golden, hook, fuzz, libvirt, boot
+#   tests/run.sh --quick        what needs no libvirtd, no guest and no large image (below 3 minutes)
+#   tests/run.sh --suite NAME   one suite: unit, golden, hook, fuzz, storage, libvirt, boot
 #
 # Everything runs on a build with AddressSanitizer and UndefinedBehaviorSanitizer;
 # a clang build checks that it compiles there without a warning. The last line
@@ -26,7 +26,7 @@ while [ $# -gt 0 ]; do
 done
 if [ ${#suites[@]} -eq 0 ]; then
     suites=(unit golden hook fuzz)
-    [ $quick = 1 ] || suites+=(libvirt boot)
+    [ $quick = 1 ] || suites+=(storage libvirt boot)
 fi
 
 ./setup.sh test

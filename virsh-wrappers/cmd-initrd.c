@@ -3,7 +3,7 @@
 #include "virsh-wrappers/commands.h"
 
 #include <stdio.h>
-#include <string.h>
+#include <unistd.h>
 
 #include "measure/error.h"
 #include "storage/initrd.h"
@@ -38,13 +38,20 @@ static gboolean write_outputs(const CmdContext *context, StorageImage *image, co
             return FALSE;
         }
     }
-    return storage_output_commit(output, error);
+    if (storage_output_commit(output, error)) {
+        return TRUE;
+    }
+    /* Somebody else made that file meanwhile. */
+    if (kernel_path && !force) {
+        unlink(kernel_path);
+    }
+    return FALSE;
 }
 
 static void print_summary(const CmdContext *context, const StorageInitrd *initrd)
 {
-    g_autofree gchar *size = g_strdup_printf("%" G_GSIZE_FORMAT " bytes, %s", g_bytes_get_size(initrd->data),
-                                             initrd->compression);
+    g_autofree gchar *size =
+        g_strdup_printf("%" G_GSIZE_FORMAT " bytes, %s", g_bytes_get_size(initrd->data), initrd->compression);
     g_autofree gchar *modules = g_strdup_printf("%u", initrd->modules->len);
 
     if (cmd_context_quiet(context)) {
@@ -70,8 +77,7 @@ static gboolean check_options(const CmdContext *context, GError **error)
     const char *output = cmd_context_get(context, "output");
     const char *kernel_output = cmd_context_get(context, "kernel-output");
     if (kernel_output && g_str_equal(kernel_output, output)) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
-                    "initrd: --output and --kernel-output name the same file");
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "initrd: --output and --kernel-output name the same file");
         return FALSE;
     }
     return TRUE;
@@ -90,7 +96,8 @@ int cmd_initrd(CmdContext *context, GError **error)
     const PolicyConfig *config = cmd_context_config(context, error);
     g_autoptr(StorageImage) image = config ? storage_image_open(cmd_context_get(context, "image"), kind, error) : NULL;
     g_autoptr(StorageInitrd) initrd =
-        image ? storage_initrd_build(image, cmd_context_get(context, "kernel"), level, config->guest_init, error) : NULL;
+        image ? storage_initrd_build(image, cmd_context_get(context, "kernel"), level, config->guest_init, error)
+              : NULL;
     if (!initrd || !write_outputs(context, image, initrd, error)) {
         return -1;
     }

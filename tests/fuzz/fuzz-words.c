@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A kernel command line: what is taken is in range and comes back the same when written, what is not has a printable reason. */
+/* A kernel command line: what is taken is in range and comes back the same when written, what is not has a printable
+ * reason. */
 #include <glib.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -3,6 +3,7 @@
 """Writes tests/corpus/initrd: small initrds of our form (ok-…), and ones that differ from it in one way (bad-…)."""
 import gzip
 import pathlib
+import subprocess
 import sys
 
 RELEASE = "6.12.57+deb13-cloud-amd64"
@@ -40,8 +41,15 @@ def with_row(name, mode, data=b""):
     return archive(sorted(rows() + [(name, mode, data)]))
 
 
+def zstd(data):
+    return subprocess.run(["zstd", "-q", "-19", "--stream-size=%d" % len(data)], input=data, capture_output=True,
+                          check=True).stdout
+
+
 GOOD = archive(rows())
 CASES = {
+    "ok-zstd": zstd(GOOD),
+    "bad-zstd-twice": zstd(GOOD) * 2,
     "ok-plain": GOOD,
     "ok-gzip": gzip.compress(GOOD, mtime=0),
     "ok-level-3": archive(rows(3)),

@@ -110,7 +110,8 @@ static inline void image_make(ImageFixture *fixture, const char *options)
     fclose(file);
     g_assert_true(g_file_set_contents(script, table, -1, NULL));
     image_run(shell);
-    for (const char *const *word = (const char *const[]){"mkfs.ext4", "-q", "-F", "-N", "6000", "-E", offset, "-d", fixture->tree, NULL};
+    for (const char *const *word =
+             (const char *const[]){"mkfs.ext4", "-q", "-F", "-N", "6000", "-E", offset, "-d", fixture->tree, NULL};
          *word; word++)
         g_ptr_array_add(argv, (gpointer)*word);
     for (guint i = 0; more[i]; i++) {

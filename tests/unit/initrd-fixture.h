@@ -20,8 +20,8 @@ typedef struct {
     guint mode; /* octal, with the type */
     const char *data;
     guint uid, gid, mtime, links, inode, device, special, check;
-    const char *header;  /* instead of everything */
-    guint8 padding;      /* instead of zero */
+    const char *header; /* instead of everything */
+    guint8 padding;     /* instead of zero */
 } InitrdEntry;
 
 static inline void initrd_pad(GByteArray *out, guint8 byte)
@@ -35,9 +35,21 @@ static inline void initrd_add(GByteArray *out, const InitrdEntry *entry, guint i
     gsize size = entry->data ? strlen(entry->data) : 0;
     gboolean folder = (entry->mode & 0170000) == 0040000;
     guint fields[13] = {
-        entry->inode ? entry->inode : inode, entry->mode, entry->uid, entry->gid,
-        entry->links ? entry->links : folder ? 2 : 1, entry->mtime, (guint)size, entry->device, 0,
-        entry->special, 0, (guint)strlen(entry->name) + 1, entry->check,
+        entry->inode ? entry->inode : inode,
+        entry->mode,
+        entry->uid,
+        entry->gid,
+        entry->links ? entry->links
+        : folder     ? 2
+                     : 1,
+        entry->mtime,
+        (guint)size,
+        entry->device,
+        0,
+        entry->special,
+        0,
+        (guint)strlen(entry->name) + 1,
+        entry->check,
     };
 
     if (entry->header) {
@@ -55,9 +67,18 @@ static inline void initrd_add(GByteArray *out, const InitrdEntry *entry, guint i
     initrd_pad(out, entry->padding);
 }
 
-#define INITRD_DEV {"dev", 0040755}
-#define INITRD_INIT_ENTRY {"init", 0100755, INITRD_INIT}
-#define INITRD_LIST_ENTRY(level) {"initrd.list", 0100644, INITRD_LIST(level)}
+#define INITRD_DEV                                                                                                     \
+    {                                                                                                                  \
+        "dev", 0040755                                                                                                 \
+    }
+#define INITRD_INIT_ENTRY                                                                                              \
+    {                                                                                                                  \
+        "init", 0100755, INITRD_INIT                                                                                   \
+    }
+#define INITRD_LIST_ENTRY(level)                                                                                       \
+    {                                                                                                                  \
+        "initrd.list", 0100644, INITRD_LIST(level)                                                                     \
+    }
 #define INITRD_MODULES                                                                                                 \
     {"modules", 0040755}, {"modules/0000-virtio.ko", 0100644, "\177ELF virtio"},                                       \
     {                                                                                                                  \

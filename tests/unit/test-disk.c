@@ -180,6 +180,7 @@ static void test_refused(Fixture *fixture, gconstpointer data)
     fill_at(path, 4096, 4096, 0);
     expect_refused(path, STORAGE_FORMAT_BY_NAME, "--format");
     g_autoptr(StorageDisk) disk = open_good(path, STORAGE_FORMAT_RAW);
+    expect_bytes(disk, 4 * KIB, 4 * KIB, 0);
     expect_refused(path, STORAGE_FORMAT_QCOW2, "version of qcow2");
     g_assert_cmpint(mkfifo(fifo, 0600), ==, 0);
     expect_refused(fifo, STORAGE_FORMAT_RAW, "neither");
@@ -340,6 +341,7 @@ static void test_busy(Fixture *fixture, gconstpointer data)
     /* Somebody writes an overlay: what it is based on can be read by all. */
     writer = start_writer(top, "qcow2", socket);
     g_autoptr(StorageDisk) base = open_good(raw, STORAGE_FORMAT_RAW);
+    expect_bytes(base, 0, 4 * KIB, 1);
     stop_writer(writer, socket);
 }
 

@@ -121,7 +121,8 @@ static void test_spoilt(void)
         {"console=ttyS0", ROOT TREE, "root-disks", "not looked at", POLICY_NOTE, 3},
         {TMPFS " virt_attest.debug=1", ROOT TREE, "guest-words", "virt_attest.debug", POLICY_FAIL, 3},
         {TMPFS " virt_attest.level=4", ROOT TREE, "guest-words", "virt_attest.level", POLICY_FAIL, 3},
-        {WORDS "virt_attest.upper=plain:upper-disk", ROOT TREE UPPER, "guest-words", "virt_attest.upper", POLICY_FAIL, 3},
+        {WORDS "virt_attest.upper=plain:upper-disk", ROOT TREE UPPER, "guest-words", "virt_attest.upper", POLICY_FAIL,
+         3},
         {"virt_attest.level=4 virt_attest.root=root-disk:2", ROOT TREE, "guest-words", "roothash", POLICY_FAIL, 3},
         {"virt_attest.level=4 virt_attest.root=root-disk:2", ROOT TREE, "root-hash", "no dm-verity root hash",
          POLICY_FAIL, 3},
@@ -193,8 +194,12 @@ static void expect_initrd(Fixture *fixture, PolicyOutcome outcome, guint level, 
 
 static void test_initrds(void)
 {
-    static const InitrdEntry shell[] = {{"bin", 0040755}, {"bin/busybox", 0100755, "\177ELF"}, {"bin/sh", 0120777, "busybox"},
-                                        INITRD_DEV, INITRD_INIT_ENTRY, {"TRAILER!!!", 0}};
+    static const InitrdEntry shell[] = {{"bin", 0040755},
+                                        {"bin/busybox", 0100755, "\177ELF"},
+                                        {"bin/sh", 0120777, "busybox"},
+                                        INITRD_DEV,
+                                        INITRD_INIT_ENTRY,
+                                        {"TRAILER!!!", 0}};
     static const InitrdEntry other[] = {INITRD_DEV, {"etc", 0040755}, INITRD_INIT_ENTRY, {"TRAILER!!!", 0}};
     g_autoptr(Fixture) fixture = root_fixture();
     g_autofree gchar *init = g_build_filename(fixture->folder, "guest-init", NULL);
@@ -228,9 +233,8 @@ static void test_initrds(void)
     expect_initrd(fixture, POLICY_FAIL, 3, "No such file");
     trusted = g_compute_checksum_for_string(G_CHECKSUM_SHA256, INITRD_INIT, -1);
     {
-        g_autofree gchar *text =
-            g_strdup_printf("[firmware]\ntrusted = %s\n[guest]\ninit = %s\ntrusted-init = %s", fixture->firmware_sha256,
-                            init, trusted);
+        g_autofree gchar *text = g_strdup_printf("[firmware]\ntrusted = %s\n[guest]\ninit = %s\ntrusted-init = %s",
+                                                 fixture->firmware_sha256, init, trusted);
         fixture_load_config(fixture, text);
     }
     expect_initrd(fixture, POLICY_PASS, 4, trusted);
@@ -308,9 +312,8 @@ static void test_unmeasured_reference(void)
 {
     g_autoptr(Fixture) fixture = root_fixture();
     g_autoptr(XmlDomain) domain = NULL;
-    g_autoptr(PolicyEvaluation) evaluation =
-        evaluate(fixture, TMPFS, ROOT TREE,
-                 "<launchSecurity type='sev-snp'><policy>0x30000</policy></launchSecurity>", &domain);
+    g_autoptr(PolicyEvaluation) evaluation = evaluate(
+        fixture, TMPFS, ROOT TREE, "<launchSecurity type='sev-snp'><policy>0x30000</policy></launchSecurity>", &domain);
     g_autoptr(PolicyReference) reference = policy_reference_new(domain, evaluation, XML_ON_MISMATCH_REFUSE, NULL);
 
     g_assert_nonnull(reference);

@@ -237,10 +237,10 @@ static int next_piece(gpointer user_data, gconstpointer *data, gsize *size, guin
 static void assert_content(const Disk *disk, const char *name, const guint8 *data, gsize size)
 {
     g_autofree gchar *copy = g_build_filename(disk->folder, "copy", NULL);
-    g_autofree gchar *quiet = debugfs(disk, "dump /%s %s", name, copy);
     g_autofree gchar *got = NULL;
     gsize length = 0;
 
+    g_free(debugfs(disk, "dump /%s %s", name, copy));
     g_assert_true(g_file_get_contents(copy, &got, &length, NULL));
     g_remove(copy);
     g_assert_cmpuint(length, ==, size);

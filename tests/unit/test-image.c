@@ -128,8 +128,12 @@ static void read_everything(StorageImage *image)
 /* Every form of the file system that images come in. */
 static void test_read(void)
 {
-    static const char *const forms[] = {"", "-b 1024", "-O ^metadata_csum,^64bit", "-O ^extent,^64bit,^has_journal",
-                                        "-I 128 -O ^dir_index", "-b 4096 -O large_dir"};
+    static const char *const forms[] = {"",
+                                        "-b 1024",
+                                        "-O ^metadata_csum,^64bit",
+                                        "-O ^extent,^64bit,^has_journal",
+                                        "-I 128 -O ^dir_index",
+                                        "-b 4096 -O large_dir"};
     g_autoptr(ImageFixture) fixture = image_fixture_new();
 
     fill_tree(fixture);
@@ -213,9 +217,10 @@ static void test_no_kernel(void)
 
 static void test_compare(void)
 {
-    static const char *const sorted[] = {"",           "5.10.0",           "6.1.0-9-amd64",   "6.1.0-56-amd64",
-                                         "6.12~rc7",   "6.12",             "6.12-amd64",      "6.12.9+deb13-amd64",
-                                         "6.12.57+deb13-amd64", "6.12.57+deb13-cloud-amd64", "10.0"};
+    static const char *const sorted[] = {
+        "",     "5.10.0",     "6.1.0-9-amd64",      "6.1.0-56-amd64",      "6.12~rc7",
+        "6.12", "6.12-amd64", "6.12.9+deb13-amd64", "6.12.57+deb13-amd64", "6.12.57+deb13-cloud-amd64",
+        "10.0"};
 
     for (gsize i = 0; i < G_N_ELEMENTS(sorted); i++) {
         for (gsize j = 0; j < G_N_ELEMENTS(sorted); j++) {

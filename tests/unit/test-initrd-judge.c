@@ -110,18 +110,22 @@ static void test_frames(void)
     refused(g_byte_array_new(), "neither a cpio archive");
     refused(append(g_byte_array_new(), "#!/bin/sh\n", 10), "neither a cpio archive");
     refused(append(g_byte_array_new(), xz, sizeof xz), "compressed with xz");
+    refused(append(initrd_good("4"), "#BOOTCONFIG\n", 12), "boot configuration");
+    refused(append(gzip(initrd_good("4"), NULL), "#BOOTCONFIG\n\0\0", 14), "boot configuration");
     refused(append(initrd_good("4"), zeros, 4), "behind the end of its archive");
     refused(append(initrd_good("4"), zeros, sizeof zeros), "behind the end of its archive");
     refused(append_bytes(initrd_good("4"), initrd_good("4")), "behind the end of its archive");
     refused(append(zstd(initrd_good("4"), TRUE), zeros, 1), "behind the end of its zstd frame");
-    refused(append_bytes(zstd(initrd_good("4"), TRUE), zstd(initrd_good("4"), TRUE)), "behind the end of its zstd frame");
+    refused(append_bytes(zstd(initrd_good("4"), TRUE), zstd(initrd_good("4"), TRUE)),
+            "behind the end of its zstd frame");
     refused(append(zstd(initrd_good("4"), TRUE), skippable, sizeof skippable), "behind the end of its zstd frame");
     refused(append_bytes(append(g_byte_array_new(), skippable, sizeof skippable), zstd(initrd_good("4"), TRUE)),
             "neither a cpio archive");
     refused(zstd(initrd_good("4"), FALSE), "cannot be unpacked (zstd)");
     refused(append(gzip(initrd_good("4"), NULL), zeros, 8), "cannot be unpacked (gzip)");
     /* The last four bytes are a size that fits the first member, so it is what lies between that gives it away. */
-    refused(append_bytes(gzip(initrd_good("4"), NULL), gzip(initrd_good("4"), NULL)), "behind the end of its gzip frame");
+    refused(append_bytes(gzip(initrd_good("4"), NULL), gzip(initrd_good("4"), NULL)),
+            "behind the end of its gzip frame");
     refused(gzip(initrd_good("4"), "initrd"), "gzip header");
     g_byte_array_set_size(cut, cut->len - 1);
     refused(cut, "cannot be unpacked (zstd)");
@@ -148,7 +152,10 @@ static void test_bomb(void)
 
 #define WITH(...)                                                                                                      \
     initrd_archive((const InitrdEntry[]){__VA_ARGS__}, sizeof((const InitrdEntry[]){__VA_ARGS__}) / sizeof(InitrdEntry))
-#define LIST_ENTRY(text) {"initrd.list", 0100644, text}
+#define LIST_ENTRY(text)                                                                                               \
+    {                                                                                                                  \
+        "initrd.list", 0100644, text                                                                                   \
+    }
 #define START "virt-attest-initrd 1\nlevel 4\nkernel " INITRD_RELEASE "\n"
 
 static void test_foreign(void)
@@ -165,9 +172,9 @@ static void test_foreign(void)
             "holds 'modules/../x.ko'");
     refused(WITH({"evil\nname", 0100644, "x"}, {"TRAILER!!!", 0}), "holds 'evil name'");
     /* The first archive of many an initrd holds microcode only; the shell is in the second. */
-    refused(append_bytes(WITH({"kernel", 0040755}, {"kernel/x86/microcode/AuthenticAMD.bin", 0100644, "x"},
-                              {"TRAILER!!!", 0}),
-                         gzip(WITH({"usr/bin/dash", 0100755, "\177ELF"}, {"TRAILER!!!", 0}), NULL)),
+    refused(append_bytes(
+                WITH({"kernel", 0040755}, {"kernel/x86/microcode/AuthenticAMD.bin", 0100644, "x"}, {"TRAILER!!!", 0}),
+                gzip(WITH({"usr/bin/dash", 0100755, "\177ELF"}, {"TRAILER!!!", 0}), NULL)),
             "holds 'usr/bin/dash'");
     /* A good one in front hides nothing. */
     refused(append_bytes(initrd_good("4"), WITH({"bin/sh", 0100755, "\177ELF"}, {"TRAILER!!!", 0})), "holds 'bin/sh'");
@@ -178,20 +185,25 @@ static void test_foreign(void)
 static void test_entries(void)
 {
     static const InitrdEntry bad_inits[] = {
-        {"init", 0100644, INITRD_INIT},                     /* not executable */
-        {"init", 0104755, INITRD_INIT},                     /* setuid */
-        {"init", 0120777, "modules/0000-virtio.ko"},        /* a link */
-        {"init", 0100755, INITRD_INIT, .uid = 1},           {"init", 0100755, INITRD_INIT, .gid = 1},
-        {"init", 0100755, INITRD_INIT, .mtime = 1},         {"init", 0100755, INITRD_INIT, .links = 2},
-        {"init", 0100755, INITRD_INIT, .inode = 1},         {"init", 0100755, INITRD_INIT, .device = 1},
-        {"init", 0100755, INITRD_INIT, .special = 1},       {"init", 0100755, INITRD_INIT, .check = 1},
+        {"init", 0100644, INITRD_INIT},              /* not executable */
+        {"init", 0104755, INITRD_INIT},              /* setuid */
+        {"init", 0120777, "modules/0000-virtio.ko"}, /* a link */
+        {"init", 0100755, INITRD_INIT, .uid = 1},
+        {"init", 0100755, INITRD_INIT, .gid = 1},
+        {"init", 0100755, INITRD_INIT, .mtime = 1},
+        {"init", 0100755, INITRD_INIT, .links = 2},
+        {"init", 0100755, INITRD_INIT, .inode = 1},
+        {"init", 0100755, INITRD_INIT, .device = 1},
+        {"init", 0100755, INITRD_INIT, .special = 1},
+        {"init", 0100755, INITRD_INIT, .check = 1},
         {"init", 0100755, INITRD_INIT "\001", .padding = 1},
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(bad_inits); i++)
         refused(WITH(INITRD_DEV, bad_inits[i], INITRD_LIST_ENTRY("4"), INITRD_MODULES, INITRD_END),
                 "holds 'init' in a form that virt-attest does not write");
-    refused(WITH({"dev", 0040777}, INITRD_INIT_ENTRY, INITRD_LIST_ENTRY("4"), INITRD_MODULES, INITRD_END), "holds 'dev'");
+    refused(WITH({"dev", 0040777}, INITRD_INIT_ENTRY, INITRD_LIST_ENTRY("4"), INITRD_MODULES, INITRD_END),
+            "holds 'dev'");
     refused(WITH({"dev", 0040755, "data"}, INITRD_INIT_ENTRY, INITRD_LIST_ENTRY("4"), INITRD_MODULES, INITRD_END),
             "holds 'dev'");
     refused(WITH(INITRD_INIT_ENTRY, INITRD_DEV, INITRD_LIST_ENTRY("4"), INITRD_MODULES, INITRD_END),
@@ -245,7 +257,6 @@ static void test_list(void)
 static void test_every_byte(void)
 {
     g_autoptr(GByteArray) good = initrd_good("4");
-    g_autofree gchar *text = g_strndup((const char *)good->data, good->len);
     guint changed = 0;
 
     for (guint size = 0; size < good->len; size++) {
@@ -267,8 +278,9 @@ static void test_every_byte(void)
         if (initrd->ours)
             changed++;
     }
-    g_assert_cmpuint(changed, <=, strlen(INITRD_INIT) + strlen("\177ELF virtio") + strlen("\177ELF sha256") +
-                                      strlen(INITRD_LIST("4")));
+    g_assert_cmpuint(changed, <=,
+                     strlen(INITRD_INIT) + strlen("\177ELF virtio") + strlen("\177ELF sha256") +
+                         strlen(INITRD_LIST("4")));
     g_assert_cmpuint(changed, >, 0);
 }
 

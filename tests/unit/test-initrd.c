@@ -25,13 +25,20 @@
 static const struct {
     const char *path, *packer;
 } modules[] = {
-    {"kernel/drivers/block/virtio_blk.ko.xz", "xz"},  {"kernel/fs/ext4/ext4.ko.zst", "zstd"},
-    {"kernel/fs/jbd2/jbd2.ko.gz", "gzip"},            {"kernel/fs/overlayfs/overlay.ko", ""},
-    {"kernel/drivers/md/dm-mod.ko.xz", "xz"},         {"kernel/drivers/md/dm-bufio.ko.xz", "xz"},
-    {"kernel/drivers/md/dm-verity.ko.xz", "xz"},      {"kernel/drivers/md/dm-crypt.ko.xz", "xz"},
-    {"kernel/drivers/md/dm-integrity.ko.xz", "xz"},   {"kernel/crypto/xts.ko.xz", "xz"},
-    {"kernel/crypto/authenc.ko.xz", "xz"},            {"kernel/arch/x86/crypto/aesni-intel.ko.xz", "xz"},
-    {"kernel/net/unwanted.ko.xz", "xz"},              {"kernel/drivers/net/virtio_net.ko.xz", "xz"},
+    {"kernel/drivers/block/virtio_blk.ko.xz", "xz"},
+    {"kernel/fs/ext4/ext4.ko.zst", "zstd"},
+    {"kernel/fs/jbd2/jbd2.ko.gz", "gzip"},
+    {"kernel/fs/overlayfs/overlay.ko", ""},
+    {"kernel/drivers/md/dm-mod.ko.xz", "xz"},
+    {"kernel/drivers/md/dm-bufio.ko.xz", "xz"},
+    {"kernel/drivers/md/dm-verity.ko.xz", "xz"},
+    {"kernel/drivers/md/dm-crypt.ko.xz", "xz"},
+    {"kernel/drivers/md/dm-integrity.ko.xz", "xz"},
+    {"kernel/crypto/xts.ko.xz", "xz"},
+    {"kernel/crypto/authenc.ko.xz", "xz"},
+    {"kernel/arch/x86/crypto/aesni-intel.ko.xz", "xz"},
+    {"kernel/net/unwanted.ko.xz", "xz"},
+    {"kernel/drivers/net/virtio_net.ko.xz", "xz"},
 };
 
 #define DEP                                                                                                            \
@@ -46,10 +53,27 @@ static const struct {
 
 /* What must be in the archive for level 4, in order: type and permissions, size, name; by hand. */
 static const char *const names4[] = {
-    "dev", "init", "initrd.list", "modules", "modules/0000-virtio_blk.ko", "modules/0001-jbd2.ko",
-    "modules/0002-ext4.ko", "modules/0003-overlay.ko", "modules/0004-dm-mod.ko", "modules/0005-dm-bufio.ko",
-    "modules/0006-dm-verity.ko", "modules/0007-dm-crypt.ko", "modules/0008-dm-integrity.ko", "modules/0009-xts.ko",
-    "modules/0010-authenc.ko", "modules/0011-aesni-intel.ko", "proc", "run", "sys", "sysroot", NULL,
+    "dev",
+    "init",
+    "initrd.list",
+    "modules",
+    "modules/0000-virtio_blk.ko",
+    "modules/0001-jbd2.ko",
+    "modules/0002-ext4.ko",
+    "modules/0003-overlay.ko",
+    "modules/0004-dm-mod.ko",
+    "modules/0005-dm-bufio.ko",
+    "modules/0006-dm-verity.ko",
+    "modules/0007-dm-crypt.ko",
+    "modules/0008-dm-integrity.ko",
+    "modules/0009-xts.ko",
+    "modules/0010-authenc.ko",
+    "modules/0011-aesni-intel.ko",
+    "proc",
+    "run",
+    "sys",
+    "sysroot",
+    NULL,
 };
 
 #define LIST4                                                                                                          \
@@ -71,7 +95,6 @@ static void put_module(ImageFixture *fixture, const char *path, const char *pack
 {
     g_autofree gchar *plain = g_strdup(path);
     g_autofree gchar *whole = NULL;
-    g_autofree gchar *command = NULL;
 
     if (*packer)
         *strrchr(plain, '.') = '\0';
@@ -137,8 +160,8 @@ static GBytes *unpack(GBytes *packed)
         g_assert_false(ZSTD_isError(room));
         g_assert_cmpuint(ZSTD_getFrameContentSize(data, size), ==, room);
     } else if (data[0] == 0x1f) {
-        z_stream stream = {.next_in = (z_const Bytef *)data, .avail_in = (uInt)size, .next_out = out,
-                           .avail_out = (uInt)room};
+        z_stream stream = {
+            .next_in = (z_const Bytef *)data, .avail_in = (uInt)size, .next_out = out, .avail_out = (uInt)room};
 
         g_assert_cmpint(inflateInit2(&stream, 31), ==, Z_OK);
         g_assert_cmpint(inflate(&stream, Z_FINISH), ==, Z_STREAM_END);
@@ -165,7 +188,8 @@ static gchar *run_cpio(ImageFixture *fixture, GBytes *archive, const char *optio
     gint status = 0;
 
     g_assert_true(g_file_set_contents(path, g_bytes_get_data(archive, NULL), (gssize)g_bytes_get_size(archive), NULL));
-    g_assert_true(g_spawn_sync(NULL, (gchar **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, &out, NULL, &status, &error));
+    g_assert_true(
+        g_spawn_sync(NULL, (gchar **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, &out, NULL, &status, &error));
     g_assert_true(g_spawn_check_wait_status(status, &error));
     return out;
 }
@@ -195,10 +219,10 @@ static void test_contents(void)
     rows = g_strsplit(g_strchomp(details), "\n", -1);
     g_assert_cmpuint(g_strv_length(rows), ==, G_N_ELEMENTS(names4) - 1);
     for (guint i = 0; rows[i]; i++) {
-        const char *mode = !strchr("imd", *names4[i])      ? "drwxr-xr-x   2 0        0 "
-                           : !strcmp(names4[i], "init")    ? "-rwxr-xr-x   1 0        0 "
-                           : strchr(names4[i], '.')        ? "-rw-r--r--   1 0        0 "
-                                                           : "drwxr-xr-x   2 0        0 ";
+        const char *mode = !strchr("imd", *names4[i])   ? "drwxr-xr-x   2 0        0 "
+                           : !strcmp(names4[i], "init") ? "-rwxr-xr-x   1 0        0 "
+                           : strchr(names4[i], '.')     ? "-rw-r--r--   1 0        0 "
+                                                        : "drwxr-xr-x   2 0        0 ";
 
         if (!g_str_has_prefix(rows[i], mode) || !strstr(rows[i], "1970"))
             g_error("'%s' does not begin with '%s'", rows[i], mode);
@@ -376,7 +400,10 @@ static void test_bad_modules(void)
     refused(fixture, NULL, 4, ATTEST_ERROR_UNREADABLE, "too large once unpacked");
     put_module(fixture, path, "xz", "#!/bin/sh\n", -1);
     refused(fixture, NULL, 4, ATTEST_ERROR_UNREADABLE, "no kernel module");
-    image_put(fixture, FOLDER "kernel/crypto/xts.ko.xz", "\xfd" "7zXZ\0\0\4", 8);
+    image_put(fixture, FOLDER "kernel/crypto/xts.ko.xz",
+              "\xfd"
+              "7zXZ\0\0\4",
+              8);
     refused(fixture, NULL, 4, ATTEST_ERROR_UNREADABLE, "damaged or cut short");
     image_put(fixture, FOLDER "kernel/crypto/xts.ko.xz", "\177ELF", 4);
     refused(fixture, NULL, 4, ATTEST_ERROR_UNREADABLE, "damaged or cut short");

@@ -88,7 +88,8 @@ static void test_soft(void)
     assert_order(modules, "crc32c_generic.ko crc32c-intel.ko libcrc32c.ko! jbd2.ko! mbcache.ko! ext4.ko!");
     /* Words before "pre:" and behind "post:" are none. */
     want(modules, "xts", FALSE);
-    assert_order(modules, "crc32c_generic.ko crc32c-intel.ko libcrc32c.ko! jbd2.ko! mbcache.ko! ext4.ko! ecb.ko xts.ko");
+    assert_order(modules,
+                 "crc32c_generic.ko crc32c-intel.ko libcrc32c.ko! jbd2.ko! mbcache.ko! ext4.ko! ecb.ko xts.ko");
 }
 
 /* What is optional first and required later is required, with all that it needs. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The words on the command line as guest/words.h documents them, the list of the initrd, and the words that lead to a shell. */
+/* The words on the command line as guest/words.h documents them, the initrd's list, the words that lead to a shell. */
 #include <glib.h>
 #include <string.h>
 
@@ -38,8 +38,9 @@ static void test_level3(void)
     g_assert_cmpuint(words.wait_seconds, ==, 30);
     g_assert_false(words.has_verity);
 
-    words = parsed("virt_attest.level=0 virt_attest.root=partuuid:0123ABCD-89ab-cdef-0123-456789abcdeF virt_attest.fs=xfs "
-                   "virt_attest.wait=600");
+    words =
+        parsed("virt_attest.level=0 virt_attest.root=partuuid:0123ABCD-89ab-cdef-0123-456789abcdeF virt_attest.fs=xfs "
+               "virt_attest.wait=600");
     g_assert_cmpuint(words.level, ==, 0);
     g_assert_cmpstr(words.root_partuuid, ==, "0123abcd-89ab-cdef-0123-456789abcdef");
     g_assert_cmpstr(words.root.serial, ==, "");
@@ -144,7 +145,8 @@ static void test_round_trip(void)
         LEVEL3 " virt_attest.upper=dirs:home=1G,etc=64M,var=50%,tmp=1",
         LEVEL3 " virt_attest.upper=dirs:etc=64M,tmp=1M",
         "virt_attest.level=4 virt_attest.root=r virt_attest.fs=xfs virt_attest.roothash=" HASH HASH
-        " virt_attest.verity=h,uuid=" UUID ",salt=-,hash=sha512,data-block=512,hash-block=1024,data-blocks=9007199254740991 "
+        " virt_attest.verity=h,uuid=" UUID
+        ",salt=-,hash=sha512,data-block=512,hash-block=1024,data-blocks=9007199254740991 "
         "virt_attest.upper=tmpfs",
     };
 
@@ -252,7 +254,8 @@ static void test_bad(void)
         {LEVEL3 " virt_attest.verity=h,uuid=" UUID
                 ",salt=-,hash=sha256,data-block=4096,hash-block=4096,data-blocks=4503599627370496",
          "virt_attest.verity: '4503599627370496' is not the seventh field, data-blocks=NUMBER"},
-        {LEVEL3 " virt_attest.verity=h,uuid=" UUID ",salt=-,hash=sha256,data-block=512,hash-block=4096,data-blocks=9007199254740992",
+        {LEVEL3 " virt_attest.verity=h,uuid=" UUID
+                ",salt=-,hash=sha256,data-block=512,hash-block=4096,data-blocks=9007199254740992",
          "virt_attest.verity: '9007199254740992' is not the seventh field, data-blocks=NUMBER"},
         {LEVEL3 " " VERITY ",x=1", "virt_attest.verity: has more than its seven fields"},
         {LEVEL3 " " VERITY ",", "virt_attest.verity: has more than its seven fields"},
@@ -265,8 +268,7 @@ static void test_bad(void)
         {LEVEL3 " virt_attest.upper=encrypted:a:1",
          "virt_attest.upper: 'a:1' is not a disk's serial (1 to 20 letters, digits and _.+-)"},
         /* tmpfs takes a size of 0 for no limit. */
-        {LEVEL3 " virt_attest.upper=tmpfs:0",
-         "virt_attest.upper: '0' is not a size (bytes, K, M, G, or 1% to 100%)"},
+        {LEVEL3 " virt_attest.upper=tmpfs:0", "virt_attest.upper: '0' is not a size (bytes, K, M, G, or 1% to 100%)"},
         {LEVEL3 " virt_attest.upper=tmpfs:", "virt_attest.upper: '' is not a size (bytes, K, M, G, or 1% to 100%)"},
         {LEVEL3 " virt_attest.upper=tmpfs:K", "virt_attest.upper: 'K' is not a size (bytes, K, M, G, or 1% to 100%)"},
         {LEVEL3 " virt_attest.upper=tmpfs:1k", "virt_attest.upper: '1k' is not a size (bytes, K, M, G, or 1% to 100%)"},
@@ -305,10 +307,11 @@ static void test_bad(void)
 static void test_limits(void)
 {
     g_autofree gchar *salt = g_strnfill(2 * GUEST_SALT_MAX, 'a');
-    g_autofree gchar *largest = g_strconcat(
-        "virt_attest.level=4 virt_attest.root=root:2 virt_attest.roothash=" HASH " virt_attest.verity=hash,uuid=" UUID ",salt=",
-        salt, VERITY_TAIL, NULL);
-    g_autofree gchar *larger = g_strconcat(LEVEL3 " virt_attest.verity=hash,uuid=" UUID ",salt=aa", salt, VERITY_TAIL, NULL);
+    g_autofree gchar *largest = g_strconcat("virt_attest.level=4 virt_attest.root=root:2 virt_attest.roothash=" HASH
+                                            " virt_attest.verity=hash,uuid=" UUID ",salt=",
+                                            salt, VERITY_TAIL, NULL);
+    g_autofree gchar *larger =
+        g_strconcat(LEVEL3 " virt_attest.verity=hash,uuid=" UUID ",salt=aa", salt, VERITY_TAIL, NULL);
     g_autofree gchar *endless = g_strnfill(100000, 'x');
     g_autofree gchar *name = g_strconcat(LEVEL3 " virt_attest.", endless, NULL);
     g_autofree gchar *value = g_strconcat(LEVEL3 " virt_attest.fs=", endless, NULL);
@@ -328,36 +331,141 @@ static void test_limits(void)
 static void test_shell(void)
 {
     static const char *const leading[] = {
-        "init=/bin/sh", "rdinit=/bin/sh", "rdinit", "noinitrd", "initrd=\\evil.img", "initrd=0x1000,4096", "initrdmem=1,2",
-        "bootconfig", "resume=/dev/vdc", "resume_offset=1", "kgdboc=ttyS0", "kgdbwait", "ekgdboc=kbd",
-        "sysrq_always_enabled", "sysrq-always-enabled", "nfsroot=10.0.2.2:/",
-        "single", "s", "S", "1", "-s", "-b", "emergency", "rescue", "recovery",
-        "rd.emergency", "rd.rescue", "rd.break", "rd.break=pre-mount", "rd.shell", "rd.shell=1", "rd.cmdline=ask", "rdbreak",
-        "rdshell", "break", "break=premount", "boot=live",
-        "systemd.unit=emergency.target", "rd.systemd.unit=rescue.target", "systemd.unit", "systemd.debug_shell",
-        "systemd.debug-shell", "systemd.debug-shell=1", "systemd.debug_shell=ttyS0", "rd.systemd.debug_shell",
-        "systemd.default_debug_tty=ttyS0", "systemd.crash_shell", "systemd.crash-shell=yes", "systemd.confirm_spawn=ttyS0",
-        "systemd.run=/bin/sh", "systemd.run_success_action=none", "systemd.wants=debug-shell.service", "systemd.break=pre-mount",
-        "systemd.setenv=LD_PRELOAD=/tmp/x", "systemd.set_credential=passwd.plaintext-password.root:x",
-        "systemd.set-credential-binary=ssh.authorized_keys.root:eA==", "systemd.import_credentials",
-        "systemd.import_credentials=yes", "systemd.import-credentials=true", "rd.systemd.import_credentials=1",
-        "systemd.early_core_pattern=|/bin/sh", "systemd.mount-extra=/dev/vdc:/usr", "systemd.swap-extra=/dev/vdc",
-        "systemd.firstboot", "systemd.firstboot=yes", "systemd.condition_first_boot=1", "systemd.random_seed=eA==",
-        "systemd.mask=apparmor.service", "systemd.mask", "systemd.ssh_listen=vsock::22", "systemd.ssh_auto=yes",
-        "systemd.invented_in_2030=1", "systemd.",
-        "sysctl.kernel.core_pattern=|/bin/sh", "sysctl.kernel/modprobe=/x", "sysctl/kernel/core_pattern=x",
-        "sysctl.kernel.sysrq=1", "sysctl.kernel.core-pattern=x", "sysctl.fs.binfmt_misc.register=x",
-        "LD_PRELOAD=/x", "LD-PRELOAD=/x", "SYSTEMD_PROC_CMDLINE=x", "PATH=/tmp", "mount.usr=/dev/vdc",
-        "ds=nocloud;s=http://10.0.2.2/", "cc:", "cloud-config-url=http://x", "cloud-init=enabled", "ci.ds=x", "ignition.platform.id=qemu",
+        "init=/bin/sh",
+        "rdinit=/bin/sh",
+        "rdinit",
+        "noinitrd",
+        "initrd=\\evil.img",
+        "initrd=0x1000,4096",
+        "initrdmem=1,2",
+        "bootconfig",
+        "resume=/dev/vdc",
+        "resume_offset=1",
+        "kgdboc=ttyS0",
+        "kgdbwait",
+        "ekgdboc=kbd",
+        "sysrq_always_enabled",
+        "sysrq-always-enabled",
+        "nfsroot=10.0.2.2:/",
+        "single",
+        "s",
+        "S",
+        "1",
+        "-s",
+        "-b",
+        "emergency",
+        "rescue",
+        "recovery",
+        "rd.emergency",
+        "rd.rescue",
+        "rd.break",
+        "rd.break=pre-mount",
+        "rd.shell",
+        "rd.shell=1",
+        "rd.cmdline=ask",
+        "rdbreak",
+        "rdshell",
+        "break",
+        "break=premount",
+        "boot=live",
+        "systemd.unit=emergency.target",
+        "rd.systemd.unit=rescue.target",
+        "systemd.unit",
+        "systemd.debug_shell",
+        "systemd.debug-shell",
+        "systemd.debug-shell=1",
+        "systemd.debug_shell=ttyS0",
+        "rd.systemd.debug_shell",
+        "systemd.default_debug_tty=ttyS0",
+        "systemd.crash_shell",
+        "systemd.crash-shell=yes",
+        "systemd.confirm_spawn=ttyS0",
+        "systemd.run=/bin/sh",
+        "systemd.run_success_action=none",
+        "systemd.wants=debug-shell.service",
+        "systemd.break=pre-mount",
+        "systemd.setenv=LD_PRELOAD=/tmp/x",
+        "systemd.set_credential=passwd.plaintext-password.root:x",
+        "systemd.set-credential-binary=ssh.authorized_keys.root:eA==",
+        "systemd.import_credentials",
+        "systemd.import_credentials=yes",
+        "systemd.import-credentials=true",
+        "rd.systemd.import_credentials=1",
+        "systemd.early_core_pattern=|/bin/sh",
+        "systemd.mount-extra=/dev/vdc:/usr",
+        "systemd.swap-extra=/dev/vdc",
+        "systemd.firstboot",
+        "systemd.firstboot=yes",
+        "systemd.condition_first_boot=1",
+        "systemd.random_seed=eA==",
+        "systemd.mask=apparmor.service",
+        "systemd.mask",
+        "systemd.ssh_listen=vsock::22",
+        "systemd.ssh_auto=yes",
+        "systemd.invented_in_2030=1",
+        "systemd.",
+        "sysctl.kernel.core_pattern=|/bin/sh",
+        "sysctl.kernel/modprobe=/x",
+        "sysctl/kernel/core_pattern=x",
+        "sysctl.kernel.sysrq=1",
+        "sysctl.kernel.core-pattern=x",
+        "sysctl.fs.binfmt_misc.register=x",
+        "LD_PRELOAD=/x",
+        "LD-PRELOAD=/x",
+        "SYSTEMD_PROC_CMDLINE=x",
+        "PATH=/tmp",
+        "mount.usr=/dev/vdc",
+        "ds=nocloud;s=http://10.0.2.2/",
+        "cc:",
+        "cloud-config-url=http://x",
+        "cloud-init=enabled",
+        "ci.ds=x",
+        "ignition.platform.id=qemu",
     };
     static const char *const harmless[] = {
-        "", " ", "quiet", "debug", "ro", "rw", "console=ttyS0,115200", "initrd=initrd", "panic=-1", "root=/dev/vda2", "2", "3",
-        "4", "5", "nosingle", "xinit=/bin/sh", "init_on_alloc=1", "initcall_debug", "rd.shell=0", "rd.emergency=poweroff",
-        "systemd.debug_shell=0", "systemd.debug-shell=no", "systemd.crash_shell=false", "systemd.import_credentials=no",
-        "systemd.import_credentials=0", "systemd.firstboot=off", "systemd.log_level=debug", "systemd.show_status=1",
-        "systemd.journald.forward_to_console=1", "systemd.mask=serial-getty@ttyS0.service", "systemd.mask=debug-shell.service",
-        "systemd.getty_auto=0", "systemd.hostname=a", "systemd.ssh_auto=no", "net.ifnames=0", "sysctl.vm.swappiness=1",
-        "sysctl.kernel.panic=1", "cloud-init=disabled", "module_blacklist=x", "s=1", "single=1", LEVEL4,
+        "",
+        " ",
+        "quiet",
+        "debug",
+        "ro",
+        "rw",
+        "console=ttyS0,115200",
+        "initrd=initrd",
+        "panic=-1",
+        "root=/dev/vda2",
+        "2",
+        "3",
+        "4",
+        "5",
+        "nosingle",
+        "xinit=/bin/sh",
+        "init_on_alloc=1",
+        "initcall_debug",
+        "rd.shell=0",
+        "rd.emergency=poweroff",
+        "systemd.debug_shell=0",
+        "systemd.debug-shell=no",
+        "systemd.crash_shell=false",
+        "systemd.import_credentials=no",
+        "systemd.import_credentials=0",
+        "systemd.firstboot=off",
+        "systemd.log_level=debug",
+        "systemd.show_status=1",
+        "systemd.journald.forward_to_console=1",
+        "systemd.mask=serial-getty@ttyS0.service",
+        "systemd.mask=debug-shell.service",
+        "systemd.getty_auto=0",
+        "systemd.hostname=a",
+        "systemd.ssh_auto=no",
+        "net.ifnames=0",
+        "sysctl.vm.swappiness=1",
+        "sysctl.kernel.panic=1",
+        "sysctl.kernel.sysrq=0",
+        "cloud-init=disabled",
+        "module_blacklist=x",
+        "s=1",
+        "single=1",
+        LEVEL4,
     };
     char word[GUEST_MESSAGE_MAX];
 
@@ -381,9 +489,21 @@ static void test_shell(void)
 static void test_shell_quotes(void)
 {
     static const char *const rows[] = {
-        "\"init=/bin/sh\"", "init=\"/bin/sh\"", "'systemd.unit=emergency.target'", "sys\"temd.unit\"=x", "sys'temd'.unit=x",
-        "\"emergency\"", "'rescue'", "quiet\temergency", "quiet\vemergency", "quiet\xa0single", "-- single", "x=\"y rd.break z\"",
-        "systemd.debug_shell=0 systemd.debug_shell=1", "systemd.unit=x", "\"systemd.unit=x y\"",
+        "\"init=/bin/sh\"",
+        "init=\"/bin/sh\"",
+        "'systemd.unit=emergency.target'",
+        "sys\"temd.unit\"=x",
+        "sys'temd'.unit=x",
+        "\"emergency\"",
+        "'rescue'",
+        "quiet\temergency",
+        "quiet\vemergency",
+        "quiet\xa0single",
+        "-- single",
+        "x=\"y rd.break z\"",
+        "systemd.debug_shell=0 systemd.debug_shell=1",
+        "systemd.unit=x",
+        "\"systemd.unit=x y\"",
     };
     g_autofree gchar *endless = g_strnfill(100000, 'x');
     g_autofree gchar *value = g_strconcat("systemd.unit=", endless, NULL);
@@ -434,17 +554,24 @@ static void test_list_bad(void)
         {"virt-attest-initrd 1\nlevel 4\n", "initrd.list, line 3: '' is not 'kernel RELEASE'"},
         {"virt-attest-initrd 1\nlevel 4\nkernel \n", "initrd.list, line 3: '' is not 'kernel RELEASE'"},
         {"virt-attest-initrd 1\nlevel 4\nkernel ../x\n", "initrd.list, line 3: '../x' is not 'kernel RELEASE'"},
-        {"virt-attest-initrd 1\nkernel x\nlevel 4\n", "initrd.list, line 2: 'kernel x' is not 'level 0', 'level 3' or 'level 4'"},
+        {"virt-attest-initrd 1\nkernel x\nlevel 4\n",
+         "initrd.list, line 2: 'kernel x' is not 'level 0', 'level 3' or 'level 4'"},
         {LIST "\n", "initrd.list, line 4: '' is not 'module required|optional NAME'"},
-        {LIST "module maybe 0000-x.ko\n", "initrd.list, line 4: 'module maybe 0000-x.ko' is not 'module required|optional NAME'"},
+        {LIST "module maybe 0000-x.ko\n",
+         "initrd.list, line 4: 'module maybe 0000-x.ko' is not 'module required|optional NAME'"},
         {LIST "module required 0000-x.ko", "initrd.list, line 4: has no newline at its end"},
-        {LIST "module required 0001-x.ko\n", "initrd.list, line 4: '0001-x.ko' is not a module's file name with its number in front"},
-        {LIST "module required 0000-.ko\n", "initrd.list, line 4: '0000-.ko' is not a module's file name with its number in front"},
-        {LIST "module required 0000-../x.ko\n", "initrd.list, line 4: '0000-../x.ko' is not a module's file name with its number in front"},
-        {LIST "module required 0000-x.ko.xz\n", "initrd.list, line 4: '0000-x.ko.xz' is not a module's file name with its number in front"},
+        {LIST "module required 0001-x.ko\n",
+         "initrd.list, line 4: '0001-x.ko' is not a module's file name with its number in front"},
+        {LIST "module required 0000-.ko\n",
+         "initrd.list, line 4: '0000-.ko' is not a module's file name with its number in front"},
+        {LIST "module required 0000-../x.ko\n",
+         "initrd.list, line 4: '0000-../x.ko' is not a module's file name with its number in front"},
+        {LIST "module required 0000-x.ko.xz\n",
+         "initrd.list, line 4: '0000-x.ko.xz' is not a module's file name with its number in front"},
         {LIST "module required 0000-x.ko\nmodule required 0000-x.ko\n",
          "initrd.list, line 5: '0000-x.ko' is not a module's file name with its number in front"},
-        {LIST "module required 0000-x\x1b.ko\n", "initrd.list, line 4: '0000-x?.ko' is not a module's file name with its number in front"},
+        {LIST "module required 0000-x\x1b.ko\n",
+         "initrd.list, line 4: '0000-x?.ko' is not a module's file name with its number in front"},
     };
     g_autofree GuestInitrdList *list = g_new(GuestInitrdList, 1);
     char message[GUEST_MESSAGE_MAX];
