@@ -238,9 +238,17 @@ int cmd_undefine(CmdContext *context, GError **error)
         printf("Domain '%s' has been undefined\n", name);
     }
     gboolean volumes_gone = remove_volumes(context, volumes, error);
+    /* Whatever fails, the rest is done: the first error is the one that is told. */
     g_autoptr(GError) state_error = NULL;
-    if (!cmd_undefine_forget(context->store, connection, ours, &state_error) ||
-        !remove_state(context, uuid, &state_error)) {
+    gboolean forgotten = cmd_undefine_forget(context->store, connection, ours, &state_error);
+    g_autoptr(GError) pin_error = NULL;
+    gboolean state_gone = remove_state(context, uuid, &pin_error) && forgotten;
+    if (!state_error) {
+        state_error = g_steal_pointer(&pin_error);
+    } else if (pin_error) {
+        cmd_warn("%s", pin_error->message);
+    }
+    if (!state_gone) {
         if (volumes_gone) {
             g_propagate_error(error, g_steal_pointer(&state_error));
         } else {

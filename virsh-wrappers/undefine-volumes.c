@@ -44,7 +44,12 @@ static gboolean forget(PolicyStore *store, virConnectPtr connection, StorageVolu
     /* The connection stays the caller's. */
     CmdVolumeJob job = {.connection = connection, .store = store};
     job.pool = cmd_pool_open(connection, volume->pool, error);
-    gboolean done = job.pool && cmd_volume_remove(&job, volume, error);
+    if (!job.pool) {
+        return FALSE;
+    }
+    /* Another pool that has the name now has nothing of this volume. */
+    gboolean same = g_str_equal(job.pool->uuid, volume->pool_uuid);
+    gboolean done = same ? cmd_volume_remove(&job, volume, error) : storage_volume_remove(store, volume, error);
     g_clear_pointer(&job.pool, cmd_pool_free);
     return done;
 }

@@ -12,9 +12,9 @@ import subprocess
 import time
 
 import volumes
-from harness import (CANNOT_READ, LIBVIRT_REFUSED, REJECTED, STATE, USAGE, Tap, attest, call, install_hook, last, read,
+from harness import (LIBVIRT_REFUSED, REJECTED, STATE, USAGE, Tap, attest, call, install_hook, read,
                      run, running, scratch, sha256, start, stop, tree, virsh, virsh_define, write)
-from volumes import (MIB, POOL, change_blob, configure, document, info, kernel, make_base, make_pool, spawn, vol)
+from volumes import (POOL, change_blob, configure, document, info, kernel, make_base, make_pool, spawn, vol)
 
 BASE = ''
 FOLDER = ''

@@ -9,7 +9,8 @@ import stat
 import time
 
 from harness import (CANNOT_READ, LIBVIRT_REFUSED, NOT_CONFIGURED, REJECTED, STATE, USAGE, Tap, attest, call,
-                     eventually, plain_xml, read, run, scratch, sha256, start, stop, tree, virsh, virsh_define, write)
+                     eventually, plain_xml, program, read, run, scratch, sha256, start, stop, tree, virsh, virsh_define,
+                     write)
 from volumes import (MIB, POOL, RELEASE, change_blob, configure, document, document_path, info, make_base, make_pool,
                      partition_root_hash, spawn, vol, volumes)
 
