@@ -15,7 +15,8 @@ import rig  # noqa: E402
 from login import Login, fingerprint  # noqa: E402
 
 MULTI_USER = rb'Reached target .*multi-user\.target'
-STATUS = 'systemd.show_status=1'
+# What these tests see on the console, and: an emulated timer on a busy machine fails the kernel's own check.
+STATUS = 'systemd.show_status=1 no_timer_check'
 
 
 def data_sum(path):

@@ -21,7 +21,8 @@ import rig  # noqa: E402
 from login import Login  # noqa: E402
 
 MULTI_USER = rb'Reached target .*multi-user\.target'
-STATUS = 'systemd.show_status=1'
+# What these tests see on the console, and: an emulated timer on a busy machine fails the kernel's own check.
+STATUS = 'systemd.show_status=1 no_timer_check'
 HANDED_OVER = rb'systemd\[1\]: |systemd 25[0-9]|Welcome to'
 EVIL = b'evil-host-was-here'
 # The ends that a guest may come to.
