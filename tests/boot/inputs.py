@@ -125,4 +125,6 @@ def remove(inputs):
     if os.environ.get('VIRT_ATTEST_KEEP'):
         print(f'# kept: {inputs.folder}')
     elif os.path.basename(inputs.folder).startswith('boot-') and os.path.isdir(inputs.folder):
-        shutil.rmtree(inputs.folder)
+        # A guest that is being ended may still write its log there.
+        shutil.rmtree(inputs.folder, ignore_errors=True)
+        shutil.rmtree(inputs.folder, ignore_errors=True)

@@ -187,13 +187,14 @@ LOOK_AROUND = {
     'swap': 'tail -n +2 /proc/swaps',
     'mapped': 'cat /sys/block/dm-*/dm/name',
     'raid': 'ls -d /sys/block/md* 2>/dev/null || true',
-    'unit': 'systemctl show -P LoadState evil.service',
+    'unit': 'systemctl show -P LoadState x.service',
     'credentials': 'find /run/credentials -path "*@*" -type f 2>/dev/null || true',
     'root': 'passwd -S root | cut -d " " -f 2',
     'gettys': 'ps -eo comm= | grep -E "getty|login$|sulogin" || true',
     'keys': 'cat /root/.ssh/authorized_keys /root/.ssh/authorized_keys2 /etc/ssh/authorized_keys 2>/dev/null || true',
     'sysctl': 'cat /proc/sys/kernel/sysrq',
 }
+FW_CFG_NAME = 55 - len('opt/io.systemd.credentials/')  # QEMU takes no longer names
 EVIL_UNIT = f"""[Unit]
 DefaultDependencies=no
 [Service]
@@ -202,8 +203,8 @@ ExecStart=/bin/sh -c 'echo {EVIL.decode()} >/dev/console; touch /{EVIL.decode()}
 
 
 def evil_credentials(public_key):
-    return {'systemd.extra-unit.evil.service': EVIL_UNIT,
-            'systemd.unit-dropin.multi-user.target': '[Unit]\nWants=evil.service\n',
+    return {'systemd.extra-unit.x.service': EVIL_UNIT,
+            'systemd.unit-dropin.multi-user.target': '[Unit]\nWants=x.service\n',
             'passwd.hashed-password.root': '$1$evil$MO5dShHfTxkNVPCxV5jLa/',
             'ssh.authorized_keys.root': public_key,
             'tmpfiles.extra': f'f+ /{EVIL.decode()} 0644 root root - x\n',
@@ -219,7 +220,8 @@ def credential_arguments(stage, credentials):
         encoded = base64.b64encode(value.encode()).decode()
         arguments += ['-smbios', f'type=11,value=io.systemd.credential.binary:{name}={encoded}']
         path = rig.write(stage.made.path(f'credential-{number}'), value)
-        arguments += ['-fw_cfg', f'name=opt/io.systemd.credentials/{name},file={path}']
+        if len(name) <= FW_CFG_NAME:
+            arguments += ['-fw_cfg', f'name=opt/io.systemd.credentials/{name},file={path}']
     return tuple(arguments)
 
 
@@ -298,7 +300,7 @@ def run_changed_upper(case, stage):
         read = [line for line in text.splitlines() if re.match(r'[0-9a-f]{64} ', line)]
         errors = [line for line in text.splitlines() if 'Input/output error' in line]
         case.check(set(read) <= set(untouched), 'never other data than what was written', text)
-        case.check(errors or guest.wait_end(20), 'an I/O error, or the guest stops', text + guest.tail())
+        case.check(errors or guest.wait_end(60), 'an I/O error, or the guest stops', text + guest.tail())
         case.comment(f'{len(read)} files whole, {len(errors)} with I/O errors')
         check_silent(case, guest)
 
@@ -319,8 +321,8 @@ def run_changed_root(case, stage):
             byte = file.read(1)[0]
             file.seek(-1, os.SEEK_CUR)
             file.write(bytes((byte ^ 1,)))
-        login.run(f'nohup cat {victim} >/dev/null 2>&1 & sleep 1', check=False, timeout=60)
-        case.equal(guest.wait_end(60), PANIC, 'the guest stops when it reads that block', guest.tail())
+        login.run(f'nohup cat {victim} >/dev/null 2>&1 & sleep 1', check=False)
+        case.equal(guest.wait_end(rig.BOOT), PANIC, 'the guest stops when it reads that block', guest.tail())
         case.check(re.search(f'data block {block} is corrupted', rig.printable(guest.console)), 'says which block it was',
                    guest.tail())
         check_silent(case, guest)
@@ -394,7 +396,7 @@ CASES = [
     stopped('systemd.unit=emergency.target without measurement',
             lambda stage: unmeasured(stage, 'systemd.unit=emergency.target'), STOPPED + r"'systemd\.unit=emergency\.target' on the kernel"),
     stopped('a level below that of the initrd, without measurement',
-            lambda stage: unmeasured(stage, cmdline=f'{inputs.CONSOLE} {stage.made.words(3)}'), STOPPED + 'this initrd is for level 4, the command line says virt_attest.level=3'),
+            lambda stage: unmeasured(stage, cmdline=f'{inputs.CONSOLE} {stage.made.words(3)} {STATUS}'), STOPPED + 'this initrd is for level 4, the command line says virt_attest.level=3'),
 ]
 
 
