@@ -73,8 +73,8 @@ class Inputs:
         words = {'level': str(level), 'root': f'{ROOT_SERIAL}:{ROOT_PARTITION}'}
         if level == 4:
             words['roothash'] = self.root_hash
-            words['verity'] = (f'{VERITY_SERIAL},uuid={TREE_UUID},salt={SALT},hash=sha256,data-block=4096,hash-block=4096,'
-                               f'data-blocks={self.data_blocks}')
+            words['verity'] = (f'{VERITY_SERIAL},uuid={TREE_UUID},salt={SALT},hash=sha256,data-block=4096,'
+                               f'hash-block=4096,data-blocks={self.data_blocks}')
         words['upper'] = upper
         words['wait'] = WAIT
         words.update(changes)
