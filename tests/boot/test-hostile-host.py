@@ -70,7 +70,7 @@ def check_silent(case, guest):
 
 
 def died_early(guest):
-    """The kernel gave up before it started the init: the emulator's fault (timers on a busy machine), not the host's."""
+    """The kernel gave up before it started the init: the emulator's fault (its timers on a busy machine)."""
     return b'Kernel panic' in guest.console and b'Run /init' not in guest.console
 
 
