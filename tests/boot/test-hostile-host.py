@@ -328,7 +328,8 @@ def run_changed_upper(case, stage):
         read = [line for line in text.splitlines() if re.match(r'[0-9a-f]{64} ', line)]
         errors = [line for line in text.splitlines() if 'Input/output error' in line]
         case.check(set(read) <= set(untouched), 'never other data than what was written', text)
-        case.check(errors or guest.wait_end(60), 'an I/O error, or the guest stops', text + guest.tail())
+        refused = errors or guest.wait_for(rb'INTEGRITY AEAD ERROR', 60) or guest.wait_end(1)
+        case.check(refused, 'an I/O error, or the guest stops', text + guest.tail())
         case.comment(f'{len(read)} files whole, {len(errors)} with I/O errors')
         check_silent(case, guest)
 
