@@ -5,8 +5,10 @@
     VIRT_ATTEST_BUILD=build/bench tests/bench/bench-build.py --image BASE.qcow2 [--rounds 3]
 
 Runs 'virt-attest build' inside a private libvirtd on the platform model and counts the processor time, user and system,
-of everything in its process namespace: the command, what it starts, and libvirtd with what that starts. The usual way is
-a chroot with update-initramfs and then veritysetup; its two heavy steps run here on the same machine, over the same disk:
+of everything in its process namespace: the command, what it starts, and libvirtd with what that starts. The usual way
+is
+a chroot with update-initramfs and then veritysetup; its two heavy steps run here on the same machine, over the same
+disk:
 'veritysetup format' and 'mkinitramfs' for the host's kernel. They are a lower bound: mounting, copying and the package
 tools of the chroot come on top. Prints figures and ratios; asserts nothing. Needs root.
 """
@@ -34,7 +36,8 @@ def run(*argv, **options):
 
 
 def namespace_time():
-    """Seconds of processor time that all processes here have used, those that are gone included: their parents, in the end
+    """Seconds of processor time that all processes here have used, those that are gone included: their parents, in
+    the end
     the first process, inherit it (proc(5), stat, fields 14 to 17)."""
     total = 0
     for path in glob.glob('/proc/[0-9]*/stat'):
@@ -57,21 +60,28 @@ def child_time(*argv):
 
 
 def bench_build(options):
-    """Inside: (wall, processor) medians of build."""
+    """Inside: processor time of the first build, which finds nothing that an earlier one kept, and the median of the
+    others,
+    which reuse the hash tree of the base."""
     tool = os.path.join(os.environ['VIRT_ATTEST_BUILD'], 'virsh-wrappers', 'virt-attest')
     state = os.environ['PRIVATE_LIBVIRT_STATE']
+    config = os.path.join(state, 'virt-attest.conf')
+    with open(config, 'w', encoding='utf-8') as out:
+        out.write(f"[guest]\ninit = {os.path.join(os.environ['VIRT_ATTEST_BUILD'], 'guest', 'guest-init')}\n")
+    os.environ['VIRT_ATTEST_CONFIG'] = config
     pool = os.path.join(state, 'pool')
     os.mkdir(pool)
     run('virsh', '-q', 'pool-define-as', 'default', 'dir', '--target', pool)
     run('virsh', '-q', 'pool-start', 'default')
-    walls, cpus = [], []
+    times = []
     for turn in range(options.rounds):
         wall, cpu = time.perf_counter(), namespace_time()
-        run(tool, 'build', '--base', options.image, '--name', f'bench{turn}', '--level', '4', '--cpu-model', 'EPYC-Milan')
-        walls.append(time.perf_counter() - wall)
-        cpus.append(namespace_time() - cpu)
-        print(f'build, run {turn + 1}: {cpus[-1]:.2f} s of processor time, {walls[-1]:.2f} s', flush=True)
-    return statistics.median(walls), statistics.median(cpus)
+        run(tool, 'build', '--base', options.image, '--name', f'bench{turn}', '--level', '4', '--cpu-model',
+            'EPYC-Milan')
+        times.append(namespace_time() - cpu)
+        print(f'build, run {turn + 1}: {times[-1]:.2f} s of processor time, {time.perf_counter() - wall:.2f} s',
+              flush=True)
+    return times[0], statistics.median(times[1:] or times)
 
 
 def bench_usual(options):
@@ -87,7 +97,8 @@ def bench_usual(options):
         releases = sorted(glob.glob('/boot/vmlinuz-*'))
         if releases and shutil.which('mkinitramfs'):
             release = releases[-1].split('vmlinuz-', 1)[1]
-            rows.append((f'mkinitramfs {release}', *child_time('mkinitramfs', '-o', os.path.join(folder, 'initrd'), release)))
+            rows.append((f'mkinitramfs {release}', *child_time('mkinitramfs', '-o', os.path.join(folder, 'initrd'),
+                                                               release)))
     finally:
         shutil.rmtree(folder)
     return rows
@@ -95,7 +106,8 @@ def bench_usual(options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--image', required=True, type=os.path.abspath, help="base image, from 'virt-attest image-build'")
+    parser.add_argument('--image', required=True, type=os.path.abspath,
+                        help="base image, from 'virt-attest image-build'")
     parser.add_argument('--rounds', type=int, default=3)
     options = parser.parse_args()
     if not os.environ.get('VIRT_ATTEST_BUILD'):
@@ -103,14 +115,15 @@ def main():
     if not os.environ.get('PRIVATE_LIBVIRT_STATE'):
         os.environ['VIRT_ATTEST_BUILD'] = os.path.abspath(os.environ['VIRT_ATTEST_BUILD'])
         os.execv(PRIVATE, [PRIVATE, '--model', sys.executable, os.path.abspath(__file__), *sys.argv[1:]])
-    wall, cpu = bench_build(options)
-    print(f'build from base to a defined level 4 domain: {cpu:.2f} s of processor time, {wall:.2f} s (median of '
-          f'{options.rounds})')
+    first, again = bench_build(options)
+    print(f'build from base to a defined level 4 domain: {first:.2f} s of processor time for the first of a base, '
+          f'{again:.2f} s for another (median of {max(options.rounds - 1, 1)})')
     total = 0.0
     for name, other_wall, other_cpu in bench_usual(options):
         total += other_cpu
         print(f'{name}: {other_cpu:.2f} s of processor time, {other_wall:.2f} s')
-    print(f'the usual way takes at least {total:.2f} s of processor time: {total / cpu:.1f} times as much')
+    print(f'the usual way takes at least {total:.2f} s of processor time: {total / first:.1f} times the first, '
+          f'{total / again:.1f} times another')
 
 
 if __name__ == '__main__':

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Disks for the boot tests: what a host can do to a good one, and disks that nobody asked for.
 
-A changed disk is a qcow2 overlay with exactly one change on the good one, which itself is never written to. Where things
+A changed disk is a qcow2 overlay with exactly one change on the good one, which itself is never written to. Where
+things
 lie on a disk is read from GPT, ext4 (debugfs) and the rules of the dm-verity format, not from the program under test.
 """
 import json
@@ -74,8 +75,10 @@ class Root:
 
 
 def tree_block(data_blocks, data_block, level):
-    """Number of the block in a hash file (superblock: block 0) that vouches for a data block on a level; 0 is the lowest
-    level, -1 the highest. The highest level comes first in the file (Documentation/admin-guide/device-mapper/verity)."""
+    """Number of the block in a hash file (superblock: block 0) that vouches for a data block on a level; 0 is the
+    lowest
+    level, -1 the highest. The highest level comes first in the file
+    (Documentation/admin-guide/device-mapper/verity)."""
     sizes = []
     count = data_blocks
     while count > 1:
@@ -91,7 +94,8 @@ def flipped(folder, name, good, offset, bit=0, good_format='raw'):
     path = overlay(os.path.join(folder, f'{name}.qcow2'), good, good_format)
     piece = os.path.join(folder, f'{name}.piece')
     sector = offset // SECTOR
-    rig.call('qemu-img', 'dd', '-U', '-f', good_format, '-O', 'raw', f'bs={SECTOR}', f'skip={sector}', f'count={sector + 1}',
+    rig.call('qemu-img', 'dd', '-U', '-f', good_format, '-O', 'raw', f'bs={SECTOR}', f'skip={sector}',
+             f'count={sector + 1}',
              f'if={good}', f'of={piece}')
     data = bytearray(rig.read(piece)[:SECTOR])
     os.unlink(piece)
@@ -116,7 +120,7 @@ def evil_tree(folder, name):
              'upper/usr/local/sbin/sshd': mark,
              'etc/passwd': 'root::0:0:root:/root:/bin/sh\n', 'upper/etc/passwd': 'root::0:0:root:/root:/bin/sh\n',
              'upper/evil-host-was-here': 'x', 'evil-host-was-here': 'x', 'root/etc/evil-host-was-here': 'x',
-             'upper/etc/systemd/system/multi-user.target.wants/evil.service':
+             'upper/etc/systemd/system/multi-user.target.wants/x.service':
              '[Service]\nExecStart=/bin/sh -c "echo evil-host-was-here >/dev/console"\n'}
     for path, text in files.items():
         target = os.path.join(root, path)

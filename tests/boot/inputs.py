@@ -34,10 +34,76 @@ def tool(*arguments, **options):
     return rig.call(program, *arguments, **options)
 
 
+def configuration():
+    """That this build's own init goes into initrds."""
+    return f'[guest]\ninit = {os.path.join(build_folder(), "guest", "guest-init")}\n'
+
+
 def cached_image():
-    """(image, private key). Sets the configuration that this build's own init is taken from."""
+    """(image, private key)"""
     folder = os.path.join(build_folder(), 'images')
     os.makedirs(folder, exist_ok=True)
+    os.environ['VIRT_ATTEST_CONFIG'] = rig.write(os.path.join(folder, 'virt-attest.conf'), configuration())
+    image, key = os.path.join(folder, 'trixie.qcow2'), os.path.join(folder, 'id_ed25519')
+    if not os.path.exists(key):
+        rig.call('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', 'boot tests', '-f', key)
+    if not os.path.exists(image):
+        tool('image-build', '--suite', 'trixie', '--output', image, '--ssh-key', f'{key}.pub', timeout=3000)
+    return image, key
+
+
+@dataclasses.dataclass
+class Inputs:
+    """@raw: the image as a raw file, for looking things up and as backing file of changed disks."""
+    folder: str
+    key: str
+    raw: str
+    tree: str
+    root_hash: str
+    data_blocks: int
+    kernel: str
+    initrd: dict
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def words(self, level=4, upper=None, **changes):
+        """Our words of the command line, in the order that guest/words.h gives; @changes replaces values, None leaves a
+        word out."""
+        words = {'level': str(level), 'root': f'{ROOT_SERIAL}:{ROOT_PARTITION}'}
+        if level == 4:
+            words['roothash'] = self.root_hash
+            words['verity'] = (f'{VERITY_SERIAL},uuid={TREE_UUID},salt={SALT},hash=sha256,data-block=4096,'
+                               f'hash-block=4096,data-blocks={self.data_blocks}')
+        words['upper'] = upper
+        words['wait'] = WAIT
+        words.update(changes)
+        return ' '.join(f'virt_attest.{name}={value}' for name, value in words.items() if value is not None)
+
+    def machine(self, level=4, upper='tmpfs', more='', **options):
+        """A good machine. The root disk is a qcow2 overlay on the image, as a volume is."""
+        root = disks.overlay(self.path(f'root-{len(os.listdir(self.folder))}.qcow2'), self.raw, 'raw')
+        found = [rig.Disk(root, ROOT_SERIAL, 'qcow2', readonly=level == 4)]
+        if level == 4:
+            found.append(rig.Disk(self.tree, VERITY_SERIAL))
+        cmdline = f'{CONSOLE} {self.words(level, upper)}{" " if more else ""}{more}'
+        return rig.Machine(self.kernel, self.initrd[level], cmdline, tuple(found), **options)
+
+    def upper_disk(self, name, size=256 * rig.MIB):
+        path = self.path(name)
+        with open(path, 'wb') as file:
+            file.truncate(size)
+        return rig.Disk(path, UPPER_SERIAL, 'raw', readonly=False)
+
+
+def prepare():
+    for program in rig.QEMU, 'qemu-img', 'qemu-io', 'debugfs', 'ssh', 'ssh-keygen', 'ssh-keyscan':
+        if not shutil.which(program):
+            rig.skip(f'no {program} on the PATH')
+    if not os.path.exists(rig.AMDSEV):
+        rig.skip('no AmdSev firmware')
+    image, key = cached_image()
+    folder = tempfile.mkdtemp(prefix='boot-', dir=build_folder())
     raw = os.path.join(folder, 'image.raw')
     rig.call('qemu-img', 'convert', '-O', 'raw', image, raw)
     tree = os.path.join(folder, 'tree')
@@ -59,4 +125,6 @@ def remove(inputs):
     if os.environ.get('VIRT_ATTEST_KEEP'):
         print(f'# kept: {inputs.folder}')
     elif os.path.basename(inputs.folder).startswith('boot-') and os.path.isdir(inputs.folder):
-        shutil.rmtree(inputs.folder)
+        # A guest that is being ended may still write its log there.
+        shutil.rmtree(inputs.folder, ignore_errors=True)
+        shutil.rmtree(inputs.folder, ignore_errors=True)

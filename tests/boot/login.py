@@ -33,7 +33,7 @@ class Login:
     def _scan(self, timeout):
         end = time.monotonic() + timeout
         while time.monotonic() < end and self.guest.process.poll() is None:
-            done = rig.call('ssh-keyscan', '-T', '20', '-t', 'ed25519', '-p', str(self.guest.port), '127.0.0.1',
+            done = rig.call('ssh-keyscan', '-T', '60', '-t', 'ed25519', '-p', str(self.guest.port), '127.0.0.1',
                             check=False)
             found = re.search(r'(ssh-ed25519 \S+)', done.stdout)
             if found:
@@ -44,10 +44,10 @@ class Login:
     def arguments(self, *options, key=None):
         return ['ssh', '-F', '/dev/null', '-q', '-p', str(self.guest.port), '-i', key or self.key,
                 '-o', 'IdentitiesOnly=yes', '-o', 'BatchMode=yes', '-o', 'StrictHostKeyChecking=yes',
-                '-o', f'UserKnownHostsFile={self.known_hosts}', '-o', 'ConnectTimeout=30', *options,
+                '-o', f'UserKnownHostsFile={self.known_hosts}', '-o', 'ConnectTimeout=120', *options,
                 f'{self.user}@127.0.0.1']
 
-    def run(self, script, check=True, timeout=120):
+    def run(self, script, check=True, timeout=rig.BOOT):
         """Run a shell script in the guest; what it printed on standard output."""
         with open(rig.write(os.path.join(self.guest.folder, f'{self.guest.name}.script'), script), 'rb') as stdin:
             done = rig.call(*self.arguments(), 'sh', '-s', check=False, timeout=timeout, stdin=stdin)
@@ -66,4 +66,4 @@ class Login:
 
     def refused(self, key=None, *options):
         """Whether a login with another key or by other means is refused."""
-        return rig.call(*self.arguments(*options, key=key), 'true', check=False, timeout=120).returncode == 255
+        return rig.call(*self.arguments(*options, key=key), 'true', check=False).returncode == 255

@@ -206,7 +206,8 @@ class Guest:
             argv += ['-bios', machine.firmware]
         if machine.firmware == AMDSEV and machine.table is not False:
             kernel, initrd, cmdline = machine.table or (machine.kernel, machine.initrd, machine.cmdline)
-            table = write(os.path.join(self.folder, f'{self.name}.table'), hash_table(read(kernel), read(initrd), cmdline))
+            table = write(os.path.join(self.folder, f'{self.name}.table'), hash_table(read(kernel), read(initrd),
+                                                                                      cmdline))
             argv += ['-device', f'loader,file={table},addr={hash_table_base(machine.firmware):#x},force-raw=on']
         for number, disk in enumerate(machine.disks):
             argv += ['-drive', f'if=none,id=disk{number},file={disk.path},format={disk.format},'
@@ -351,7 +352,8 @@ class Guest:
         reasons = [event['data'].get('reason') for event in self.events if event['event'] == 'SHUTDOWN']
         if status != 0 or not reasons:
             return 'QEMU failed'
-        return {'guest-shutdown': 'power off', 'guest-reset': 'reset', 'guest-panic': 'reset'}.get(reasons[0], reasons[0])
+        return {'guest-shutdown': 'power off', 'guest-reset': 'reset', 'guest-panic': 'reset'}.get(reasons[0],
+                                                                                                   reasons[0])
 
     def cpu_time(self):
         """Seconds of processor time that QEMU had."""
@@ -366,14 +368,17 @@ class Guest:
 
     def prompts(self):
         """What on the console looks as if somebody were listening."""
-        text = self.console
-        return [match.group().decode(errors='replace') for pattern in PROMPTS for match in re.finditer(pattern, text)]
+        return prompts_in(self.console)
 
     def tail(self, lines=25):
         """The last lines of the console, and what QEMU itself had to say."""
         messages = [line for line in read(self.errors).decode(errors='replace').splitlines()
                     if "TCG doesn't support" not in line and 'QEMU waiting' not in line]
         return '\n'.join(printable(self.console).splitlines()[-lines:] + messages)
+
+
+def prompts_in(text):
+    return [match.group().decode(errors='replace') for pattern in PROMPTS for match in re.finditer(pattern, text)]
 
 
 def printable(data):

@@ -29,8 +29,9 @@ def build(name, upper):
         harness.install_hook()
     harness.write_config(inputs.configuration())
     os.environ.pop('VIRT_ATTEST_CONFIG', None)
-    harness.attest('build', '--base', image, '--name', name, '--level', '4', '--cpu-model', 'EPYC-Milan', '--memory', '1024',
-                   '--upper', upper, timeout=600)
+    harness.attest('build', '--base', image, '--name', name, '--level', '4', '--cpu-model', 'EPYC-Milan', '--memory',
+                   '1024',
+                   '--upper', upper, '--cmdline', 'no_timer_check', timeout=600)
     xml = harness.virsh('dumpxml', '--inactive', '--domain', name).stdout
     return ElementTree.fromstring(xml), key
 
@@ -39,10 +40,12 @@ def machine(domain):
     """What libvirt would start, for the rig."""
     disks = []
     for disk in domain.findall('./devices/disk'):
-        disks.append(rig.Disk(disk.find('source').get('file'), disk.find('serial').text, disk.find('driver').get('type'),
+        disks.append(rig.Disk(disk.find('source').get('file'), disk.find('serial').text,
+                              disk.find('driver').get('type'),
                               disk.find('readonly') is not None))
     system = domain.find('os')
-    return rig.Machine(system.find('kernel').text, system.find('initrd').text, system.find('cmdline').text, tuple(disks),
+    return rig.Machine(system.find('kernel').text, system.find('initrd').text, system.find('cmdline').text,
+                       tuple(disks),
                        firmware=system.find('loader').text, network=True)
 
 

@@ -15,7 +15,8 @@ import rig  # noqa: E402
 from login import Login, fingerprint  # noqa: E402
 
 MULTI_USER = rb'Reached target .*multi-user\.target'
-STATUS = 'systemd.show_status=1'
+# What these tests see on the console, and: an emulated timer on a busy machine fails the kernel's own check.
+STATUS = 'systemd.show_status=1 no_timer_check'
 
 
 def data_sum(path):
@@ -57,8 +58,8 @@ QUESTIONS = {
     'shells': 'for u in emergency.service rescue.service debug-shell.service emergency.target rescue.target; do '
               'echo "$(systemctl show -P LoadState $u) $(systemctl show -P Id $u)"; done',
     'cloud': 'ls -d /usr/bin/cloud-init /usr/lib/cloud-init /var/lib/cloud 2>/dev/null || true',
-    'sshd': 'mkdir -p /run/sshd; sshd -T | grep -E "^(passwordauthentication|permitrootlogin|kbdinteractiveauthentication|'
-            'permitemptypasswords) "',
+    'sshd': 'mkdir -p /run/sshd; sshd -T | grep -E "^(passwordauthentication|permitrootlogin|'
+            'kbdinteractiveauthentication|permitemptypasswords) "',
     'shadow': 'grep -v -E "^[^:]*:(!|\\*|!\\*|!!)?:" /etc/shadow | grep -v -E "^[^:]*:[!*]" || true',
     'swap': 'cat /proc/swaps | tail -n +2',
     'write': 'for d in /root /etc /var/lib /usr/bin /home /opt; do echo written >$d/virt-attest-test && '
@@ -85,7 +86,8 @@ def check_well(case, facts):
     case.equal((facts['state'], facts['failed']), ('running', ''), 'systemd reaches multi-user and no unit has failed')
     case.equal(facts['sysrq'], '0', 'SysRq is off')
     case.equal(facts['gettys'], '', 'nobody waits for a login')
-    case.equal(facts['shells'].splitlines(), ['masked emergency.service', 'masked rescue.service', 'masked debug-shell.service',
+    case.equal(facts['shells'].splitlines(), ['masked emergency.service', 'masked rescue.service',
+                                              'masked debug-shell.service',
                                               'loaded poweroff.target', 'loaded poweroff.target'],
                'there is no emergency, rescue and debug shell; asking for one switches off')
     case.check(facts['emergency'] != '0', 'the emergency shell cannot be started')
@@ -223,7 +225,8 @@ def case_none(case, made):
     machine, root = level_4(made, 'none', made.folder, 'none')
     before = data_sum(root)
     with rig.Guest(machine, made.folder, 'none') as guest:
-        case.check(guest.wait_for(rb'Reached target .*basic\.target', rig.BOOT), 'systemd reaches basic.target', guest.tail())
+        case.check(guest.wait_for(rb'Reached target .*basic\.target', rig.BOOT), 'systemd reaches basic.target',
+                   guest.tail())
         case.check(guest.wait_for(rb'virt-attest: nothing can be written: no machine-id and no SSH host keys', 1),
                    'the console says what is missing', guest.tail())
         guest.wait_for(MULTI_USER, 20)
@@ -244,7 +247,8 @@ def case_level_3(case, made):
                 case.equal(facts['write'].split(), ['written'] * 6, 'everywhere can be written')
                 login.run('sync')
             else:
-                case.equal(login.run('cat /root/virt-attest-test').strip(), 'written', 'what was written is still there')
+                case.equal(login.run('cat /root/virt-attest-test').strip(), 'written',
+                           'what was written is still there')
             check_silent(case, guest)
     case.check(keys[0] != '', 'has a host key')
 

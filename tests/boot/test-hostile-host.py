@@ -21,7 +21,8 @@ import rig  # noqa: E402
 from login import Login  # noqa: E402
 
 MULTI_USER = rb'Reached target .*multi-user\.target'
-STATUS = 'systemd.show_status=1'
+# What these tests see on the console, and: an emulated timer on a busy machine fails the kernel's own check.
+STATUS = 'systemd.show_status=1 no_timer_check'
 HANDED_OVER = rb'systemd\[1\]: |systemd 25[0-9]|Welcome to'
 EVIL = b'evil-host-was-here'
 # The ends that a guest may come to.
@@ -68,11 +69,19 @@ def check_silent(case, guest):
     case.equal(guest.prompts(), [], 'no prompt on the console, whatever is typed', guest.tail())
 
 
-def run_stopped(case, stage, machine, reason, ended, handed_over):
+def died_early(guest):
+    """The kernel gave up before it started the init: the emulator's fault (its timers on a busy machine)."""
+    return b'Kernel panic' in guest.console and b'Run /init' not in guest.console
+
+
+def run_stopped(case, stage, machine, reason, ended, handed_over, attempts=3):
     """The guest ends by itself, for @reason, before or after it handed over to systemd."""
-    machine = machine(stage) if callable(machine) else machine
-    with rig.Guest(machine, stage.made.folder, re.sub(r'\W+', '-', case.name)) as guest:
+    with rig.Guest(machine(stage), stage.made.folder, re.sub(r'\W+', '-', case.name)) as guest:
         found = guest.wait_end(rig.BOOT)
+        if attempts > 1 and died_early(guest):
+            guest.stop()
+            case.comment(f'the kernel did not get to the init, tried again:\n{guest.tail(4)}')
+            return run_stopped(case, stage, machine, reason, ended, handed_over, attempts - 1)
         case.equal(found, ended, f'ends by itself: {ended}', guest.tail())
         lines = [line for line in rig.printable(guest.console).splitlines() if re.search(reason, line)]
         case.check(lines, f'says why: {reason}', guest.tail())
@@ -81,6 +90,20 @@ def run_stopped(case, stage, machine, reason, ended, handed_over):
         case.check(not re.search(MULTI_USER, guest.console), 'multi-user was not reached', guest.tail())
         check_silent(case, guest)
         case.comment(f'{found} after {guest.age():.1f} s: {lines[-1].strip() if lines else ""}')
+        return None
+
+
+def run_watcher(case, stage):
+    """What the consoles of unclean images showed is seen as a prompt; what a good boot shows is not."""
+    for text in (b'\r\nlocalhost login: ', b'Press Enter to continue.\r\n', b'root@localhost:~# ', b'\r\n$ ',
+                 b'(initramfs) ',
+                 b'You are in emergency mode. After logging in', b'Give root password for maintenance\r\nPassword: ',
+                 b'grub> ', b'virt-attest-42\r\n', b'Please enter passphrase for disk upper: '):
+        case.check(rig.prompts_in(b'[  OK  ] Reached target\r\n' + text), f'{text!r} is a prompt')
+    quiet = b'#1 SMP PREEMPT_DYNAMIC Debian\r\n' \
+            b'Started systemd-ask-password-console.path - Dispatch Password Requests\r\n' \
+            b'exec </dev/console; echo virt-attest-$((6*7))\r\nroot\r\nsh\r\n'
+    case.equal(rig.prompts_in(quiet), [], 'what is typed, and what systemd says about its units, is not')
 
 
 def run_control(case, stage):
@@ -98,7 +121,8 @@ def run_control(case, stage):
 
 
 def run_halted(case, stage, machine):
-    """The firmware stops: no word of the kernel in well over the time that it needs, with a busy machine allowed for."""
+    """The firmware stops: no word of the kernel in well over the time that it needs, with a busy machine allowed
+    for."""
     stage.control.wait()
     if not case.check(stage.control_cpu, 'the control run told how long a boot takes'):
         return
@@ -144,7 +168,8 @@ def no_table(stage):
 #
 def swapped(stage):
     root, tree = stage.good.disks
-    return stage.good.but(disks=(rig.Disk(root.path, tree.serial, root.format), rig.Disk(tree.path, root.serial, tree.format)))
+    return stage.good.but(disks=(rig.Disk(root.path, tree.serial, root.format), rig.Disk(tree.path, root.serial,
+                                                                                         tree.format)))
 
 
 def without(serial, stage):
@@ -186,13 +211,14 @@ LOOK_AROUND = {
     'swap': 'tail -n +2 /proc/swaps',
     'mapped': 'cat /sys/block/dm-*/dm/name',
     'raid': 'ls -d /sys/block/md* 2>/dev/null || true',
-    'unit': 'systemctl show -P LoadState evil.service',
+    'unit': 'systemctl show -P LoadState x.service',
     'credentials': 'find /run/credentials -path "*@*" -type f 2>/dev/null || true',
     'root': 'passwd -S root | cut -d " " -f 2',
     'gettys': 'ps -eo comm= | grep -E "getty|login$|sulogin" || true',
     'keys': 'cat /root/.ssh/authorized_keys /root/.ssh/authorized_keys2 /etc/ssh/authorized_keys 2>/dev/null || true',
     'sysctl': 'cat /proc/sys/kernel/sysrq',
 }
+FW_CFG_NAME = 55 - len('opt/io.systemd.credentials/')  # QEMU takes no longer names
 EVIL_UNIT = f"""[Unit]
 DefaultDependencies=no
 [Service]
@@ -201,8 +227,8 @@ ExecStart=/bin/sh -c 'echo {EVIL.decode()} >/dev/console; touch /{EVIL.decode()}
 
 
 def evil_credentials(public_key):
-    return {'systemd.extra-unit.evil.service': EVIL_UNIT,
-            'systemd.unit-dropin.multi-user.target': '[Unit]\nWants=evil.service\n',
+    return {'systemd.extra-unit.x.service': EVIL_UNIT,
+            'systemd.unit-dropin.multi-user.target': '[Unit]\nWants=x.service\n',
             'passwd.hashed-password.root': '$1$evil$MO5dShHfTxkNVPCxV5jLa/',
             'ssh.authorized_keys.root': public_key,
             'tmpfiles.extra': f'f+ /{EVIL.decode()} 0644 root root - x\n',
@@ -218,14 +244,16 @@ def credential_arguments(stage, credentials):
         encoded = base64.b64encode(value.encode()).decode()
         arguments += ['-smbios', f'type=11,value=io.systemd.credential.binary:{name}={encoded}']
         path = rig.write(stage.made.path(f'credential-{number}'), value)
-        arguments += ['-fw_cfg', f'name=opt/io.systemd.credentials/{name},file={path}']
+        if len(name) <= FW_CFG_NAME:
+            arguments += ['-fw_cfg', f'name=opt/io.systemd.credentials/{name},file={path}']
     return tuple(arguments)
 
 
 def foreign_disks(stage):
     """A seed for cloud-init, a second root by every name, swap, a volume group's member, an EFI system partition."""
     made = stage.made
-    uuid_of_root = rig.call('blkid', '-p', '-O', str(stage.root.offset), '-s', 'UUID', '-o', 'value', made.raw).stdout.strip()
+    uuid_of_root = rig.call('blkid', '-p', '-O', str(stage.root.offset), '-s', 'UUID', '-o', 'value',
+                            made.raw).stdout.strip()
     label = rig.call('blkid', '-p', '-O', str(stage.root.offset), '-s', 'LABEL', '-o', 'value', made.raw,
                      check=False).stdout.strip() or 'root'
     evil = disks.ext4(made.path('evil.ext4'), 64 * rig.MIB, disks.evil_tree(made.folder, 'evil'), label, uuid_of_root)
@@ -248,7 +276,8 @@ def run_offers(case, stage):
     machine = stage.good.but(
         network=True, disks=foreign[:2] + stage.good.disks[::-1] + foreign[2:],
         arguments=credential_arguments(stage, evil_credentials(public)) + (
-            '-device', 'virtio-serial-pci', '-chardev', f'file,id=hvc,path={console}', '-device', 'virtconsole,chardev=hvc'))
+            '-device', 'virtio-serial-pci', '-chardev', f'file,id=hvc,path={console}', '-device',
+            'virtconsole,chardev=hvc'))
     with rig.Guest(machine, made.folder, 'offers') as guest:
         login = Login(guest, made.key)
         facts = login.facts(**LOOK_AROUND)
@@ -259,7 +288,8 @@ def run_offers(case, stage):
         case.equal(len(facts['mapped'].split()), 1, 'nothing is mapped but the root', facts['mapped'])
         case.equal((facts['unit'], facts['credentials'], facts['root'], facts['sysctl']), ('not-found', '', 'L', '0'),
                    'no credential is taken')
-        case.check(public.split()[1] not in facts['keys'] and login.refused(strange_key), "the host's key opens nothing")
+        case.check(public.split()[1] not in facts['keys'] and login.refused(strange_key),
+                   "the host's key opens nothing")
         case.equal(facts['gettys'], '', 'nobody waits for a login on the other console')
         check_silent(case, guest)
     case.equal([pattern for pattern in rig.PROMPTS if re.search(pattern, rig.read(console))], [],
@@ -273,7 +303,8 @@ def run_prefilled_upper(case, stage):
     good = made.machine(4, f'encrypted:{inputs.UPPER_SERIAL}', STATUS, network=True)
     with rig.Guest(good.but(disks=good.disks + (upper,)), made.folder, 'prefilled') as guest:
         facts = Login(guest, made.key).facts(**LOOK_AROUND)
-        case.equal((facts['state'], facts['evil'], EVIL in guest.console, facts['unit']), ('running', '', False, 'not-found'),
+        case.equal((facts['state'], facts['evil'], EVIL in guest.console, facts['unit']), ('running', '', False,
+                                                                                           'not-found'),
                    "boots, and nothing of the host's is there", guest.tail())
         check_silent(case, guest)
 
@@ -292,12 +323,13 @@ def run_changed_upper(case, stage):
         size = os.path.getsize(upper.path)
         for at in range(size // 8, size - rig.MIB, 2 * rig.MIB):
             guest.hmp(f'qemu-io disk{len(good.disks)} "write -q -P 0x5a {at} 1M"')
-        text = login.run('cd /root && echo 3 >/proc/sys/vm/drop_caches; for i in 1 2 3 4 5 6 7 8; do sha256sum f$i 2>&1; done; '
-                         'true', check=False)
+        text = login.run('cd /root && echo 3 >/proc/sys/vm/drop_caches; '
+                         'for i in 1 2 3 4 5 6 7 8; do sha256sum f$i 2>&1; done; true', check=False)
         read = [line for line in text.splitlines() if re.match(r'[0-9a-f]{64} ', line)]
         errors = [line for line in text.splitlines() if 'Input/output error' in line]
         case.check(set(read) <= set(untouched), 'never other data than what was written', text)
-        case.check(errors or guest.wait_end(20), 'an I/O error, or the guest stops', text + guest.tail())
+        refused = errors or guest.wait_for(rb'INTEGRITY AEAD ERROR', 60) or guest.wait_end(1)
+        case.check(refused, 'an I/O error, or the guest stops', text + guest.tail())
         case.comment(f'{len(read)} files whole, {len(errors)} with I/O errors')
         check_silent(case, guest)
 
@@ -318,9 +350,10 @@ def run_changed_root(case, stage):
             byte = file.read(1)[0]
             file.seek(-1, os.SEEK_CUR)
             file.write(bytes((byte ^ 1,)))
-        login.run(f'nohup cat {victim} >/dev/null 2>&1 & sleep 1', check=False, timeout=60)
-        case.equal(guest.wait_end(60), PANIC, 'the guest stops when it reads that block', guest.tail())
-        case.check(re.search(f'data block {block} is corrupted', rig.printable(guest.console)), 'says which block it was',
+        login.run(f'nohup cat {victim} >/dev/null 2>&1 & sleep 1', check=False)
+        case.equal(guest.wait_end(rig.BOOT), PANIC, 'the guest stops when it reads that block', guest.tail())
+        case.check(re.search(f'data block {block} is corrupted', rig.printable(guest.console)),
+                   'says which block it was',
                    guest.tail())
         check_silent(case, guest)
 
@@ -348,8 +381,10 @@ def wrong_hash(stage):
 SALT_OFFSET, UUID_OFFSET, BLOCKS_OFFSET = 88, 16, 72  # in dm-verity's superblock
 
 CASES = [
+    ('the watcher', run_watcher),
     ('good machine', run_control),
-    stopped('bit in the program of process 1', lambda stage: stage.flip_root('bit-1', stage.root.block_of(SYSTEMD), 100, 3),
+    stopped('bit in the program of process 1', lambda stage: stage.flip_root('bit-1', stage.root.block_of(SYSTEMD),
+                                                                             100, 3),
             CORRUPTED, PANIC),
     stopped('bit in the ext4 superblock', lambda stage: stage.flip_root('bit-2', 0, 1024 + 0x68), UNREADABLE),
     stopped('bit in a library that is read later',
@@ -359,13 +394,16 @@ CASES = [
             lambda stage: stage.flip_tree('bit-4', stage.tree_of(stage.root.block_of(SYSTEMD), 0)), CORRUPTED, PANIC),
     stopped('bit in the highest level of the tree', lambda stage: stage.flip_tree('bit-5', stage.tree_of(0, -1)),
             UNREADABLE),
-    stopped("bit in the tree's superblock: salt", lambda stage: stage.flip_tree('bit-6', SALT_OFFSET), DIFFERS + str(SALT_OFFSET)),
-    stopped("bit in the tree's superblock: UUID", lambda stage: stage.flip_tree('bit-7', UUID_OFFSET), DIFFERS + str(UUID_OFFSET)),
+    stopped("bit in the tree's superblock: salt", lambda stage: stage.flip_tree('bit-6', SALT_OFFSET),
+            DIFFERS + rf'{SALT_OFFSET}\b'),
+    stopped("bit in the tree's superblock: UUID", lambda stage: stage.flip_tree('bit-7', UUID_OFFSET),
+            DIFFERS + rf'{UUID_OFFSET}\b'),
     stopped("bit in the tree's superblock: size", lambda stage: stage.flip_tree('bit-8', BLOCKS_OFFSET),
-            DIFFERS + str(BLOCKS_OFFSET)),
-    stopped("bit in the tree's superblock: signature", lambda stage: stage.flip_tree('bit-9', 0), DIFFERS + '0'),
+            DIFFERS + rf'{BLOCKS_OFFSET}\b'),
+    stopped("bit in the tree's superblock: signature", lambda stage: stage.flip_tree('bit-9', 0), DIFFERS + r'0\b'),
     stopped('wrong root hash', wrong_hash, UNREADABLE),
-    stopped('no root hash', lambda stage: stage.good.but(cmdline=stage.words(roothash=None)), STOPPED + r'virt_attest\.roothash: is missing'),
+    stopped('no root hash', lambda stage: stage.good.but(cmdline=stage.words(roothash=None)),
+            STOPPED + r'virt_attest\.roothash: is missing'),
     stopped('unknown word', lambda stage: stage.good.but(cmdline=f'{stage.good.cmdline} virt_attest.debug=1'),
             STOPPED + r'virt_attest\.debug: no such word'),
     stopped('disks swapped', swapped, STOPPED + f"root: the disk '{inputs.ROOT_SERIAL}' has no partition"),
@@ -388,12 +426,16 @@ CASES = [
     halted('another initrd', other_initrd),
     halted('another command line', other_cmdline),
     halted('no table', no_table),
-    stopped('init=/bin/sh without measurement', lambda stage: unmeasured(stage, 'init=/bin/sh'), STOPPED + "'init=/bin/sh' on the kernel command line"),
-    stopped('rd.break without measurement', lambda stage: unmeasured(stage, 'rd.break'), STOPPED + r"'rd\.break' on the kernel command line"),
+    stopped('init=/bin/sh without measurement', lambda stage: unmeasured(stage, 'init=/bin/sh'),
+            STOPPED + "'init=/bin/sh' on the kernel command line"),
+    stopped('rd.break without measurement', lambda stage: unmeasured(stage, 'rd.break'),
+            STOPPED + r"'rd\.break' on the kernel command line"),
     stopped('systemd.unit=emergency.target without measurement',
-            lambda stage: unmeasured(stage, 'systemd.unit=emergency.target'), STOPPED + r"'systemd\.unit=emergency\.target' on the kernel"),
+            lambda stage: unmeasured(stage, 'systemd.unit=emergency.target'),
+            STOPPED + r"'systemd\.unit=emergency\.target' on the kernel"),
     stopped('a level below that of the initrd, without measurement',
-            lambda stage: unmeasured(stage, cmdline=f'{inputs.CONSOLE} {stage.made.words(3)}'), STOPPED + 'this initrd is for level 4, the command line says virt_attest.level=3'),
+            lambda stage: unmeasured(stage, cmdline=f'{inputs.CONSOLE} {stage.made.words(3)} {STATUS}'),
+            STOPPED + 'this initrd is for level 4, the command line says virt_attest.level=3'),
 ]
 
 
