@@ -96,6 +96,10 @@ static gboolean parse_header(MeasureBytes sector, guint64 last_lba, Header *head
         table_size > (last_lba - header->table_lba + 1) * SECTOR) {
         return fail(error, "partition table: the entries lie outside the disk");
     }
+    /* Or a partition could hold the table that says where it is. */
+    if (header->first_usable < header->table_lba + (table_size + SECTOR - 1) / SECTOR) {
+        return fail(error, "partition table: the entries lie where partitions may be");
+    }
     return TRUE;
 }
 

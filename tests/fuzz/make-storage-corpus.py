@@ -75,6 +75,8 @@ GPT = {
     "bad-before-usable": gpt(entries=[(None, None), (3, 9)]),
     "bad-behind-usable": gpt(entries=[(4, 5), (6, 10)]),
     "bad-end-max": gpt(entries=[(4, 5), (6, U64_MAX)]),
+    "bad-over-table": gpt(first=0, entries=[(None, None), (0, 9)]),
+    "bad-first-usable-in-table": gpt(first=2),
     "bad-overlap": gpt(entries=[(4, 6), (6, 9)]),
     "bad-inside": gpt(entries=[(4, 9), (6, 7)]),
 }
