@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * QEMU's image locks: for each permission on an image one byte that says "somebody uses it" and one that says "somebody
- * does not want others to use it". They are held as shared locks, which every process may take, and looked for by asking
- * whether an exclusive lock would be possible. (QEMU: block/file-posix.c; the offsets are part of its contract, so that
- * different versions agree.)
+ * does not want others to use it". They are held as shared locks, which every process may take, and looked for by
+ * asking whether an exclusive lock would be possible. (QEMU: block/file-posix.c; the offsets are part of its contract,
+ * so that different versions agree.)
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -4,9 +4,9 @@
  * LISTEN_PID) and to which every connection was already made, by a name that is gone again before it starts. So nobody
  * else can connect, there is nothing to wait for and nothing to clean up.
  *
- * It ends when this process does, however that ends. By itself it would leave with its last client, but not when that is
- * gone before the two have agreed on anything; so the kernel kills it when its parent dies. To the kernel the parent is a
- * thread: one that does nothing but wait for it.
+ * It ends when this process does, however that ends. By itself it would leave with its last client, but not when that
+ * is gone before the two have agreed on anything; so the kernel kills it when its parent dies. To the kernel the parent
+ * is a thread: one that does nothing but wait for it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -69,7 +69,8 @@ static gboolean fail(const StorageNbd *nbd, GError **error)
     const char *number = nbd_get_error();
     g_autofree gchar *message = first_message(nbd);
     if (message && strstr(message, "lock")) {
-        return storage_disk_fail(error, nbd->path, "in use by a writer, such as a running domain; shut that down first");
+        return storage_disk_fail(error, nbd->path,
+                                 "in use by a writer, such as a running domain; shut that down first");
     }
     g_autofree gchar *shown = measure_printable(number ? number : "unknown error");
     return storage_disk_fail(error, nbd->path, "qemu-nbd: %s", message ? message : shown);
@@ -129,9 +130,10 @@ static void become_server(Server *server)
     *pid_text = '\0';
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == server->parent && dup2(server->fds[0], STDIN_FILENO) >= 0 &&
-        dup2(server->fds[2], STDOUT_FILENO) >= 0 && dup2(server->fds[2], STDERR_FILENO) >= 0 &&
-        dup2(server->fds[1], LISTEN_FD) >= 0 && close_range(LISTEN_FD + 1, ~0u, 0) == 0) {
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == server->parent &&
+        dup2(server->fds[0], STDIN_FILENO) >= 0 && dup2(server->fds[2], STDOUT_FILENO) >= 0 &&
+        dup2(server->fds[2], STDERR_FILENO) >= 0 && dup2(server->fds[1], LISTEN_FD) >= 0 &&
+        close_range(LISTEN_FD + 1, ~0u, 0) == 0) {
         execve(server->program, server->argv, server->envp);
     }
     _exit(127);
@@ -186,12 +188,18 @@ static gboolean start_server(StorageNbd *nbd, int listener, GError **error)
     const char *driver = stat(absolute, &status) == 0 && S_ISBLK(status.st_mode) ? "host_device" : "file";
     g_autofree gchar *image = g_strdup_printf("driver=qcow2,file.driver=%s,file.filename=%s", driver, doubled);
     g_autofree gchar *shared = g_strdup_printf("--shared=%u", nbd->n_handles);
-    char *argv[] = {program, (char *)"--read-only", (char *)"--allocation-depth", shared, (char *)"--image-opts", image, NULL};
+    char *argv[] = {program, (char *)"--read-only", (char *)"--allocation-depth", shared, (char *)"--image-opts", image,
+                    NULL};
     char *pid_text = NULL;
     g_auto(GStrv) envp = make_environment(&pid_text);
     g_autoptr(GAsyncQueue) pids = g_async_queue_new();
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    Server server = {.program = program, .argv = argv, .envp = envp, .pid_text = pid_text, .pids = pids, .parent = getpid(),
+    Server server = {.program = program,
+                     .argv = argv,
+                     .envp = envp,
+                     .pid_text = pid_text,
+                     .pids = pids,
+                     .parent = getpid(),
                      .fds = {fcntl(null, F_DUPFD_CLOEXEC, CLEAR_FD), fcntl(listener, F_DUPFD_CLOEXEC, CLEAR_FD),
                              fcntl(nbd->messages, F_DUPFD_CLOEXEC, CLEAR_FD)}};
     int saved = errno;
@@ -230,7 +238,8 @@ static gboolean open_handle(StorageNbd *nbd, int socket, struct nbd_handle **out
     }
     for (guint i = 0; i < N_CONTEXTS; i++) {
         if (nbd_can_meta_context(handle, contexts[i]) != 1) {
-            return storage_disk_fail(error, nbd->path, "qemu-nbd does not tell '%s': a newer one is needed", contexts[i]);
+            return storage_disk_fail(error, nbd->path, "qemu-nbd does not tell '%s': a newer one is needed",
+                                     contexts[i]);
         }
     }
     return TRUE;
@@ -345,7 +354,8 @@ static int take_status(void *user_data, const char *context, uint64_t offset, ui
 }
 
 /* Goes along both lists, which need not cut at the same places nor be of the same length. Returns the bytes covered. */
-static guint64 merge_status(const StorageNbd *nbd, const Status *status, guint64 offset, guint64 length, GArray *extents)
+static guint64 merge_status(const StorageNbd *nbd, const Status *status, guint64 offset, guint64 length,
+                            GArray *extents)
 {
     guint at[N_CONTEXTS] = {0};
     guint64 used[N_CONTEXTS] = {0}; /* of the current pair */

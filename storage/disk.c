@@ -81,8 +81,7 @@ static gboolean open_raw(StorageDisk *disk, gboolean by_name, GError **error)
     if (by_name && pread(disk->fd, magic, sizeof magic, 0) == (ssize_t)sizeof magic &&
         storage_qcow2_has_magic((MeasureBytes){magic, sizeof magic})) {
         return storage_disk_fail(error, disk->path,
-                                 "begins like a qcow2 image without being named so; say which it is: --format qcow2, or "
-                                 "--format raw");
+                                 "begins like a qcow2 image without being named so; say what it is with --format");
     }
     return TRUE;
 }
@@ -156,8 +155,9 @@ static gboolean check_range(StorageDisk *disk, guint64 offset, guint64 length, G
 {
     if (offset > disk->size || length > disk->size - offset) {
         return storage_disk_fail(error, disk->path,
-                                 "%" G_GUINT64_FORMAT " bytes at %" G_GUINT64_FORMAT " are not all on this disk of %" G_GUINT64_FORMAT
-                                 " bytes", length, offset, disk->size);
+                                 "%" G_GUINT64_FORMAT " bytes at %" G_GUINT64_FORMAT
+                                 " are not all on this disk of %" G_GUINT64_FORMAT " bytes",
+                                 length, offset, disk->size);
     }
     return TRUE;
 }

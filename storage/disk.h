@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Reading a disk image, raw or qcow2 with its chain of backing files, as one flat range of bytes that knows its holes.
- * Raw files are read directly; qcow2 through libnbd and a read-only qemu-nbd that lives exactly as long as the disk is open.
+ * Raw files are read directly; qcow2 through libnbd and a read-only qemu-nbd that lives exactly as long as the disk is
+ * open.
  */
 #pragma once
 
@@ -34,10 +35,10 @@ typedef struct {
  * storage_disk_open:
  * @path: regular file or block device
  *
- * Errors: %ATTEST_ERROR_UNREADABLE: missing, not readable, a raw file that begins like a qcow2 (name the format), a broken
- * or missing backing file, in use by a writer (QEMU's image lock: a running domain); %ATTEST_ERROR_NOT_CONFIGURED: no
- * qemu-nbd. Opening takes QEMU's shared lock where the format is qcow2, so that no guest starts writing meanwhile, and an
- * OFD lock that is compatible with it for raw.
+ * Errors: %ATTEST_ERROR_UNREADABLE: missing, not readable, a raw file that begins like a qcow2 (name the format), a
+ * broken or missing backing file, in use by a writer (QEMU's image lock: a running domain);
+ * %ATTEST_ERROR_NOT_CONFIGURED: no qemu-nbd. Opening takes QEMU's shared lock where the format is qcow2, so that no
+ * guest starts writing meanwhile, and an OFD lock that is compatible with it for raw.
  */
 StorageDisk *storage_disk_open(const char *path, StorageFormat format, GError **error);
 void storage_disk_free(StorageDisk *disk);
@@ -57,8 +58,8 @@ GArray *storage_disk_extents(StorageDisk *disk, guint64 offset, guint64 length, 
  * storage_disk_partition:
  * @number: 1 to 128; 0: the whole disk
  *
- * Where a GPT partition lies, in bytes. Errors: %ATTEST_ERROR_UNREADABLE for no GPT, a header or table with a wrong CRC,
- * an empty or missing entry, one that leaves the disk.
+ * Where a GPT partition lies, in bytes. Errors: %ATTEST_ERROR_UNREADABLE for no GPT, a header or table with a wrong
+ * CRC, an empty or missing entry, one that leaves the disk.
  */
 gboolean storage_disk_partition(StorageDisk *disk, guint number, guint64 *offset, guint64 *length, GError **error);
 

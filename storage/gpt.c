@@ -48,7 +48,8 @@ static gboolean check_protective(MeasureBytes sector, GError **error)
     for (guint i = 0; i < 4; i++) {
         gsize entry = MBR_ENTRY + 16 * i;
         guint32 start = 0;
-        if (sector.data[entry + 4] == MBR_TYPE_PROTECTIVE && measure_bytes_u32(sector, entry + 8, &start) && start == 1) {
+        if (sector.data[entry + 4] == MBR_TYPE_PROTECTIVE && measure_bytes_u32(sector, entry + 8, &start) &&
+            start == 1) {
             return TRUE;
         }
     }
@@ -88,13 +89,18 @@ static gboolean parse_header(MeasureBytes sector, guint64 last_lba, Header *head
     }
     if (header->entry_size < ENTRY_SIZE || header->entry_size > MAX_ENTRY_SIZE || header->entry_size % 8 != 0 ||
         header->entries == 0 || (guint64)header->entries * header->entry_size > MAX_TABLE_SIZE) {
-        return fail(error, "partition table: %u entries of %u bytes are not possible", header->entries, header->entry_size);
+        return fail(error, "partition table: %u entries of %u bytes are not possible", header->entries,
+                    header->entry_size);
     }
     /* Both products are below 2^64 once table_lba is inside the disk. */
     guint64 table_size = (guint64)header->entries * header->entry_size;
     if (header->table_lba < 2 || header->table_lba > last_lba ||
         table_size > (last_lba - header->table_lba + 1) * SECTOR) {
         return fail(error, "partition table: the entries lie outside the disk");
+    }
+    /* Or a partition could hold the table that says where it is. */
+    if (header->first_usable < header->table_lba + (table_size + SECTOR - 1) / SECTOR) {
+        return fail(error, "partition table: the entries lie where partitions may be");
     }
     return TRUE;
 }

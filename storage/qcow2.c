@@ -170,8 +170,9 @@ GPtrArray *storage_qcow2_chain(const char *path, GError **error)
         }
         qcow2 = g_strcmp0(header.backing_format, "qcow2") == 0;
         if (!header.backing_format) {
-            storage_disk_fail(error, current, "the format of the backing file is not stated, so a guest could choose it; "
-                                              "state it with 'qemu-img rebase -u -F FORMAT -b FILE'");
+            storage_disk_fail(error, current,
+                              "the format of the backing file is not stated, so a guest could choose it; "
+                              "state it with 'qemu-img rebase -u -F FORMAT -b FILE'");
             return NULL;
         }
         if (!qcow2 && !g_str_equal(header.backing_format, "raw")) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * From the extents of a disk to jobs. A block is known to be zero when all of its bytes are, and can be taken over from an
- * old hash file when the image itself holds none of its bytes; extents need not end at blocks.
+ * From the extents of a disk to jobs. A block is known to be zero when all of its bytes are, and can be taken over from
+ * an old hash file when the image itself holds none of its bytes; extents need not end at blocks.
  */
 #include <string.h>
 
@@ -12,7 +12,8 @@ enum {
     JOB_READ = 2 * 1024 * 1024,   /* bytes to read, after which a job is large enough */
 };
 
-void storage_verity_plan_init(StorageVerityPlan *plan, StorageDisk *disk, guint64 offset, const StorageVerityLayout *layout)
+void storage_verity_plan_init(StorageVerityPlan *plan, StorageDisk *disk, guint64 offset,
+                              const StorageVerityLayout *layout)
 {
     memset(plan, 0, sizeof *plan);
     plan->disk = disk;
@@ -95,7 +96,8 @@ static guint64 run_left(const StorageVerityPlan *plan)
 /* Whole hash blocks that lie ahead, are of zeros and need no look at an old file. */
 static guint64 constant_ahead(const StorageVerityPlan *plan)
 {
-    if (plan->block >= plan->window || g_array_index(plan->runs, StorageVerityRun, plan->run).kind != STORAGE_VERITY_ZERO ||
+    if (plan->block >= plan->window ||
+        g_array_index(plan->runs, StorageVerityRun, plan->run).kind != STORAGE_VERITY_ZERO ||
         plan->block / plan->layout->per_block < plan->old_lowest) {
         return 0;
     }

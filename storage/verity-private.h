@@ -2,9 +2,9 @@
 /*
  * The parts of dm-verity formatting and verifying. Internal to storage/.
  *
- * A hash file is one block with the superblock, then the levels of the tree, the highest (one block) first. Level 0, the
- * last one, holds the digests of the data blocks, level 1 those of the blocks of level 0, and so on; the digest of the
- * highest block is the root hash. With a single data block there is no tree: its digest is the root hash.
+ * A hash file is one block with the superblock, then the levels of the tree, the highest (one block) first. Level 0,
+ * the last one, holds the digests of the data blocks, level 1 those of the blocks of level 0, and so on; the digest of
+ * the highest block is the root hash. With a single data block there is no tree: its digest is the root hash.
  */
 #pragma once
 
@@ -13,11 +13,11 @@
 #include "storage/verity.h"
 
 enum {
-    STORAGE_VERITY_SUPERBLOCK = 512, /* bytes */
-    STORAGE_VERITY_MAX_LEVELS = 24,  /* a block has 8 digests or more, a disk less than 2^63 bytes */
-    STORAGE_VERITY_PIECE = 128 * 1024, /* bytes: of data that are read, or of a tree that is written, at once: what fits into
-                                          a core's own cache */
-    STORAGE_VERITY_MAX_COUNT = 512,  /* hash blocks of one job */
+    STORAGE_VERITY_SUPERBLOCK = 512,   /* bytes */
+    STORAGE_VERITY_MAX_LEVELS = 24,    /* a block has 8 digests or more, a disk less than 2^63 bytes */
+    STORAGE_VERITY_PIECE = 128 * 1024, /* bytes: of data that are read, or of a tree that is written, at once: what fits
+                                          into a core's own cache */
+    STORAGE_VERITY_MAX_COUNT = 512,    /* hash blocks of one job */
 };
 
 /**
@@ -48,10 +48,11 @@ gboolean storage_verity_parse_superblock(const guint8 data[STORAGE_VERITY_SUPERB
  * storage_verity_fit:
  * @path: of the data, for messages
  *
- * Whether the data blocks lie in the range of @options; sets @verity->data_blocks where it is 0. Like veritysetup it leaves
- * out a rest that fills no block: the device that the guest sees ends before it.
+ * Whether the data blocks lie in the range of @options; sets @verity->data_blocks where it is 0. Like veritysetup it
+ * leaves out a rest that fills no block: the device that the guest sees ends before it.
  */
-gboolean storage_verity_fit(StorageVerity *verity, const StorageVerityOptions *options, const char *path, GError **error);
+gboolean storage_verity_fit(StorageVerity *verity, const StorageVerityOptions *options, const char *path,
+                            GError **error);
 
 /* Sets an error about the hash file and returns %FALSE. */
 gboolean storage_verity_fail_errno(GError **error, int number);
@@ -163,7 +164,8 @@ typedef struct {
     guint64 window; /* first data block behind the window */
 } StorageVerityPlan;
 
-void storage_verity_plan_init(StorageVerityPlan *plan, StorageDisk *disk, guint64 offset, const StorageVerityLayout *layout);
+void storage_verity_plan_init(StorageVerityPlan *plan, StorageDisk *disk, guint64 offset,
+                              const StorageVerityLayout *layout);
 void storage_verity_plan_clear(StorageVerityPlan *plan);
 /* FALSE with @error, or without at the end. */
 gboolean storage_verity_plan_next(StorageVerityPlan *plan, StorageVerityJob *job, GError **error);

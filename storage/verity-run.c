@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Jobs are planned and committed by the calling thread, in order, and worked on by others in between. A ring of a few jobs
- * holds what is on its way, so that memory does not grow with the disk.
+ * Jobs are planned and committed by the calling thread, in order, and worked on by others in between. A ring of a few
+ * jobs holds what is on its way, so that memory does not grow with the disk.
  */
 #include <string.h>
 

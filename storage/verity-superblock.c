@@ -85,7 +85,7 @@ gboolean storage_verity_layout(const StorageVerity *verity, StorageVerityLayout 
         n = n / layout->per_block + (n % layout->per_block != 0);
         layout->blocks[layout->levels++] = n;
     }
-    /* No overflow: an entry takes an eighth of the smallest data block or less, so the tree is smaller than the data. */
+    /* No overflow: an entry takes an eighth of the smallest data block at most, so the tree is smaller than the data. */
     layout->size = layout->hash_block_size;
     for (guint level = layout->levels; level-- > 0;) {
         layout->start[level] = layout->size;
@@ -94,7 +94,8 @@ gboolean storage_verity_layout(const StorageVerity *verity, StorageVerityLayout 
     return TRUE;
 }
 
-gboolean storage_verity_fit(StorageVerity *verity, const StorageVerityOptions *options, const char *path, GError **error)
+gboolean storage_verity_fit(StorageVerity *verity, const StorageVerityOptions *options, const char *path,
+                            GError **error)
 {
     if (!is_block_size(verity->data_block_size)) {
         return fail(error, "blocks of %u bytes are not possible: use 512, 1024, 2048 or 4096", verity->data_block_size);
@@ -108,8 +109,9 @@ gboolean storage_verity_fit(StorageVerity *verity, const StorageVerityOptions *o
     }
     if (verity->data_blocks > whole) {
         return storage_disk_fail(error, path,
-                                 "has %" G_GUINT64_FORMAT " blocks of data, not the %" G_GUINT64_FORMAT " that the tree is "
-                                 "for", whole, verity->data_blocks);
+                                 "has %" G_GUINT64_FORMAT " blocks of data, not the %" G_GUINT64_FORMAT
+                                 " that the tree is for",
+                                 whole, verity->data_blocks);
     }
     return TRUE;
 }
@@ -156,7 +158,8 @@ gboolean storage_verity_parse_superblock(const guint8 data[STORAGE_VERITY_SUPERB
     memcpy(found.uuid, data + AT_UUID, sizeof found.uuid);
     if (version != 1 || hash_type != 1) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
-                    "hash file: superblock version %u with hash type %u is not known; only 1 with 1 is", version, hash_type);
+                    "hash file: superblock version %u with hash type %u is not known; only 1 with 1 is", version,
+                    hash_type);
         return FALSE;
     }
     G_STATIC_ASSERT(HASH_SIZE == sizeof found.hash);
@@ -182,7 +185,8 @@ gboolean storage_verity_parse_superblock(const guint8 data[STORAGE_VERITY_SUPERB
 gboolean storage_verity_read_superblock(int fd, StorageVerity *verity, GError **error)
 {
     guint8 data[STORAGE_VERITY_SUPERBLOCK];
-    return storage_verity_pread(fd, data, sizeof data, 0, error) && storage_verity_parse_superblock(data, verity, error);
+    return storage_verity_pread(fd, data, sizeof data, 0, error) &&
+           storage_verity_parse_superblock(data, verity, error);
 }
 
 gboolean storage_verity_has_signature(int fd)

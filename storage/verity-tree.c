@@ -42,7 +42,8 @@ static gboolean put_block(StorageVerityTree *tree, guint level, GError **error)
     }
     if (memcmp(found, block_of(tree, level), layout->hash_block_size) != 0) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                    "hash file: the block at byte %" G_GUINT64_FORMAT " does not follow from the ones below it", offset);
+                    "hash file: the block at byte %" G_GUINT64_FORMAT " does not follow from the ones below it",
+                    offset);
         return FALSE;
     }
     return TRUE;

@@ -22,9 +22,11 @@ typedef struct {
 static gboolean reject_block(const Verify *verify, guint level, guint64 offset, GError **error)
 {
     if (level + 1 == verify->layout.levels) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                    "hash file: the tree does not have this root hash: that of another one, another salt, or a changed block "
-                    "at byte %" G_GUINT64_FORMAT, offset);
+        g_set_error(
+            error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
+            "hash file: the tree does not have this root hash: that of another one, another salt, or a changed block "
+            "at byte %" G_GUINT64_FORMAT,
+            offset);
         return FALSE;
     }
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
@@ -33,7 +35,8 @@ static gboolean reject_block(const Verify *verify, guint level, guint64 offset, 
 }
 
 /* The trusted digests of @count blocks of @level from @first on, one after the other, entry_size bytes each. */
-static gboolean read_parents(const Verify *verify, guint level, guint64 first, guint64 count, guint8 *out, GError **error)
+static gboolean read_parents(const Verify *verify, guint level, guint64 first, guint64 count, guint8 *out,
+                             GError **error)
 {
     const StorageVerityLayout *layout = &verify->layout;
     if (level + 1 == layout->levels) {
@@ -69,8 +72,10 @@ static gboolean reject_data(const Verify *verify, StorageVerityJob *job, guint64
     g_autofree gchar *shown = measure_printable(storage_disk_path(verify->disk));
     job->bad_block = block;
     g_set_error(&job->error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                "'%s': data block %" G_GUINT64_FORMAT " (%u bytes at byte %" G_GUINT64_FORMAT ") is not the one that was "
-                "sealed", shown, block, verify->layout.data_block_size, offset);
+                "'%s': data block %" G_GUINT64_FORMAT " (%u bytes at byte %" G_GUINT64_FORMAT
+                ") is not the one that was "
+                "sealed",
+                shown, block, verify->layout.data_block_size, offset);
     return FALSE;
 }
 
@@ -132,7 +137,8 @@ static gboolean verify_zeros(const Verify *verify, StorageVerityJob *job, guint6
 {
     const StorageVerityLayout *layout = &verify->layout;
     for (guint64 i = 0; i < blocks; i++) {
-        if (!measure_digest_equal(entries + i * layout->entry_size, verify->constants.digests[0], layout->digest_size)) {
+        if (!measure_digest_equal(entries + i * layout->entry_size, verify->constants.digests[0],
+                                  layout->digest_size)) {
             return reject_data(verify, job, block + i);
         }
     }
@@ -165,8 +171,8 @@ static gboolean commit(StorageVerityJob *job, gpointer user_data, GError **error
     return TRUE;
 }
 
-static gboolean run(Verify *verify, const StorageVerityOptions *options, StorageVerityHasher *hasher, guint64 *bad_block,
-                    GError **error)
+static gboolean run(Verify *verify, const StorageVerityOptions *options, StorageVerityHasher *hasher,
+                    guint64 *bad_block, GError **error)
 {
     StorageVerityPlan plan;
     StorageVerityWork work = {.plan = &plan, .verity = verify->verity, .options = options, .process = process,
@@ -182,8 +188,8 @@ static gboolean run(Verify *verify, const StorageVerityOptions *options, Storage
     return good;
 }
 
-gboolean storage_verity_verify(StorageDisk *disk, int fd, const StorageVerity *verity, const StorageVerityOptions *options,
-                               guint64 *bad_block, GError **error)
+gboolean storage_verity_verify(StorageDisk *disk, int fd, const StorageVerity *verity,
+                               const StorageVerityOptions *options, guint64 *bad_block, GError **error)
 {
     Verify verify = {.disk = disk, .fd = fd, .verity = verity, .offset = options->offset};
     StorageVerityHasher hasher = {NULL};

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Formatting. Level 0 is made by many threads, each of which writes its blocks to where they belong; the levels above are
- * a 128th of it (with the usual sizes) and are made by the calling thread, which gets the digests of level 0 in order.
+ * Formatting. Level 0 is made by many threads, each of which writes its blocks to where they belong; the levels above
+ * are a 128th of it (with the usual sizes) and are made by the calling thread, which gets the digests of level 0 in
+ * order.
  *
- * An old hash file is used and checked in one go: every one of its blocks of level 0 is read once, and from the very bytes
- * that were used its root hash is computed in the end. What a file says at another time is never believed.
+ * An old hash file is used and checked in one go: every one of its blocks of level 0 is read once, and from the very
+ * bytes that were used its root hash is computed in the end. What a file says at another time is never believed.
  */
 #include "storage/verity.h"
 
@@ -106,8 +107,8 @@ static gboolean read_old(Format *format, StorageVerityWorker *worker, StorageVer
         return FALSE;
     }
     for (guint i = 0; i < job->old_count; i++) {
-        storage_verity_lowest_digest(&format->layout, &format->constants, &worker->hasher, worker->old_blocks + i * size,
-                                     job->old_digests + i * STORAGE_VERITY_MAX_DIGEST);
+        storage_verity_lowest_digest(&format->layout, &format->constants, &worker->hasher,
+                                     worker->old_blocks + i * size, job->old_digests + i * STORAGE_VERITY_MAX_DIGEST);
     }
     return TRUE;
 }
@@ -235,7 +236,8 @@ static gboolean open_old(Format *format, const StorageVerity *verity, StorageVer
         format->old_fd = -1;
         return TRUE;
     }
-    storage_verity_tree_init(&format->old_tree, &format->old, &format->old_layout, &format->constants, format->old_fd, TRUE);
+    storage_verity_tree_init(&format->old_tree, &format->old, &format->old_layout, &format->constants, format->old_fd,
+                             TRUE);
     plan->old_blocks = format->old.data_blocks;
     plan->old_lowest = format->old_layout.blocks[0];
     return TRUE;
@@ -251,7 +253,8 @@ static gboolean check_old(Format *format, GError **error)
         return FALSE;
     }
     if (!measure_digest_equal(format->old_tree.root, format->options->reuse_root_hash, format->layout.digest_size)) {
-        return refuse_old(format->options, error, ATTEST_ERROR_REJECTED, "its tree does not have the root hash that was named");
+        return refuse_old(format->options, error, ATTEST_ERROR_REJECTED,
+                          "its tree does not have the root hash that was named");
     }
     return TRUE;
 }

@@ -35,8 +35,8 @@ void storage_verity_init(StorageVerity *verity);
  * @offset, @length: range of the disk, bytes; from storage_disk_partition()
  * @reuse: (nullable): path of a hash file made with the same parameters over the same range of the disk's backing file,
  *   or its beginning where the overlay is larger:
- *   blocks that the image does not hold itself take their digests from it. Its own upper levels must follow from its lowest
- *   one and give @reuse_root_hash, or it is refused
+ *   blocks that the image does not hold itself take their digests from it. Its own upper levels must follow from its
+ * lowest one and give @reuse_root_hash, or it is refused
  * @reuse_root_hash: (nullable): @digest_size bytes, needed with @reuse: the trusted root hash of @reuse
  * @threads: 0: as many as there are processors
  * @progress, @progress_data: (nullable)
@@ -61,11 +61,10 @@ guint64 storage_verity_hash_size(const StorageVerity *verity);
  * Fills @verity->root_hash, @digest_size, and @data_blocks where it was 0. Memory below 64 MiB whatever the size.
  * The superblock is written last. Nothing is synced.
  *
- * Errors: %ATTEST_ERROR_UNREADABLE: reading, writing (disk full), a range of less than one block or than @data_blocks, an
- * old hash file that cannot be used; %ATTEST_ERROR_REJECTED: an old hash file whose tree is broken or has another root
- * hash;
- * %ATTEST_ERROR_USAGE: hash name or sizes that are not possible. Messages about the hash file begin with "hash file: " instead of
- * its name; see storage_verity_name_file().
+ * Errors: %ATTEST_ERROR_UNREADABLE: reading, writing (disk full), a range of less than one block or than @data_blocks,
+ * an old hash file that cannot be used; %ATTEST_ERROR_REJECTED: an old hash file whose tree is broken or has another
+ * root hash; %ATTEST_ERROR_USAGE: hash name or sizes that are not possible. Messages about the hash file begin with
+ * "hash file: " instead of its name; see storage_verity_name_file().
  */
 gboolean storage_verity_format(StorageDisk *disk, int fd, StorageVerity *verity, const StorageVerityOptions *options,
                                GError **error);
@@ -90,10 +89,10 @@ int storage_verity_open(const char *path, StorageVerity *verity, GError **error)
 /**
  * storage_verity_verify:
  * @verity: with the trusted @root_hash and @digest_size; the other fields as read from the superblock
- * @bad_block: (out): number of the first bad data block, %G_MAXUINT64 when the fault is in the tree (then the message names
- *   the hash block)
+ * @bad_block: (out): number of the first bad data block, %G_MAXUINT64 when the fault is in the tree (then the message
+ * names the hash block)
  *
  * Errors: %ATTEST_ERROR_REJECTED for a block that does not match, others as above.
  */
-gboolean storage_verity_verify(StorageDisk *disk, int fd, const StorageVerity *verity, const StorageVerityOptions *options,
-                               guint64 *bad_block, GError **error);
+gboolean storage_verity_verify(StorageDisk *disk, int fd, const StorageVerity *verity,
+                               const StorageVerityOptions *options, guint64 *bad_block, GError **error);

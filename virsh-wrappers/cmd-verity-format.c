@@ -122,7 +122,8 @@ static gboolean read_reuse(const CmdContext *context, StorageVerity *verity, Sto
     options->reuse_root_hash = root_hash;
     if (size != old.digest_size) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
-                    "--reuse-root-hash: has %" G_GSIZE_FORMAT " bytes, but the file was made with %s, which gives %" G_GSIZE_FORMAT,
+                    "--reuse-root-hash: has %" G_GSIZE_FORMAT
+                    " bytes, but the file was made with %s, which gives %" G_GSIZE_FORMAT,
                     size, old.hash, old.digest_size);
         return FALSE;
     }

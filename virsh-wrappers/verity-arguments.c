@@ -31,7 +31,8 @@ gsize cmd_verity_root_hash(const char *text, guint8 *out, GError **error)
     if (digits == 0 || digits % 2 != 0 || digits / 2 > STORAGE_VERITY_MAX_DIGEST ||
         !measure_hex_decode(text, out, digits / 2)) {
         g_autofree gchar *shown = cmd_printable(text);
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "'%s' is no root hash: hexadecimal digits are expected", shown);
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "'%s' is no root hash: hexadecimal digits are expected",
+                    shown);
         return 0;
     }
     return digits / 2;

@@ -99,7 +99,8 @@ def bench_reuse(options, folder):
     front = [options.tool, "verity-format", *PARAMETERS]
     compare("overlay with 1 % changed",
             ("whole", [*front, overlay], os.path.join(folder, "whole"), []),
-            ("--reuse", [*front, "--reuse", old, "--reuse-root-hash", root_hash, overlay], os.path.join(folder, "part"), []),
+            ("--reuse", [*front, "--reuse", old, "--reuse-root-hash", root_hash, overlay],
+             os.path.join(folder, "part"), []),
             options.rounds)
 
 
@@ -117,9 +118,10 @@ def main():
             make(path)
             os.sync()
             read_once(path)
-            compare(what, ("veritysetup", ["veritysetup", "format", *PARAMETERS, path], os.path.join(folder, "peer"), []),
-                    ("verity-format", [options.tool, "verity-format", *PARAMETERS, path], os.path.join(folder, "own"), []),
-                    options.rounds)
+            compare(what,
+                    ("veritysetup", ["veritysetup", "format", *PARAMETERS, path], os.path.join(folder, "peer"), []),
+                    ("verity-format", [options.tool, "verity-format", *PARAMETERS, path],
+                     os.path.join(folder, "own"), []), options.rounds)
         bench_reuse(options, folder)
     finally:
         shutil.rmtree(folder)

@@ -75,16 +75,18 @@ GPT = {
     "bad-before-usable": gpt(entries=[(None, None), (3, 9)]),
     "bad-behind-usable": gpt(entries=[(4, 5), (6, 10)]),
     "bad-end-max": gpt(entries=[(4, 5), (6, U64_MAX)]),
+    "bad-over-table": gpt(first=0, entries=[(None, None), (0, 9)]),
+    "bad-first-usable-in-table": gpt(first=2),
     "bad-overlap": gpt(entries=[(4, 6), (6, 9)]),
     "bad-inside": gpt(entries=[(4, 9), (6, 7)]),
 }
 
 
-def qcow2(version=3, name=b"", name_offset=None, name_size=None, crypt=0, incompatible=0, header_size=104, extensions=(),
-          magic=b"QFI\xfb"):
+def qcow2(version=3, name=b"", name_offset=None, name_size=None, crypt=0, incompatible=0, header_size=104,
+          extensions=(), magic=b"QFI\xfb"):
     head = 104 if version >= 3 else 72
-    tail = b"".join(struct.pack(">II", kind, len(data)) + data.ljust((len(data) + 7) & ~7, b"\0") for kind, data in extensions)
-    tail += bytes(8)
+    tail = b"".join(struct.pack(">II", kind, len(data)) + data.ljust((len(data) + 7) & ~7, b"\0")
+                    for kind, data in extensions) + bytes(8)
     offset = (head + len(tail) if name else 0) if name_offset is None else name_offset
     size = len(name) if name_size is None else name_size
     out = struct.pack(">4sIQIIQIIQQIIQ", magic, version, offset, size, 16, 1 << 30, crypt, 2, 0x30000, 0x10000, 1, 0, 0)
@@ -125,11 +127,11 @@ QCOW2 = {
 }
 
 
-def verity(signature=b"verity\0\0", version=1, kind=1, name=b"sha256", data=4096, block=4096, blocks=2, salt=bytes(range(32)),
-           salt_size=None, body=4096):
+def verity(signature=b"verity\0\0", version=1, kind=1, name=b"sha256", data=4096, block=4096, blocks=2,
+           salt=bytes(range(32)), salt_size=None, body=4096):
     size = len(salt) if salt_size is None else salt_size
-    head = struct.pack("<8sII16s32sIIQH6s256s168s", signature, version, kind, uuid.UUID(int=5).bytes, name, data, block, blocks,
-                       size, b"", salt, b"")
+    head = struct.pack("<8sII16s32sIIQH6s256s168s", signature, version, kind, uuid.UUID(int=5).bytes, name, data, block,
+                       blocks, size, b"", salt, b"")
     return head.ljust(max(block if block in (512, 1024, 2048, 4096) else 512, 512), b"\0") + bytes(body)
 
 

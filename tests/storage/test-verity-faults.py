@@ -282,9 +282,11 @@ def test_busy():
         must('qemu-img', 'create', '-q', '-f', 'qcow2', 'disk.qcow2', '1M')
         must('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', 'disk.img', '-F', 'raw', 'top.qcow2')
         root = root_hash(tool('verity-format', 'disk.img', 'hash'))
-        for image, form, users in (('disk.img', 'raw', ('disk.img', 'top.qcow2')), ('disk.qcow2', 'qcow2', ('disk.qcow2',)),
+        for image, form, users in (('disk.img', 'raw', ('disk.img', 'top.qcow2')),
+                                   ('disk.qcow2', 'qcow2', ('disk.qcow2',)),
                                    ('hash', 'raw', ())):
-            domain = subprocess.Popen(['qemu-nbd', '--persistent', f'--socket={os.getcwd()}/socket', f'--format={form}', image])
+            domain = subprocess.Popen(['qemu-nbd', '--persistent', f'--socket={os.getcwd()}/socket',
+                                       f'--format={form}', image])
             while not os.path.exists('socket'):
                 time.sleep(0.01)
             try:
@@ -303,7 +305,8 @@ def test_standard_output_closed():
     """The tree is there, but nobody has learned its root hash."""
     with rig.folder(), open('/dev/full', 'w', encoding='ascii') as full:
         random_file('data', MIB)
-        done = subprocess.run([rig.TOOL, 'verity-format', 'data', 'hash'], stdout=full, stderr=subprocess.PIPE, check=False)
+        done = subprocess.run([rig.TOOL, 'verity-format', 'data', 'hash'], stdout=full, stderr=subprocess.PIPE,
+                              check=False)
         assert done.returncode == 3 and b'standard output' in done.stderr, done
 
 

@@ -22,14 +22,16 @@ class Case:
     def __init__(self, number):
         self.random = random.Random(number)
         choice = self.random.choice
-        self.kind = ('raw', 'raw', 'raw', 'qcow2', 'overlay', 'reuse', 'partition', 'raw', 'qcow2', 'reuse')[number % 10]
+        self.kind = ('raw', 'raw', 'raw', 'qcow2', 'overlay', 'reuse', 'partition', 'raw', 'qcow2',
+                     'reuse')[number % 10]
         self.data_size = choice((512, 1024, 2048, 4096, 4096))
         self.hash_size = choice((512, 1024, 2048, 4096, 4096))
         self.hash = choice(('sha256', 'sha256', 'sha256', 'sha384', 'sha512'))
-        self.salt = self.random.randbytes(choice((0, 1, 8, 16, 32, 32, 33, 55, 56, 63, 64, 65, 128, 255, 256))).hex() or '-'
+        salt_size = choice((0, 1, 8, 16, 32, 32, 33, 55, 56, 63, 64, 65, 128, 255, 256))
+        self.salt = self.random.randbytes(salt_size).hex() or '-'
         self.uuid = str(uuid.UUID(int=self.random.getrandbits(128)))
-        self.blocks = choice((1, 2, 3, 7, 8, 9, 15, 16, 17, 63, 64, 65, 127, 128, 129, 255, 256, 257, 4095, 4096, 4097, 16383,
-                              16384, 16385, self.random.randint(1, 20000), self.random.randint(1, 160) * 128))
+        self.blocks = choice((1, 2, 3, 7, 8, 9, 15, 16, 17, 63, 64, 65, 127, 128, 129, 255, 256, 257, 4095, 4096, 4097,
+                              16383, 16384, 16385, self.random.randint(1, 20000), self.random.randint(1, 160) * 128))
         # A rest that fills no block; images of QEMU end at a sector.
         self.size = self.blocks * self.data_size + choice((0, 0, 0, 1, 511, self.data_size - 1))
         if self.kind != 'raw':
@@ -69,7 +71,8 @@ class Case:
                 length = min(self.random.choice((512, 4096, 65536, 131072, 200 * KIB)), size // 512 * 512)
                 at = self.random.randrange(size - length + 1) // 512 * 512
                 value = self.random.choice((0, 0, 3, 0xff))
-                commands += ['-c', f'write {"-z" if value == 0 and self.random.random() < 0.7 else f"-P {value}"} {at} {length}']
+                how = '-z' if value == 0 and self.random.random() < 0.7 else f'-P {value}'
+                commands += ['-c', f'write {how} {at} {length}']
                 file.seek(at)
                 file.write(bytes([value]) * length)
         if commands:
@@ -81,8 +84,8 @@ class Case:
         if self.kind == 'raw':
             return ['flat'], 'flat', 0
         if self.kind == 'qcow2':
-            must('qemu-img', 'convert', '-f', 'raw', '-O', 'qcow2', '-o', f'cluster_size={self.random.choice((512, 65536))}',
-                 'flat', 'disk.qcow2')
+            cluster = self.random.choice((512, 65536))
+            must('qemu-img', 'convert', '-f', 'raw', '-O', 'qcow2', '-o', f'cluster_size={cluster}', 'flat', 'disk.qcow2')
             return ['disk.qcow2'], 'flat', 0
         if self.kind in ('overlay', 'reuse'):
             os.rename('flat', 'base.img')
@@ -240,7 +243,8 @@ def test_progress():
         assert done.returncode == 0 and done.stderr.endswith('verifying: 100 %\n'), done.stderr
         # On a terminal without being asked, and gone at the end.
         terminal, other = os.openpty()
-        done = subprocess.run([rig.TOOL, 'verity-format', 'data', 'hash'], stdout=subprocess.PIPE, stderr=other, check=True)
+        done = subprocess.run([rig.TOOL, 'verity-format', 'data', 'hash'], stdout=subprocess.PIPE, stderr=other,
+                              check=True)
         os.close(other)
         shown = os.read(terminal, 65536)
         os.close(terminal)

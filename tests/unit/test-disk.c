@@ -202,7 +202,8 @@ static void test_chain(Fixture *fixture, gconstpointer data)
     run("qemu-io", "-f", "qcow2", "-c", "write -P 2 4M 128k", middle, NULL);
     /* Relative to the folder of the overlay, larger than what it is based on. */
     run("qemu-img", "create", "-q", "-f", "qcow2", "-b", "middle.qcow2", "-F", "qcow2", top, "10M", NULL);
-    run("qemu-io", "-f", "qcow2", "-c", "write -P 3 64k 64k", "-c", "write -z 1M 64k", "-c", "write -P 0 6M 64k", top, NULL);
+    run("qemu-io", "-f", "qcow2", "-c", "write -P 3 64k 64k", "-c", "write -z 1M 64k", "-c", "write -P 0 6M 64k", top,
+        NULL);
     g_autoptr(StorageDisk) disk = open_good(top, STORAGE_FORMAT_BY_NAME);
     const StorageExtent all[] = {
         {0, 64 * KIB, TRUE, FALSE},
@@ -306,7 +307,8 @@ static GPid start_writer(const char *path, const char *format, const char *socke
     g_autofree gchar *format_option = g_strconcat("--format=", format, NULL);
     const gchar *argv[] = {"qemu-nbd", "--persistent", socket_option, format_option, path, NULL};
     GPid pid = 0;
-    g_spawn_async(NULL, (gchar **)argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid, &error);
+    g_spawn_async(NULL, (gchar **)argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid,
+                  &error);
     g_assert_no_error(error);
     for (guint i = 0; i < 1000 && !g_file_test(socket, G_FILE_TEST_EXISTS); i++) {
         g_usleep(10000);
@@ -357,7 +359,8 @@ static void test_keeps_writers_out(Fixture *fixture, gconstpointer data)
         const gchar *argv[] = {"qemu-io", "-f", formats[i], "-c", "write 0 4k", paths[i], NULL};
         g_autofree gchar *err = NULL;
         int status = 0;
-        g_assert_true(g_spawn_sync(NULL, (gchar **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, &err, &status, NULL));
+        g_assert_true(
+            g_spawn_sync(NULL, (gchar **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, &err, &status, NULL));
         g_assert_false(g_spawn_check_wait_status(status, NULL));
         g_assert_nonnull(strstr(err, "lock"));
         /* Another reader may. */
@@ -386,15 +389,16 @@ static void test_no_qemu_nbd(Fixture *fixture, gconstpointer data)
 static void make_gpt(const char *path)
 {
     const gchar *argv[] = {"sfdisk", "--quiet", path, NULL};
-    static const char script[] = "label: gpt\n1: start=2048, size=4096\n2: start=6144, size=8192\n5: start=14336, size=16384\n";
+    static const char script[] =
+        "label: gpt\n1: start=2048, size=4096\n2: start=6144, size=8192\n5: start=14336, size=16384\n";
     g_autoptr(GError) error = NULL;
     gint in = -1;
     GPid pid = 0;
     int status = 0;
     fill_at(path, 0, 4096, 0);
     g_assert_cmpint(truncate(path, 16 * MIB), ==, 0);
-    g_spawn_async_with_pipes(NULL, (gchar **)argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid,
-                             &in, NULL, NULL, &error);
+    g_spawn_async_with_pipes(NULL, (gchar **)argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL,
+                             &pid, &in, NULL, NULL, &error);
     g_assert_no_error(error);
     g_assert_cmpint(write(in, script, strlen(script)), ==, strlen(script));
     close(in);

@@ -202,8 +202,8 @@ static void test_verify_names_block(void)
     const guint64 blocks[] = {0, 1, 2, 127, 128, 4095, 4096, 12345, 19998, 19999};
     for (gsize i = 0; i < G_N_ELEMENTS(blocks); i++) {
         g_autoptr(GError) error = NULL;
-        g_autofree gchar *words = g_strdup_printf("data block %" G_GUINT64_FORMAT " (512 bytes at byte %" G_GUINT64_FORMAT ")",
-                                                  blocks[i], blocks[i] * 512);
+        g_autofree gchar *words = g_strdup_printf(
+            "data block %" G_GUINT64_FORMAT " (512 bytes at byte %" G_GUINT64_FORMAT ")", blocks[i], blocks[i] * 512);
         flip(data.fd, blocks[i] * 512 + 511 * (i % 2));
         /* A second fault behind the first one changes nothing. */
         if (blocks[i] < 19000) {
@@ -357,8 +357,8 @@ static void run(const char *program, ...)
     }
     va_end(arguments);
     g_ptr_array_add(argv, NULL);
-    g_spawn_sync(NULL, (gchar **)argv->pdata, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL, NULL, NULL,
-                 &status, &error);
+    g_spawn_sync(NULL, (gchar **)argv->pdata, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL, NULL,
+                 NULL, &status, &error);
     g_assert_no_error(error);
     g_assert_true(g_spawn_check_wait_status(status, NULL));
 }
@@ -401,8 +401,8 @@ static void make_overlay(Overlay *overlay, StorageVerity *old)
     format_good(&base, old_file, old);
     close(old_file);
     run("qemu-img", "create", "-q", "-f", "qcow2", "-b", overlay->base, "-F", "raw", overlay->top, "8M", NULL);
-    run("qemu-io", "-f", "qcow2", "-c", "write -P 3 64k 64k", "-c", "write -z 512k 640k", "-c", "write -P 5 2M 64k", "-c",
-        "write -P 6 7M 128k", overlay->top, NULL);
+    run("qemu-io", "-f", "qcow2", "-c", "write -P 3 64k 64k", "-c", "write -z 512k 640k", "-c", "write -P 5 2M 64k",
+        "-c", "write -P 6 7M 128k", overlay->top, NULL);
 }
 
 static void open_overlay(const Overlay *overlay, Data *data)
@@ -540,7 +540,8 @@ static gboolean read_superblock(const char *text, gsize size, gpointer user_data
     int fd = new_file(0);
     put(fd, 0, text, size);
     gboolean good = storage_verity_read_superblock(fd, &verity, error);
-    g_assert_true(good || (error && (*error)->code == ATTEST_ERROR_UNREADABLE && !strpbrk((*error)->message, "\033\n")));
+    g_assert_true(good ||
+                  (error && (*error)->code == ATTEST_ERROR_UNREADABLE && !strpbrk((*error)->message, "\033\n")));
     close(fd);
     return good;
 }
@@ -573,7 +574,8 @@ static void test_defaults(void)
     g_assert_cmpuint(one.uuid[6] >> 4, ==, 4);
     /* 16 TiB: 2^32 blocks, four levels of 2^25, 2^18, 2^11, 2^4 and 1 blocks */
     one.data_blocks = G_GUINT64_CONSTANT(1) << 32;
-    g_assert_cmpuint(storage_verity_hash_size(&one), ==, 4096 * (1 + (1ull << 25) + (1ull << 18) + (1ull << 11) + (1ull << 4) + 1));
+    g_assert_cmpuint(storage_verity_hash_size(&one), ==,
+                     4096 * (1 + (1ull << 25) + (1ull << 18) + (1ull << 11) + (1ull << 4) + 1));
     one.data_blocks = 0;
     g_assert_cmpuint(storage_verity_hash_size(&one), ==, 0);
     one.data_blocks = G_MAXUINT64;
