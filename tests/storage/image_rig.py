@@ -237,10 +237,15 @@ def system_tree(rig):
     """A folder with a small system: what an image needs, with the real kernel of the built image, and what none may keep."""
     image = Image(rig, trixie())
     folder = rig.folder / 'tree'
-    for name in ('etc', 'boot', 'usr/lib/systemd/boot', 'usr/lib/modules', 'var/lib/dpkg'):
+    for name in ('etc', 'boot', 'usr/lib/systemd/boot', 'usr/lib/modules'):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         image.debugfs(f'rdump /{name} {(folder / name).parent}')
-    for name in ('usr/lib/os-release', 'usr/lib/systemd/systemd', 'usr/sbin/sshd'):
+    # Drivers that no initrd of ours has.
+    for path in (folder / 'usr/lib/modules').glob('*/kernel/*'):
+        for part in path.iterdir() if path.name == 'drivers' else [path]:
+            if part.name in ('net', 'sound', 'gpu', 'usb', 'scsi', 'infiniband', 'hid', 'input', 'video', 'media', 'nvme', 'ata'):
+                subprocess.run(['rm', '-r', str(part)], check=True)
+    for name in ('usr/lib/os-release', 'usr/lib/systemd/systemd', 'usr/sbin/sshd', 'var/lib/dpkg/status'):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         image.debugfs(f'dump -p /{name} {folder / name}')
     image.raw.unlink()

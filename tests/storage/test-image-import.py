@@ -2,87 +2,155 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """image-import: cloud images of every layout, made here with guestfish, and those that have to be refused."""
 import atexit
+import os
 import shutil
 import signal
+import stat
 import time
 
 import image_rig
-from image_rig import Image, Rig, Skip, copy, good, main, must, refused, run, sha256, system_tree, tar_of
+from image_rig import Image, Rig, Skip, copy, good, main, must, refused, run, sha256, system_tree
 
 KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINHTE6wwgDEzk9kP7sWyDLdcLMCZm8TBeb6XLmGa1iAS somebody\n'
 CLOUDS = None  # the folder with the cloud images, made once
 
-GPT = 'part-init {0} gpt\npart-add {0} p 2048 -2048\n'
-LAYOUTS = {
-    # name: size in MiB, commands with {0} for the disk
-    'ext4': (1200, GPT + 'mkfs ext4 {0}1 label:cloud-root\nmount {0}1 /\ntar-in TREE / acls:true xattrs:true\n'
-             'write /etc/fstab "LABEL=cloud-root / ext4 defaults 0 1\\nLABEL=gone none swap sw 0 0\\n"\n'
-             'write /srv/labelled x\nsetxattr user.note hello 5 /srv/labelled\nmknod-b 0660 8 0 /srv/disk\n'),
-    'boot': (1500, 'part-init {0} gpt\npart-add {0} p 2048 206847\npart-add {0} p 206848 1026047\n'
-             'part-add {0} p 1026048 -2048\npart-set-gpt-type {0} 1 C12A7328-F81F-11D2-BA4B-00A0C93EC93B\n'
-             'mkfs vfat {0}1\nmkfs ext4 {0}2 label:cloud-boot\nmkfs ext4 {0}3 label:cloud-root\n'
-             'mount {0}3 /\nmkdir /boot\nmount {0}2 /boot\nmkdir /boot/efi\nmount {0}1 /boot/efi\n'
-             'tar-in TREE /\nmkdir-p /boot/efi/EFI/ubuntu\nwrite /boot/efi/EFI/ubuntu/grubx64.efi grub\n'
-             'write /usr/lib/os-release "ID=ubuntu\\nVERSION_ID=\\"24.04\\"\\nPRETTY_NAME=\\"Ubuntu 24.04 LTS\\"\\nNAME=Ubuntu\\n"\n'
-             'write /etc/lsb-release "DISTRIB_ID=Ubuntu\\nDISTRIB_RELEASE=24.04\\nDISTRIB_CODENAME=noble\\n'
-             'DISTRIB_DESCRIPTION=\\"Ubuntu 24.04 LTS\\"\\n"\n'
-             'write /etc/fstab "LABEL=cloud-root / ext4 defaults 0 1\\nLABEL=cloud-boot /boot ext4 defaults 0 2\\n'
-             '{0}1 /boot/efi vfat umask=0077 0 1\\n"\n'),
-    'lvm': (1200, GPT + 'pvcreate {0}1\nvgcreate cloud {0}1\nlvcreate root cloud 1000\n'
-            'mkfs ext4 /dev/cloud/root\nmount /dev/cloud/root /\ntar-in TREE /\n'
-            'write /etc/fstab "/dev/cloud/root / ext4 defaults 0 1\\n"\n'),
-    'xfs': (1200, GPT + 'mkfs xfs {0}1 label:cloud-root\nmount {0}1 /\ntar-in TREE /\n'
-            'write /etc/fstab "LABEL=cloud-root / xfs defaults 0 1\\n"\n'),
-    'btrfs': (1200, GPT + 'mkfs btrfs {0}1 label:cloud-root\nmount {0}1 /\nbtrfs-subvolume-create /@\n'
-              'btrfs-subvolume-create /@home\numount /\nmount-options subvol=@ {0}1 /\nmkdir /home\n'
-              'mount-options subvol=@home {0}1 /home\ntar-in TREE /\n'
-              'write /etc/fstab "LABEL=cloud-root / btrfs subvol=@ 0 1\\nLABEL=cloud-root /home btrfs subvol=@home 0 2\\n"\n'),
-    'two': (400, 'part-init {0} gpt\npart-add {0} p 2048 409599\npart-add {0} p 409600 -2048\nmkfs ext4 {0}1\nmkfs ext4 {0}2\n'
-            'mount {0}1 /\ntar-in SMALL /\numount /\nmount {0}2 /\ntar-in SMALL /\n'),
-    'fedora': (200, GPT + 'mkfs ext4 {0}1\nmount {0}1 /\ntar-in SMALL /\n'
-               'write /etc/os-release "ID=fedora\\nVERSION_ID=40\\nNAME=Fedora\\nPRETTY_NAME=\\"Fedora Linux 40\\"\\n"\n'
-               'write /etc/redhat-release "Fedora release 40 (Forty)\\n"\n'),
-    'data': (100, GPT + 'mkfs ext4 {0}1\n'),
-}
+ESP_TYPE = 'c12a7328-f81f-11d2-ba4b-00a0c93ec93b'
+LINUX_TYPE = '0fc63daf-8483-4772-8e79-3d69d8477de4'
+UBUNTU = {'usr/lib/os-release': 'ID=ubuntu\nVERSION_ID="24.04"\nPRETTY_NAME="Ubuntu 24.04 LTS"\nNAME=Ubuntu\n',
+          'etc/lsb-release': 'DISTRIB_ID=Ubuntu\nDISTRIB_RELEASE=24.04\nDISTRIB_CODENAME=noble\n'
+                             'DISTRIB_DESCRIPTION="Ubuntu 24.04 LTS"\n',
+          'etc/fstab': 'LABEL=cloud-root / ext4 defaults 0 1\nLABEL=cloud-boot /boot ext4 defaults 0 2\n'
+                       'LABEL=CLOUD-ESP /boot/efi vfat umask=0077 0 1\n'}
+FEDORA = {'etc/os-release': 'ID=fedora\nVERSION_ID=40\nNAME=Fedora\nPRETTY_NAME="Fedora Linux 40"\n',
+          'etc/redhat-release': 'Fedora release 40 (Forty)\n'}
+# In the machine of libguestfs: the root of ext4.raw (sda) copied to file systems that need a kernel to be made.
+COPIES = """run
+mkmountpoint /src
+mkmountpoint /dst
+mount-ro /dev/sda1 /src
+part-disk /dev/sdb gpt
+pvcreate /dev/sdb1
+vgcreate cloud /dev/sdb1
+lvcreate root cloud 500
+mkfs ext4 /dev/cloud/root
+mount /dev/cloud/root /dst
+glob cp-a /src/* /dst/
+write /dst/etc/fstab "/dev/cloud/root / ext4 defaults 0 1\\n"
+umount /dst
+part-disk /dev/sdc gpt
+mkfs xfs /dev/sdc1 label:cloudxfs
+mount /dev/sdc1 /dst
+glob cp-a /src/* /dst/
+write /dst/etc/fstab "LABEL=cloudxfs / xfs defaults 0 1\\n"
+umount /dst
+part-disk /dev/sdd gpt
+mkfs btrfs /dev/sdd1 label:cloudbtrfs
+mount /dev/sdd1 /dst
+btrfs-subvolume-create /dst/@
+btrfs-subvolume-create /dst/@home
+umount /dst
+mount-options subvol=@ /dev/sdd1 /dst
+mkdir /dst/home
+mount-options subvol=@home /dev/sdd1 /dst/home
+glob cp-a /src/* /dst/
+write /dst/etc/fstab "LABEL=cloudbtrfs / btrfs subvol=@ 0 1\\nLABEL=cloudbtrfs /home btrfs subvol=@home 0 2\\n"
+umount /dst/home
+umount /dst
+umount /src
+"""
 
 
 def small_tree(rig, tree):
     """Enough for a system to be recognised."""
     small = rig.folder / 'small'
-    (small / 'etc').mkdir(parents=True)
-    (small / 'var/lib/dpkg').mkdir(parents=True)
-    (small / 'usr/bin').mkdir(parents=True)
+    for name in ('etc', 'var/lib/dpkg', 'usr/bin'):
+        (small / name).mkdir(parents=True)
     (small / 'bin').symlink_to('usr/bin')
     copy(tree / 'usr/lib/os-release', small / 'etc/os-release')
     copy(tree / 'var/lib/dpkg/status', small / 'var/lib/dpkg/status')
     (small / 'etc/debian_version').write_text('13.1\n')
     (small / 'etc/fstab').write_text('/dev/sda1 / ext4 defaults 0 1\n')
-    path = rig.folder / 'small.tar'
-    must('tar', '-C', small, '-cf', path, '.')
-    return path
+    return small
+
+
+def put(folder, files):
+    for name, text in files.items():
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).write_text(text)
+
+
+def disk(path, *parts):
+    """A GPT disk. A part: (type, size in MiB, what makes the file system in a file of that size)."""
+    at, lines = 1, ['label: gpt']
+    for kind, size, _ in parts:
+        lines.append(f'start={at}MiB, size={size}MiB, type={kind}')
+        at += size
+    with open(path, 'wb') as file:
+        file.truncate((at + 1) << 20)
+    must('/sbin/sfdisk', '-q', path, input='\n'.join(lines) + '\n')
+    at = 1
+    for _, size, make in parts:
+        part = f'{path}.part'
+        with open(part, 'wb') as file:
+            file.truncate(size << 20)
+        make(part)
+        must('dd', f'if={part}', f'of={path}', 'bs=1M', f'seek={at}', 'conv=notrunc,sparse', 'status=none')
+        must('rm', part)
+        at += size
+
+
+def ext4(label, folder=None):
+    return lambda part: must('/sbin/mkfs.ext4', '-q', '-F', '-L', label, *(['-d', folder] if folder else []), part)
+
+
+def esp(part):
+    must('/sbin/mkfs.vfat', '-F', '32', '-n', 'CLOUD-ESP', part)
+    must('mmd', '-i', part, '::EFI', '::EFI/ubuntu')
+
+
+def make_all(rig):
+    """The cloud images. File systems that mkfs can fill are made without a virtual machine."""
+    out = rig.folder / 'clouds'
+    out.mkdir()
+    tree = system_tree(rig)
+    small = small_tree(rig, tree)
+    put(tree, {'etc/fstab': 'LABEL=cloud-root / ext4 defaults 0 1\nLABEL=gone none swap sw 0 0\n', 'srv/labelled': 'x'})
+    os.setxattr(tree / 'srv/labelled', 'user.note', b'hello')
+    if os.geteuid() == 0:
+        os.mknod(tree / 'srv/disk', 0o660 | stat.S_IFBLK, os.makedev(8, 0))
+    disk(out / 'ext4.raw', (LINUX_TYPE, 600, ext4('cloud-root', tree)))
+    disk(out / 'two.raw', (LINUX_TYPE, 60, ext4('a', small)), (LINUX_TYPE, 60, ext4('b', small)))
+    disk(out / 'data.raw', (LINUX_TYPE, 60, ext4('data')))
+    put(small, FEDORA)
+    disk(out / 'fedora.raw', (LINUX_TYPE, 60, ext4('fedora', small)))
+    for name, size in (('lvm', 600), ('xfs', 800), ('btrfs', 800)):
+        with open(out / f'{name}.raw', 'wb') as file:
+            file.truncate(size << 20)
+    drives = [f'add-drive {out}/ext4.raw format:raw readonly:true\n']
+    drives += [f'add-drive {out}/{name}.raw format:raw\n' for name in ('lvm', 'xfs', 'btrfs')]
+    done = run('guestfish', input=''.join(drives) + COPIES, env=rig.environment(LIBGUESTFS_BACKEND='direct'))
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    put(tree, UBUNTU)
+    must('mv', tree / 'boot', rig.folder / 'boot')
+    (tree / 'boot').mkdir()
+    (rig.folder / 'boot/efi').mkdir(exist_ok=True)
+    disk(out / 'boot.raw', (ESP_TYPE, 64, esp), (LINUX_TYPE, 200, ext4('cloud-boot', rig.folder / 'boot')),
+         (LINUX_TYPE, 600, ext4('cloud-root', tree)))
+    return out
 
 
 def clouds():
-    """Makes all cloud images in one run of guestfish."""
+    """The folder with the cloud images, made once; a failure is not tried again for every test."""
     global CLOUDS
-    if CLOUDS:
-        return CLOUDS.folder / 'clouds'
     if not shutil.which('guestfish'):
         raise Skip('guestfish is not installed')
-    rig = Rig()
-    atexit.register(rig.__exit__)
-    folder = rig.folder / 'clouds'
-    folder.mkdir()
-    tree = system_tree(rig)
-    tar, small = tar_of(rig, tree), small_tree(rig, tree)
-    script = [f'sparse {folder}/{name}.raw {size}M\n' for name, (size, _) in LAYOUTS.items()] + ['run\n']
-    for number, (_, commands) in enumerate(LAYOUTS.values()):
-        commands = commands.replace('TREE', str(tar)).replace('SMALL', str(small))
-        script.append(commands.format(f'/dev/sd{chr(ord("a") + number)}') + '-umount-all\n')
-    done = run('guestfish', input=''.join(script), env=rig.environment(LIBGUESTFS_BACKEND='direct'))
-    assert done.returncode == 0, (done.stdout, done.stderr)
-    CLOUDS = rig
-    return folder
+    if CLOUDS is None:
+        rig = Rig()
+        atexit.register(rig.__exit__)
+        CLOUDS = False
+        CLOUDS = make_all(rig)
+    assert CLOUDS, 'the cloud images could not be made'
+    return CLOUDS
 
 
 def take(rig, image, *more, name='a.qcow2'):
