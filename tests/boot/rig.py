@@ -36,7 +36,7 @@ BOOT = 600  # seconds until a guest has done what is waited for, on a busy machi
 # What would say that somebody is listening on the console.
 PROMPTS = (rb'login:', rb'(?m)[#$] *\r?$', rb'(?m)^> *\r?$', rb'\(initramfs\)', rb'Press Enter', rb'sulogin',
            rb'[Ee]mergency mode', rb'[Rr]escue mode', rb'[Pp]ass(word|phrase)[^\n]{0,40}: ?', rb'grub>', rb'Shell>',
-           rb'BdsDxe', rb'Boot Manager', rb'virt-attest-42')
+           rb'Press any key', rb'Boot Manager', rb'virt-attest-42')
 
 
 class Failed(Exception):
@@ -125,7 +125,7 @@ def read(path):
 
 def write(path, data):
     with open(path, 'wb') as file:
-        file.write(data if isinstance(data, bytes) else data.encode())
+        file.write(data.encode() if isinstance(data, str) else data)
     return path
 
 

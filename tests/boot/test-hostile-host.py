@@ -123,7 +123,7 @@ def run_control(case, stage):
 def run_halted(case, stage, machine):
     """The firmware stops: no word of the kernel in well over the time that it needs, with a busy machine allowed
     for."""
-    stage.control.wait()
+    stage.control.wait(2 * rig.BOOT)
     if not case.check(stage.control_cpu, 'the control run told how long a boot takes'):
         return
     with rig.Guest(machine(stage), stage.made.folder, re.sub(r'\W+', '-', case.name)) as guest:
