@@ -24,9 +24,11 @@ run_packages=(libvirt-daemon libvirt-daemon-system libvirt-daemon-driver-qemu
     mmdebstrap uidmap debian-archive-keyring e2fsprogs fdisk mtools libguestfs0 libguestfs-xfs)
 # A real guest kernel with its initrd, and what the private libvirtd of the
 # examples and tests is started with.
-example_packages=(linux-image-cloud-amd64 initramfs-tools util-linux procps iproute2 python3)
+example_packages=(linux-image-cloud-amd64 initramfs-tools util-linux procps iproute2 python3
+    openssh-client)
 # What tests compare with and are written with.
-test_packages=(guestfish cryptsetup-bin cpio xz-utils zstd xfsprogs btrfs-progs lvm2 dosfstools clang-14 libclang-rt-14-dev openssl libxml2-utils virtinst binutils python3-jsonschema)
+test_packages=(clang-14 libclang-rt-14-dev openssl libxml2-utils virtinst binutils python3-jsonschema
+    cryptsetup-bin guestfish lvm2 xfsprogs btrfs-progs dosfstools cpio xz-utils zstd xorriso)
 
 # What must come from another suite on Debian 12. The libraries are the ones
 # that those packages were built against.
