@@ -223,7 +223,7 @@ def test_interrupted():
                 assert (err == '' or 'interrupted' in err) and 'Sanitizer' not in err, err
                 rig.nothing_left()
         # While the bootstrap runs.
-        rig.program('mmdebstrap', '#!/bin/sh\ntrap "rm -r $TMPDIR/mmdebstrap; exit 1" TERM\nmkdir $TMPDIR/mmdebstrap\n'
+        rig.program('mmdebstrap', '#!/bin/sh\ntrap "rm -r $TMPDIR/mmdebstrap; kill \\$!; exit 1" TERM\nmkdir $TMPDIR/mmdebstrap\n'
                                   'echo "I: waiting..." >&2\nsleep 60 & wait\n')
         process = rig.start('image-build', '--suite', 'trixie', '--output', rig.out / 'a.qcow2')
         time.sleep(4)
