@@ -88,7 +88,8 @@ static gboolean fail_start(const Start *start, GError **error)
     g_autoptr(HookRecord) record = NULL;
     const HookLaunch *launch = find_launch(start, &record);
     gboolean refused = launch && g_str_equal(launch->verdict, policy_verdict_name(POLICY_VERDICT_REFUSED));
-    if (refused || (strstr(message, "Hook script") && strstr(message, "virt-attest"))) {
+    /* The message has the environment in it too, where a PATH may name a folder of ours. */
+    if (refused || (strstr(message, "Hook script") && strstr(message, CMD_HOOK_FILE " "))) {
         const char *summary = refused && launch->summary ? launch->summary : message;
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED, "start of domain '%s' was refused: %s%s%s", start->name,
                     summary, summary == message ? "" : "\n", summary == message ? "" : message);
