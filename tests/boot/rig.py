@@ -97,7 +97,7 @@ class Disk:
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """@firmware None: the PC BIOS. @table: (kernel file, initrd file, command line) that the hash table is made of;
+    """@kernel None: the host gives none. @firmware None: the PC BIOS. @table: (kernel file, initrd file, command line) that the hash table is made of;
     None: what is booted; False: there is no table. @arguments go to QEMU as they are."""
     kernel: str
     initrd: str
@@ -200,8 +200,9 @@ class Guest:
         argv = [QEMU, '-no-user-config', '-nodefaults', '-machine', 'q35', '-accel', 'tcg', '-cpu', 'EPYC-v4',
                 '-smp', '1', '-m', str(machine.memory), '-display', 'none', '-no-reboot',
                 '-chardev', f'socket,id=serial,fd={serial},server=on,wait=on,telnet=on', '-serial', 'chardev:serial',
-                '-chardev', f'socket,id=monitor,fd={monitor},server=on,wait=on', '-mon', 'chardev=monitor,mode=control',
-                '-kernel', machine.kernel, '-initrd', machine.initrd, '-append', machine.cmdline]
+                '-chardev', f'socket,id=monitor,fd={monitor},server=on,wait=on', '-mon', 'chardev=monitor,mode=control']
+        if machine.kernel:
+            argv += ['-kernel', machine.kernel, '-initrd', machine.initrd, '-append', machine.cmdline]
         if machine.firmware:
             argv += ['-bios', machine.firmware]
         if machine.firmware == AMDSEV and machine.table is not False:

@@ -160,7 +160,14 @@ def other_cmdline(stage):
 
 
 def no_table(stage):
-    return stage.good.but(table=False)
+    """Without a table, which the launch digest tells, the firmware goes on to the disks: none here has a boot loader."""
+    return stage.good.but(table=False, disks=stage.good.disks[1:])
+
+
+def no_kernel(stage):
+    """The measured table is there, but a disk that could start by itself is all there is to boot."""
+    good = stage.good
+    return good.but(kernel=None, table=(good.kernel, good.initrd, good.cmdline))
 
 
 #
@@ -426,6 +433,7 @@ CASES = [
     halted('another initrd', other_initrd),
     halted('another command line', other_cmdline),
     halted('no table', no_table),
+    halted('no kernel', no_kernel),
     stopped('init=/bin/sh without measurement', lambda stage: unmeasured(stage, 'init=/bin/sh'),
             STOPPED + "'init=/bin/sh' on the kernel command line"),
     stopped('rd.break without measurement', lambda stage: unmeasured(stage, 'rd.break'),
