@@ -22,6 +22,8 @@ typedef enum { POLICY_UNPINNED_OBSERVE, POLICY_UNPINNED_REFUSE } PolicyUnpinned;
  * @guest_init: [guest] init: the static init of our initrd; initrds are built from it and judged by it
  * @trusted_init: (element-type utf8): [guest] trusted-init, list of SHA-256 (64 hex digits) of further inits that the
  *   owner vouches for, such as the one before an upgrade
+ * @trusted_keys: [reference] trusted-keys: folder with the public keys (NAME.pem) one of which must have signed every pinned
+ *   reference; default /etc/virt-attest/trusted-keys.d. With no key in it signatures are not asked for
  * @state_directory: [paths] state-directory; default: the system's for root, $XDG_STATE_HOME/virt-attest otherwise
  */
 typedef struct {
@@ -37,6 +39,7 @@ typedef struct {
     GPtrArray *trusted_firmware;
     gchar *guest_init;
     GPtrArray *trusted_init;
+    gchar *trusted_keys;
     gchar *state_directory;
 } PolicyConfig;
 

@@ -51,6 +51,9 @@ typedef enum {
  *   ones where the domain leaves the choice to the host
  * @on_launch_host: host-passthrough means this machine's processor
  * @reference: whether a reference value exists
+ * @vcpus: (nullable) (element-type guint): vCPU counts to measure for instead of the domain's, from the same hashed
+ *   inputs
+ * @all_fpu: SEV-ES: measure both FPU variants, the domain's own first
  */
 typedef struct {
     const PolicyConfig *config;
@@ -58,6 +61,8 @@ typedef struct {
     GPtrArray *cpus;
     gboolean on_launch_host;
     PolicyReferenceState reference;
+    GArray *vcpus;
+    gboolean all_fpu;
 } PolicyEvaluateOptions;
 
 /**

@@ -218,11 +218,12 @@ static JsonObject *measurement_to_json(const XmlMeasurement *measurement)
     return object;
 }
 
-gchar *policy_reference_format(const PolicyReference *reference, gboolean pinned)
+gchar *policy_reference_format(const PolicyReference *reference, PolicyReferenceForm form)
 {
     JsonObject *root = json_object_new();
     JsonArray *findings = json_array_new();
     JsonArray *measurements = json_array_new();
+    gboolean pinned = form == POLICY_REFERENCE_PINNED;
 
     if (pinned) {
         JsonObject *domain = json_object_new();

@@ -4,7 +4,7 @@
 
 #include "policy/evaluate.h"
 
-#define POLICY_REFERENCE_MAX_SIZE (1024u * 1024)
+#define POLICY_REFERENCE_MAX_SIZE (4u * 1024 * 1024)
 
 /**
  * PolicyReferenceInput:
@@ -12,9 +12,12 @@
  * @path: (nullable): of a file
  * @text: (nullable): of the command line
  * @size: bytes (of the text without its NUL for a command line)
+ * @obtained: (nullable): JSON "obtained": where the name of the file, or the text, came from: "libvirt" (a definition
+ *   that libvirt completed), "domain-xml", "bundle", "alman", "openend2e", "snpguard"; %NULL in older documents
  */
 typedef struct {
     gchar *role, *path, *text;
+    const char *obtained; /* interned */
     guint64 size;
     guint8 sha256[MEASURE_SHA256_SIZE];
 } PolicyReferenceInput;
@@ -39,6 +42,41 @@ void policy_reference_verity_free(PolicyReferenceVerity *verity);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PolicyReferenceVerity, policy_reference_verity_free)
 
 /**
+ * PolicyTcb:
+ * @bootloader, @tee, @snp, @microcode: security version numbers
+ * @fmc: of the boot loader's first stage, on Turin and later; -1 when not given
+ *
+ * The lowest TCB that an owner accepts (SEV-SNP Firmware ABI, TCB_VERSION).
+ */
+typedef struct {
+    guint8 bootloader, tee, snp, microcode;
+    gint fmc;
+} PolicyTcb;
+/* "bootloader=3,tee=0,snp=14,microcode=209[,fmc=1]", every name once, 0 to 255; %ATTEST_ERROR_USAGE. And back. */
+gboolean policy_tcb_parse(const char *text, PolicyTcb *out, GError **error);
+gchar *policy_tcb_describe(const PolicyTcb *tcb);
+
+/**
+ * PolicyIdentity:
+ *
+ * What ID block and ID authentication page of the domain say, besides digest and policy. SEV-SNP Firmware ABI (56860),
+ * tables of ID_BLOCK and ID_AUTH. The key digests are SHA-384 over the 0x404 bytes of the public key.
+ */
+typedef struct {
+    guint8 id_key_digest[48], author_key_digest[48];
+    gboolean has_author_key;
+    guint8 family_id[16], image_id[16];
+    guint32 guest_svn;
+} PolicyIdentity;
+
+typedef enum {
+    POLICY_REFERENCE_SHARED,   /* what `measure --format json` prints: no "format" */
+    POLICY_REFERENCE_PORTABLE, /* "format", "domain" (uuid optional), "tool"; no time in it */
+    POLICY_REFERENCE_PINNED,   /* "created" and "onMismatch" too, and the UUID; "signed" where it was signed */
+    POLICY_REFERENCE_BINDING,  /* written only: what host data binds, see policy_reference_binding() */
+} PolicyReferenceForm;
+
+/**
  * PolicyReference:
  *
  * Same JSON shape as `measure --format json`, so one reader serves both; the pinned document adds "format"
@@ -54,6 +92,19 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PolicyReferenceVerity, policy_reference_verity_fre
  * @verity: (nullable): the hash tree of the root file system, where the measured command line names one; %NULL in
  *   documents of older versions
  * @verifier: (nullable): measure_verifier_name() of the firmware, and @firmware_version
+ * @form: which of the documents it is
+ * @product: (nullable): "Milan", "Genoa", "Siena", "Bergamo" or "Turin": the owner's rule for the processor
+ * @has_minimum_tcb: JSON "minimumTcb": {"bootloader","tee","snp","microcode"[,"fmc"]}
+ * @has_platform_info: JSON "platformInfo": {"value","mask"}: (report & mask) must equal value; value has no bit outside
+ *   mask
+ * @identity: (nullable): JSON "idBlock": {"idKeyDigest","authorKeyDigest"?,"familyId","imageId","guestSvn"}
+ * @source: (nullable): JSON "source": one word as in PolicyReferenceInput.obtained: where the launch description came
+ *   from
+ * @signed_text: (nullable): the signed document (policy/envelope.h) that this pin was made from, one line of JSON; the
+ *   JSON member "signed" holds it as an object
+ *
+ * Measurements: any number of CPU types, features and vCPU counts, and for SEV-ES both FPU variants ("fpu" in the
+ * measurement where it is not that of the root). No two of the same kind may differ.
  */
 typedef struct {
     gchar *name, *uuid;
@@ -68,6 +119,14 @@ typedef struct {
     gchar *id_block_sha256, *id_auth_sha256, *host_data, *guest_visible_workarounds;
     gboolean author_key, vcek_disabled, session;
     PolicyReferenceVerity *verity;
+    PolicyReferenceForm form;
+    gchar *product;
+    gboolean has_minimum_tcb, has_platform_info;
+    PolicyTcb minimum_tcb;
+    guint64 platform_info, platform_info_mask;
+    PolicyIdentity *identity;
+    const char *source; /* interned */
+    gchar *signed_text;
     GPtrArray *findings;     /* PolicyFinding */
     GPtrArray *measurements; /* XmlMeasurement */
     GPtrArray *inputs;       /* PolicyReferenceInput */
@@ -81,8 +140,20 @@ PolicyReference *policy_reference_new(const XmlDomain *domain, const PolicyEvalu
 void policy_reference_free(PolicyReference *reference);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PolicyReference, policy_reference_free)
 
-/* Canonical text: same facts, same bytes. @pinned adds the members that only the pinned document has. */
-gchar *policy_reference_format(const PolicyReference *reference, gboolean pinned);
+/* Canonical text: same facts, same bytes. The form decides which members are written, not @reference's own. */
+gchar *policy_reference_format(const PolicyReference *reference, PolicyReferenceForm form);
+
+/**
+ * policy_reference_binding:
+ * @out: SHA-256 of policy_reference_format(@reference, %POLICY_REFERENCE_BINDING)
+ *
+ * What host data binds by default. The text ("format": "virt-attest-binding-1") has every fact that the owner answers
+ * for: platform, level, measurements, inputs (size, digest and text, no paths), policy, kernel hashes, fpu, verity,
+ * identity, product, minimum TCB, platform information, workarounds, author key and VCEK use. It leaves out what would
+ * be circular (host data, digests of the signed pages) and what differs between hosts and versions (names, UUID, paths,
+ * emulator, findings, tool, times).
+ */
+void policy_reference_binding(const PolicyReference *reference, guint8 out[MEASURE_SHA256_SIZE]);
 /* Strict: unknown members, wrong types, digests of wrong length, another format version are %ATTEST_ERROR_UNREADABLE.
  */
 PolicyReference *policy_reference_parse(const char *text, gssize size, GError **error);

@@ -69,7 +69,7 @@ gboolean policy_store_put_reference(PolicyStore *store, const PolicyReference *r
 
     if (!name)
         return FALSE;
-    text = policy_reference_format(reference, TRUE);
+    text = policy_reference_format(reference, POLICY_REFERENCE_PINNED);
     /* What the strict reader would not take back must not be pinned: the next start would be refused for it. */
     again = policy_reference_parse(text, -1, error);
     if (!again) {

@@ -392,7 +392,7 @@ static int measure_xml(CmdContext *context, const char *path, GError **error)
         return -1;
     }
     if (cmd_context_json(context)) {
-        g_autofree gchar *json = policy_reference_format(reference, FALSE);
+        g_autofree gchar *json = policy_reference_format(reference, POLICY_REFERENCE_SHARED);
         g_strchomp(json);
         printf("%s\n", json);
     } else {

@@ -153,7 +153,7 @@ static void print_json(const Shown *shown)
     cmd_json_string(builder, "uuid", shown->uuid);
     cmd_json_string(builder, "state", cmd_domain_state(shown->domain));
     if (shown->pinned) {
-        g_autofree gchar *reference = policy_reference_format(shown->pinned, TRUE);
+        g_autofree gchar *reference = policy_reference_format(shown->pinned, POLICY_REFERENCE_PINNED);
         cmd_json_document(builder, "reference", reference);
     } else {
         cmd_json_string(builder, "reference", NULL);

@@ -9,6 +9,26 @@
             "CPU types to measure for where the XML leaves the choice to the host: model names, "                      \
             "signatures or FAMILY.MODEL.STEPPING, separated by commas; 'host' is this machine's processor"             \
     }
+/* What a reference holds besides what can be measured. */
+#define REFERENCE_FACT_OPTIONS                                                                                         \
+    {"product", 0, CMD_VALUE, "Milan|Genoa|Siena|Bergamo|Turin", "processor that the guest has to run on"},            \
+        {"minimum-tcb", 0, CMD_VALUE, "TCB",                                                                           \
+         "lowest acceptable TCB: bootloader=N,tee=N,snp=N,microcode=N[,fmc=N]"},                                       \
+        {"platform-info", 0, CMD_VALUE, "VALUE[/MASK]", "platform information that a report must have, under a mask"}
+#define OUTPUT_OPTIONS                                                                                                 \
+    {"output", 0, CMD_VALUE, "FILE", "write to this file (default: standard output)"},                                 \
+        {"force", 0, CMD_FLAG, NULL, "replace an existing file"}
+#define PASSPHRASE_OPTION                                                                                              \
+    {"passphrase-fd", 0, CMD_VALUE, "FD", "read the passphrase of an encrypted key from this file descriptor"}
+#define FLEET_OPTIONS                                                                                                  \
+    {"cpu-types", 0, CMD_VALUE, "FILE", "CPU types to measure for: a list in JSON, or one a line"},                    \
+        {"vcpus", 0, CMD_VALUE, "LIST", "vCPU counts to measure for, such as 1,2,4-8 (default: the domain's)"}
+#define ID_BLOCK_OPTIONS                                                                                               \
+    {"id-key", 0, CMD_VALUE, "KEY", "private key (ECDSA P-384) that signs the ID block: a file or a pkcs11: URI"},     \
+        {"author-key", 0, CMD_VALUE, "KEY", "private key (ECDSA P-384) that signs the ID key"}, PASSPHRASE_OPTION,     \
+        {"family-id", 0, CMD_VALUE, "HEX", "16 bytes that name the family of the guest (default: zeros)"},             \
+        {"image-id", 0, CMD_VALUE, "HEX", "16 bytes that name the image of the guest (default: zeros)"},               \
+        {"svn", 0, CMD_VALUE, "N", "security version number of the guest (default: 0)"}
 #define END {NULL}
 
 const CmdOption cmd_global_options[] = {
@@ -83,6 +103,12 @@ static const CmdOption define_options[] = {
     {"volume", 0, CMD_VALUE, "NAME",
      "take root disk, kernel, initrd and command line from this volume (vol-create); --cmdline adds words"},
     {"pool", 0, CMD_VALUE, "POOL", "storage pool of --volume (default: default)"},
+    {"reference", 0, CMD_VALUE, "FILE", "pin what this reference document, signed or not, foresees"},
+    {"sign-key", 0, CMD_VALUE, "KEY", "sign the reference with this private key (Ed25519 or ECDSA P-384)"},
+    REFERENCE_FACT_OPTIONS,
+    ID_BLOCK_OPTIONS,
+    {"host-data", 0, CMD_VALUE, "HEX", "32 bytes of host data (default: with --id-key, the digest that binds the reference)"},
+    {"allow-debug", 0, CMD_FLAG, NULL, "accept a policy that lets the host read the guest's memory"},
     END,
 };
 
@@ -280,6 +306,123 @@ static const CmdOption build_options[] = {
     {"emulator", 0, CMD_VALUE, "FILE", "QEMU program (default: libvirt's choice)"},
     {"type", 0, CMD_VALUE, "kvm|qemu", "domain type (default: kvm)"},
     {"progress", 0, CMD_FLAG, NULL, "show progress even when standard error is no terminal"},
+    {"sign-key", 0, CMD_VALUE, "KEY", "sign the reference with this private key (Ed25519 or ECDSA P-384)"},
+    REFERENCE_FACT_OPTIONS,
+    ID_BLOCK_OPTIONS,
+    {"host-data", 0, CMD_VALUE, "HEX", "32 bytes of host data (default: with --id-key, the digest that binds the reference)"},
+    {"allow-debug", 0, CMD_FLAG, NULL, "accept a policy that lets the host read the guest's memory"},
+    END,
+};
+
+static const CmdOption reference_options[] = {
+    DOMAIN_OPTION,
+    CPU_OPTION,
+    FLEET_OPTIONS,
+    REFERENCE_FACT_OPTIONS,
+    {"format", 0, CMD_VALUE, "json|table|binding",
+     "json: the document; table: for people; binding: the bytes whose SHA-256 host data carries (default: json)"},
+    OUTPUT_OPTIONS,
+    END,
+};
+
+static const CmdOption reference_sign_options[] = {
+    {"key", 0, CMD_VALUE, "KEY", "private key (Ed25519 or ECDSA P-384): a file or a pkcs11: URI"},
+    PASSPHRASE_OPTION,
+    OUTPUT_OPTIONS,
+    END,
+};
+
+static const CmdOption reference_verify_options[] = {
+    {"key", 0, CMD_VALUES, "FILE", "public key that must have signed it (default: the configured trusted keys)"},
+    FORMAT_OPTION,
+    END,
+};
+
+static const CmdOption reference_diff_options[] = {
+    CPU_OPTION,
+    FLEET_OPTIONS,
+    FORMAT_OPTION,
+    END,
+};
+
+static const CmdOption id_block_options[] = {
+    {"measurement", 0, CMD_VALUE, "HEX", "launch digest of 48 bytes"},
+    {"domain", 0, CMD_VALUE, "DOMAIN", "take digest and policy from this domain, domain XML, reference or bundle"},
+    CPU_OPTION,
+    {"policy", 0, CMD_VALUE, "POLICY", "guest policy: hexadecimal, or names such as 'smt' (default: 0x30000, or the domain's)"},
+    {"allow-debug", 0, CMD_FLAG, NULL, "accept a policy that lets the host read the guest's memory"},
+    ID_BLOCK_OPTIONS,
+    {"output-dir", 0, CMD_VALUE, "DIR", "folder that gets id-block.bin, id-auth.bin and both as .base64"},
+    {"force", 0, CMD_FLAG, NULL, "replace existing files"},
+    FORMAT_OPTION,
+    END,
+};
+
+static const CmdOption id_block_verify_options[] = {
+    {"id-block", 0, CMD_VALUE, "FILE", "ID block, binary or base64 (default: the domain's own)"},
+    {"id-auth", 0, CMD_VALUE, "FILE", "ID authentication page, binary or base64 (default: the domain's own)"},
+    {"domain", 0, CMD_VALUE, "DOMAIN", "compare with this domain, domain XML, reference or bundle"},
+    CPU_OPTION,
+    {"id-key", 0, CMD_VALUE, "KEY", "public or private ID key that it must be signed with, or its digest in hexadecimal"},
+    {"author-key", 0, CMD_VALUE, "KEY", "public or private author key, or its digest in hexadecimal"},
+    FORMAT_OPTION,
+    END,
+};
+
+static const CmdOption export_options[] = {
+    {"to", 0, CMD_VALUE,
+     "alman|alman-cpu-types|alman-legal-cpu-types|alman-conf|openend2e|snpguard|snpguard-config|savs|rvps|rvps-message|"
+     "trustee-policy|corim|table|json|shell",
+     "format to write"},
+    CPU_OPTION,
+    FLEET_OPTIONS,
+    REFERENCE_FACT_OPTIONS,
+    OUTPUT_OPTIONS,
+    END,
+};
+
+static const CmdOption import_options[] = {
+    {"from", 0, CMD_VALUE, "alman|openend2e|snpguard|savs|rvps|corim", "format of FILE"},
+    {"name", 0, CMD_VALUE, "NAME", "name of the domain (default: from the file)"},
+    {"output-dir", 0, CMD_VALUE, "DIR", "folder that gets domain XML, reference and the files of an archive"},
+    {"force", 0, CMD_FLAG, NULL, "replace existing files"},
+    {"format", 0, CMD_VALUE, "table|json", "how to print what the file holds (default: table)"},
+    END,
+};
+
+static const CmdOption import_alman_options[] = {
+    {"output-dir", 0, CMD_VALUE, "DIR", "folder that gets a domain XML and a reference for every guest"},
+    {"force", 0, CMD_FLAG, NULL, "replace existing files"},
+    {"format", 0, CMD_VALUE, "table|json", "output for people or for programs (default: table)"},
+    END,
+};
+
+static const CmdOption bundle_options[] = {
+    DOMAIN_OPTION,
+    CPU_OPTION,
+    FLEET_OPTIONS,
+    REFERENCE_FACT_OPTIONS,
+    {"reference", 0, CMD_VALUE, "FILE", "put this reference, signed or not, into the bundle instead of a new one"},
+    {"sign-key", 0, CMD_VALUE, "KEY", "sign the reference with this private key (Ed25519 or ECDSA P-384)"},
+    PASSPHRASE_OPTION,
+    {"output", 0, CMD_VALUE, "FILE", "the bundle to make (tar)"},
+    {"force", 0, CMD_FLAG, NULL, "replace an existing file"},
+    END,
+};
+
+static const CmdOption bundle_verify_options[] = {
+    {"key", 0, CMD_VALUES, "FILE", "public key that must have signed the reference (default: the configured trusted keys)"},
+    FORMAT_OPTION,
+    END,
+};
+
+static const CmdOption bundle_define_options[] = {
+    {"key", 0, CMD_VALUES, "FILE", "public key that must have signed the reference (default: the configured trusted keys)"},
+    {"name", 0, CMD_VALUE, "NAME", "name of the domain (default: the bundle's)"},
+    {"disk", 0, CMD_VALUES, "TARGET=PATH", "where a disk of the domain lies on this host, such as vda=/images/guest.qcow2"},
+    {"emulator", 0, CMD_VALUE, "FILE", "QEMU program on this host (default: libvirt's choice)"},
+    {"accept", 0, CMD_FLAG, NULL, "pin anew what differs from the pinned reference, after showing it"},
+    {"print-xml", 0, CMD_FLAG, NULL, "print the domain XML and change nothing"},
     END,
 };
 
@@ -360,6 +503,45 @@ const CmdCommand cmd_commands[] = {
     {"initrd", "--level N --image FILE --output FILE [OPTION…]", 0, 0, "build the initrd of a level",
      "Builds an initrd without a shell from the guest's init and the kernel modules of an image.", initrd_options,
      cmd_initrd},
+    {"reference", "[OPTION…] DOMAIN|FILE", 1, 1, "reference document of a domain: everything it may measure, and why",
+     "Measures a domain, a domain XML or a bundle for every CPU type and vCPU count asked for and prints one document: "
+     "measurements, inputs with their digests, level, policy and minimum TCB. The same facts give the same bytes.",
+     reference_options, cmd_reference},
+    {"reference-sign", "--key KEY [OPTION…] FILE", 1, 1, "sign a reference document",
+     "Signs a reference document with the owner's key, or adds a signature to a signed one.", reference_sign_options,
+     cmd_reference_sign},
+    {"reference-verify", "[OPTION…] FILE", 1, 1, "check the signatures of a reference document",
+     "Checks that a reference document is signed by one of the keys and shows what it holds.", reference_verify_options,
+     cmd_reference_verify},
+    {"reference-diff", "[OPTION…] OLD NEW", 2, 2, "what changed between two references, in words",
+     "Compares two references, domains or domain XMLs and says what changed.", reference_diff_options,
+     cmd_reference_diff},
+    {"id-block", "--measurement HEX|--domain D --id-key KEY --output-dir DIR [OPTION…]", 0, 0,
+     "make ID block and ID authentication page",
+     "Makes the signed ID block by which the processor itself refuses to launch anything else (SEV-SNP).",
+     id_block_options, cmd_id_block},
+    {"id-block-verify", "[OPTION…] --domain D|--id-block FILE --id-auth FILE", 0, 0,
+     "check ID block and ID authentication page",
+     "Checks both signatures of an ID block, the digests of its keys, and its digest and policy against a domain.",
+     id_block_verify_options, cmd_id_block_verify},
+    {"export", "--to FORMAT [OPTION…] DOMAIN|FILE", 1, 1, "write reference values for other programs",
+     "Writes what a domain must measure in the format of another program.", export_options, cmd_export},
+    {"import", "--from FORMAT [OPTION…] FILE", 1, 1, "read what other programs have written",
+     "Reads reference values or a guest from the format of another program.", import_options, cmd_import},
+    {"import-alman", "[OPTION…] DIR", 1, 1, "take over a folder of ALman",
+     "Reads configuration, CPU types, recorded measurements and disks of an ALman folder, measures each guest again and "
+     "makes a domain XML and a reference of it.",
+     import_alman_options, cmd_import_alman},
+    {"bundle", "--output FILE [OPTION…] DOMAIN|FILE", 1, 1, "pack everything that a launch is made of into one file",
+     "Writes domain XML, firmware, kernel, initrd, reference, ID block and a manifest with their digests into one tar "
+     "archive.",
+     bundle_options, cmd_bundle},
+    {"bundle-verify", "[OPTION…] BUNDLE", 1, 1, "check a bundle and measure what is in it",
+     "Checks every file of a bundle against its manifest, signatures and ID block, and measures the launch anew.",
+     bundle_verify_options, cmd_bundle_verify},
+    {"bundle-define", "[OPTION…] BUNDLE", 1, 1, "define a domain from a bundle",
+     "Checks a bundle, puts its files into the state folder, defines the domain and pins its reference.",
+     bundle_define_options, cmd_bundle_define},
     END,
 };
 

@@ -24,9 +24,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     {
         gboolean pinned = reference->uuid != NULL;
-        g_autofree gchar *text = policy_reference_format(reference, pinned);
+        g_autofree gchar *text = policy_reference_format(reference, pinned ? POLICY_REFERENCE_PINNED : POLICY_REFERENCE_SHARED);
         g_autoptr(PolicyReference) again = policy_reference_parse(text, -1, NULL);
-        g_autofree gchar *same = again ? policy_reference_format(again, pinned) : NULL;
+        g_autofree gchar *same = again ? policy_reference_format(again, pinned ? POLICY_REFERENCE_PINNED : POLICY_REFERENCE_SHARED) : NULL;
         g_autoptr(XmlAttestation) attestation = policy_reference_to_attestation(reference);
         g_autofree gchar *element = xml_attestation_format(attestation);
         g_autoptr(GPtrArray) changes = NULL;

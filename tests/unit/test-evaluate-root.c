@@ -281,7 +281,7 @@ static void test_reference(void)
     g_autoptr(GPtrArray) changes = NULL;
 
     g_assert_no_error(error);
-    text = policy_reference_format(reference, TRUE);
+    text = policy_reference_format(reference, POLICY_REFERENCE_PINNED);
     again = policy_reference_parse(text, -1, &error);
     g_assert_no_error(error);
     g_assert_cmpstr(again->verity->root_hash, ==, HASH);

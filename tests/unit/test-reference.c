@@ -90,7 +90,7 @@ static void test_read(void)
     const XmlMeasurement *measurement = g_ptr_array_index(reference->measurements, 0);
     const PolicyReferenceInput *firmware = g_ptr_array_index(reference->inputs, 0);
     const PolicyReferenceInput *cmdline = g_ptr_array_index(reference->inputs, 1);
-    g_autofree gchar *again = policy_reference_format(reference, TRUE);
+    g_autofree gchar *again = policy_reference_format(reference, POLICY_REFERENCE_PINNED);
     g_autofree gchar *digest = measure_digest_hex(&measurement->digest);
 
     g_assert_cmpstr(reference->name, ==, "guest1");
@@ -340,9 +340,9 @@ static void test_made(void)
 
         g_assert_no_error(error);
         for (guint pinned = 0; pinned < 2; pinned++) {
-            g_autofree gchar *text = policy_reference_format(reference, pinned);
+            g_autofree gchar *text = policy_reference_format(reference, pinned ? POLICY_REFERENCE_PINNED : POLICY_REFERENCE_SHARED);
             g_autoptr(PolicyReference) back = parse(text);
-            g_autofree gchar *again = policy_reference_format(back, pinned);
+            g_autofree gchar *again = policy_reference_format(back, pinned ? POLICY_REFERENCE_PINNED : POLICY_REFERENCE_SHARED);
             g_autoptr(GPtrArray) changes = policy_reference_diff(reference, back);
 
             g_ptr_array_add(texts, g_strdup(text));
