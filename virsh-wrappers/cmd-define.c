@@ -24,6 +24,7 @@
 #include "measure/error.h"
 #include "virsh-wrappers/commands.h"
 #include "virsh-wrappers/define-volume.h"
+#include "virsh-wrappers/reference-source.h"
 #include "virsh-wrappers/suggest.h"
 
 /* What define wants to be true of one domain. */
