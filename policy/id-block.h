@@ -41,11 +41,26 @@ gboolean policy_id_issuer_sign(const PolicyIdIssuer *issuer, const guint8 block[
 gboolean policy_id_key_digest(const PolicyKey *key, guint8 out[MEASURE_SHA384_SIZE], GError **error);
 
 /**
+ * policy_id_auth_problems:
+ * @author_key_enabled: the launch says so (authorKey='yes')
+ * @out: (out) (optional): what a report of such a launch would show; filled whatever the problems, with zeros where the
+ *   page has another size
+ *
+ * As policy_id_auth_verify(), but goes on after the first fault.
+ *
+ * Returns: (element-type utf8): one sentence for each thing that is wrong; empty for a good page.
+ */
+GPtrArray *policy_id_auth_problems(const guint8 block[POLICY_ID_BLOCK_SIZE], gconstpointer auth, gsize auth_size,
+                                   gboolean author_key_enabled, PolicyIdentity *out);
+
+/**
  * policy_id_auth_verify:
  * @author_key_enabled: the launch says so (authorKey='yes')
  * @out: (out) (optional): what a report of such a launch shows
  *
- * As the firmware does it: algorithms, curve, points on the curve, both signatures, reserved bytes zero.
+ * As the firmware does it: algorithms, curve, points on the curve, both signatures, reserved bytes zero. Stricter in one
+ * thing: without @author_key_enabled the author's half of the page must be all zero or good too, so that no byte of a
+ * page that is called good can be anything.
  * Errors: %ATTEST_ERROR_REJECTED with what is wrong; %ATTEST_ERROR_UNREADABLE for a page of another size.
  */
 gboolean policy_id_auth_verify(const guint8 block[POLICY_ID_BLOCK_SIZE], gconstpointer auth, gsize auth_size,
