@@ -136,7 +136,7 @@ static gboolean put_signature(EVP_PKEY *key, gconstpointer data, gsize size, gui
     g_autoptr(ECDSA_SIG) signature = NULL;
 
     memset(out, 0, ID_SIGNATURE_SIZE);
-    if (!context || EVP_DigestSignInit(context, NULL, EVP_sha384(), NULL, key) != 1 ||
+    if (!context || EVP_DigestSignInit_ex(context, NULL, "SHA384", NULL, NULL, key, NULL) != 1 ||
         EVP_DigestSign(context, der, &length, data, size) != 1)
         return FALSE;
     signature = d2i_ECDSA_SIG(NULL, &at, (long)length);

@@ -65,3 +65,16 @@ GPtrArray *policy_id_auth_problems(const guint8 block[POLICY_ID_BLOCK_SIZE], gco
  */
 gboolean policy_id_auth_verify(const guint8 block[POLICY_ID_BLOCK_SIZE], gconstpointer auth, gsize auth_size,
                                gboolean author_key_enabled, PolicyIdentity *out, GError **error);
+
+/**
+ * policy_id_block_misfits:
+ * @domain: a domain of type sev-snp with ID block or ID authentication page
+ * @policy: its guest policy
+ * @measurements: (element-type XmlMeasurement): what it measures; empty where that is not known
+ *
+ * What the processor would refuse a start of the domain for, in the order in which firmware looks: digest (one of
+ * @measurements will do), policy, keys and signatures.
+ *
+ * Returns: (element-type utf8): one sentence each; empty when the start would be let through.
+ */
+GPtrArray *policy_id_block_misfits(const XmlDomain *domain, guint64 policy, const GPtrArray *measurements);
