@@ -10,7 +10,6 @@
 #include "policy/json.h"
 #include "policy/reference-private.h"
 
-#define MAX_MEASUREMENTS 4096
 #define MAX_FINDINGS 256
 
 static const char *const input_roles[] = {"firmware", "kernel", "initrd", "cmdline", NULL};
@@ -36,8 +35,7 @@ gboolean policy_time_valid(const char *time)
     return again && !strcmp(again, time);
 }
 
-/* A word of the document: ASCII letters, digits and a few marks, as CPU labels and rules have. */
-static gboolean is_label(const char *text)
+gboolean policy_is_label(const char *text)
 {
     gsize length = strlen(text);
 
@@ -47,12 +45,13 @@ static gboolean is_label(const char *text)
 
 static gboolean read_file_input(JsonObject *object, const char *where, PolicyReferenceInput *input, GError **error)
 {
-    static const char *const known[] = {"path", "size", "sha256", NULL};
+    static const char *const known[] = {"path", "size", "sha256", "obtained", NULL};
 
     if (!policy_json_members(object, where, known, error) ||
         !policy_json_string(object, where, "path", FALSE, &input->path, error) ||
         !policy_json_uint(object, where, "size", FALSE, G_MAXINT64, &input->size, error) ||
-        !policy_json_hex_bytes(object, where, "sha256", sizeof(input->sha256), input->sha256, error))
+        !policy_json_hex_bytes(object, where, "sha256", sizeof(input->sha256), input->sha256, error) ||
+        !policy_source_from_json(object, where, "obtained", &input->obtained, error))
         return FALSE;
     if (*input->path != '/')
         return policy_json_error(error, where, "path", "this is not an absolute path");
@@ -62,13 +61,14 @@ static gboolean read_file_input(JsonObject *object, const char *where, PolicyRef
 static gboolean read_cmdline_input(JsonObject *object, const char *where, gboolean text_optional,
                                    PolicyReferenceInput *input, GError **error)
 {
-    static const char *const known[] = {"text", "size", "sha256", NULL};
+    static const char *const known[] = {"text", "size", "sha256", "obtained", NULL};
     guint8 digest[MEASURE_SHA256_SIZE];
 
     if (!policy_json_members(object, where, known, error) ||
         !policy_json_string(object, where, "text", text_optional, &input->text, error) ||
         !policy_json_uint(object, where, "size", FALSE, G_MAXINT64, &input->size, error) ||
-        !policy_json_hex_bytes(object, where, "sha256", sizeof(input->sha256), input->sha256, error))
+        !policy_json_hex_bytes(object, where, "sha256", sizeof(input->sha256), input->sha256, error) ||
+        !policy_source_from_json(object, where, "obtained", &input->obtained, error))
         return FALSE;
     if (!input->text)
         return TRUE;
@@ -126,88 +126,13 @@ static gboolean read_findings(JsonObject *root, PolicyReference *reference, GErr
             !policy_json_string(object, where, "outcome", FALSE, &outcome_name, error) ||
             !policy_json_string(object, where, "text", FALSE, &text, error))
             return FALSE;
-        if (!is_label(rule))
+        if (!policy_is_label(rule))
             return policy_json_error(error, where, "rule", "this is not the name of a rule");
         while (outcome <= POLICY_NOTE && strcmp(outcome_name, policy_outcome_name(outcome)))
             outcome++;
         if (outcome > POLICY_NOTE)
             return policy_json_error(error, where, "outcome", "this is not 'pass', 'fail' or 'note'");
         g_ptr_array_add(reference->findings, policy_finding_new(rule, (guint)level, outcome, g_steal_pointer(&text)));
-    }
-    return TRUE;
-}
-
-static gboolean read_measurement(JsonObject *object, const char *where, PolicyReference *reference, GError **error)
-{
-    static const char *const known[] = {"cpu", "signature", "features", "vcpus", "digest", NULL};
-    static const char *const known_sev[] = {"digest", NULL};
-    gboolean sev = reference->platform == MEASURE_PLATFORM_SEV;
-    XmlMeasurement *measurement = xml_measurement_new();
-    guint64 signature = 0, vcpus = 0;
-
-    /* Owned by the array from here on, whatever follows. */
-    g_ptr_array_add(reference->measurements, measurement);
-    measurement->platform = reference->platform;
-    measurement->digest.size = reference->platform == MEASURE_PLATFORM_SNP ? MEASURE_SHA384_SIZE : MEASURE_SHA256_SIZE;
-    if (!policy_json_members(object, where, sev ? known_sev : known, error) ||
-        !policy_json_hex_bytes(object, where, "digest", measurement->digest.size, measurement->digest.bytes, error))
-        return FALSE;
-    if (sev)
-        return TRUE;
-    if (!policy_json_string(object, where, "cpu", FALSE, &measurement->cpu, error) ||
-        !policy_json_hex_number(object, where, "signature", FALSE, &signature, error) ||
-        !policy_json_hex_number(object, where, "features", FALSE, &measurement->features, error) ||
-        !policy_json_uint(object, where, "vcpus", FALSE, MEASURE_MAX_VCPUS, &vcpus, error))
-        return FALSE;
-    if (!is_label(measurement->cpu))
-        return policy_json_error(error, where, "cpu", "this is not a CPU model or signature");
-    if (signature > G_MAXUINT32)
-        return policy_json_error(error, where, "signature", "this is not a 32-bit number");
-    if (vcpus == 0)
-        return policy_json_error(error, where, "vcpus", "there is no launch without a vCPU");
-    measurement->signature = (guint32)signature;
-    measurement->vcpus = (guint)vcpus;
-    if (reference->platform == MEASURE_PLATFORM_SEV_ES) {
-        measurement->has_fpu = TRUE;
-        measurement->fpu =
-            !strcmp(reference->vmm_fpu, measure_fpu_name(MEASURE_FPU_INIT2)) ? MEASURE_FPU_INIT2 : MEASURE_FPU_LEGACY;
-    }
-    return TRUE;
-}
-
-/* One domain has one number of vCPUs and one set of features, and a CPU type one digest: else luck decides what counts.
- */
-static gboolean agrees(const GPtrArray *measurements, guint index)
-{
-    const XmlMeasurement *last = g_ptr_array_index(measurements, index);
-
-    for (guint i = 0; i < index; i++) {
-        const XmlMeasurement *other = g_ptr_array_index(measurements, i);
-
-        if (other->vcpus != last->vcpus || other->features != last->features ||
-            (other->signature == last->signature &&
-             !measure_digest_equal(other->digest.bytes, last->digest.bytes, last->digest.size)))
-            return FALSE;
-    }
-    return TRUE;
-}
-
-static gboolean read_measurements(JsonObject *root, PolicyReference *reference, gboolean pinned, GError **error)
-{
-    JsonArray *array = NULL;
-
-    if (!policy_json_array(root, "", "measurements", FALSE, &array, error))
-        return FALSE;
-    if (json_array_get_length(array) > MAX_MEASUREMENTS || (pinned && !json_array_get_length(array)))
-        return policy_json_error(error, "", "measurements", "there are none, or more than %d", MAX_MEASUREMENTS);
-    for (guint i = 0; i < json_array_get_length(array); i++) {
-        g_autofree gchar *where = NULL;
-        JsonObject *object = policy_json_element(array, i, "", "measurements", &where, error);
-
-        if (!object || !read_measurement(object, where, reference, error))
-            return FALSE;
-        if (!agrees(reference->measurements, i))
-            return policy_json_error(error, where, "digest", "it contradicts another measurement");
     }
     return TRUE;
 }
@@ -223,10 +148,12 @@ static gboolean read_hex_text(JsonObject *root, const char *name, gsize size, gc
 /* Members that came later: a document without them says nothing, or libvirt's default, as reference.h has it. */
 static gboolean read_launch_facts(JsonObject *root, PolicyReference *reference, GError **error)
 {
-    static const char *const snp_only[] = {"guestVisibleWorkarounds", "authorKey", "vcek"};
+    static const char *const snp_only[] = {"guestVisibleWorkarounds", "authorKey",  "vcek",        "idBlock",
+                                           "product",                 "minimumTcb", "platformInfo"};
     gboolean snp = reference->platform == MEASURE_PLATFORM_SNP;
     gboolean vcek = TRUE;
     JsonObject *verity = NULL;
+    JsonObject *identity = NULL;
 
     for (gsize i = 0; !snp && i < G_N_ELEMENTS(snp_only); i++) {
         if (json_object_has_member(root, snp_only[i]))
@@ -238,9 +165,14 @@ static gboolean read_launch_facts(JsonObject *root, PolicyReference *reference, 
         !policy_json_boolean(root, "", "session", TRUE, &reference->session, error) ||
         !policy_json_object(root, "", "verity", TRUE, &verity, error) ||
         !policy_json_string(root, "", "domainType", TRUE, &reference->domain_type, error) ||
-        !policy_json_string(root, "", "emulator", TRUE, &reference->emulator, error))
+        !policy_json_string(root, "", "emulator", TRUE, &reference->emulator, error) ||
+        !policy_json_object(root, "", "idBlock", TRUE, &identity, error) ||
+        !policy_rules_from_json(root, reference, error) ||
+        !policy_source_from_json(root, "", "source", &reference->source, error))
         return FALSE;
     if (verity && !(reference->verity = policy_reference_verity_from_json(verity, error)))
+        return FALSE;
+    if (identity && !(reference->identity = policy_identity_from_json(identity, error)))
         return FALSE;
     reference->vcek_disabled = !vcek;
     if (json_object_has_member(root, "session") && (snp || !reference->session))
@@ -274,14 +206,35 @@ static gboolean read_facts(JsonObject *root, PolicyReference *reference, GError 
     return TRUE;
 }
 
-/* The members that only the pinned document has. */
+/* What the pinned document has over the portable one. */
 static gboolean read_pin(JsonObject *root, PolicyReference *reference, GError **error)
+{
+    g_autofree gchar *on_mismatch = NULL;
+    JsonObject *envelope = NULL;
+
+    if (!policy_json_string(root, "", "onMismatch", FALSE, &on_mismatch, error) ||
+        !policy_json_string(root, "", "created", FALSE, &reference->created, error) ||
+        !policy_json_object(root, "", "signed", TRUE, &envelope, error))
+        return FALSE;
+    if (!policy_time_valid(reference->created))
+        return policy_json_error(error, "", "created", "this is not a time such as 2026-01-31T12:00:00Z");
+    if (strcmp(on_mismatch, "refuse") && strcmp(on_mismatch, "observe"))
+        return policy_json_error(error, "", "onMismatch", "this is not 'refuse' or 'observe'");
+    reference->on_mismatch = strcmp(on_mismatch, "observe") ? XML_ON_MISMATCH_REFUSE : XML_ON_MISMATCH_OBSERVE;
+    if (envelope)
+        reference->signed_text = policy_json_format(json_object_ref(envelope), FALSE);
+    return TRUE;
+}
+
+/* The members that say which document it is, and of which domain. */
+static gboolean read_head(JsonObject *root, PolicyReference *reference, GError **error)
 {
     static const char *const known[] = {"name", "uuid", NULL};
     g_autofree gchar *format = NULL;
-    g_autofree gchar *on_mismatch = NULL;
     JsonObject *domain = NULL;
+    gboolean pinned = json_object_has_member(root, "created") || json_object_has_member(root, "onMismatch");
 
+    reference->form = pinned ? POLICY_REFERENCE_PINNED : POLICY_REFERENCE_PORTABLE;
     if (!policy_json_string(root, "", "format", FALSE, &format, error))
         return FALSE;
     if (strcmp(format, POLICY_REFERENCE_FORMAT))
@@ -290,45 +243,42 @@ static gboolean read_pin(JsonObject *root, PolicyReference *reference, GError **
     if (!policy_json_object(root, "", "domain", FALSE, &domain, error) ||
         !policy_json_members(domain, "domain", known, error) ||
         !policy_json_string(domain, "domain", "name", FALSE, &reference->name, error) ||
-        !policy_json_string(domain, "domain", "uuid", FALSE, &reference->uuid, error) ||
-        !policy_json_string(root, "", "onMismatch", FALSE, &on_mismatch, error) ||
-        !policy_json_string(root, "", "created", FALSE, &reference->created, error) ||
+        !policy_json_string(domain, "domain", "uuid", !pinned, &reference->uuid, error) ||
+        (pinned && !read_pin(root, reference, error)) ||
         !policy_json_string(root, "", "tool", FALSE, &reference->tool, error))
         return FALSE;
-    if (!policy_uuid_valid(reference->uuid))
+    if (reference->uuid && !policy_uuid_valid(reference->uuid))
         return policy_json_error(error, "domain", "uuid", "this is not a UUID");
-    if (!policy_time_valid(reference->created))
-        return policy_json_error(error, "", "created", "this is not a time such as 2026-01-31T12:00:00Z");
-    if (strcmp(on_mismatch, "refuse") && strcmp(on_mismatch, "observe"))
-        return policy_json_error(error, "", "onMismatch", "this is not 'refuse' or 'observe'");
-    reference->on_mismatch = strcmp(on_mismatch, "observe") ? XML_ON_MISMATCH_REFUSE : XML_ON_MISMATCH_OBSERVE;
+    if (!pinned && json_object_has_member(root, "signed"))
+        return policy_json_error(error, "", "signed", "this goes with a pinned reference only");
     return TRUE;
 }
 
 PolicyReference *policy_reference_parse(const char *text, gssize size, GError **error)
 {
-    /* The first five are those of the pinned document only. */
+    /* The first six are those of the portable and the pinned document only. */
     static const char *const known[] = {
-        "format",       "domain",       "onMismatch",   "created",         "tool",
-        "platform",     "level",        "findings",     "measurements",    "inputs",
-        "policy",       "kernelHashes", "fpu",          "verifier",        "firmwareVersion",
-        "idBlockSha256", "idAuthSha256", "hostData",    "guestVisibleWorkarounds",
-        "authorKey",    "vcek",         "session",      "domainType",      "emulator",
-        "verity",       NULL};
+        "format",       "domain",       "onMismatch",   "created",      "tool",
+        "signed",       "platform",     "level",        "findings",     "measurements",
+        "inputs",       "policy",       "kernelHashes", "fpu",          "verifier",
+        "firmwareVersion", "idBlockSha256", "idAuthSha256", "hostData", "guestVisibleWorkarounds",
+        "authorKey",    "vcek",         "session",      "domainType",   "emulator",
+        "verity",       "idBlock",      "product",      "minimumTcb",   "platformInfo",
+        "source",       NULL};
     g_autoptr(PolicyReference) reference = policy_reference_alloc();
     g_autoptr(JsonNode) node = policy_json_parse(text, size, POLICY_REFERENCE_MAX_SIZE, "the reference", error);
     g_autofree gchar *platform = NULL;
     JsonObject *root = NULL;
     JsonObject *inputs = NULL;
     guint64 level = 0;
-    gboolean pinned = FALSE;
+    gboolean headed = FALSE;
 
     if (!node)
         return NULL;
     root = json_node_get_object(node);
-    pinned = json_object_has_member(root, "format");
-    if (!policy_json_members(root, "", pinned ? known : known + 5, error) ||
-        (pinned && !read_pin(root, reference, error)) ||
+    headed = json_object_has_member(root, "format");
+    if (!policy_json_members(root, "", headed ? known : known + 6, error) ||
+        (headed && !read_head(root, reference, error)) ||
         !policy_json_string(root, "", "platform", FALSE, &platform, error) ||
         !policy_json_uint(root, "", "level", FALSE, 4, &level, error))
         return NULL;
@@ -338,11 +288,12 @@ PolicyReference *policy_reference_parse(const char *text, gssize size, GError **
         return NULL;
     }
     if (!read_facts(root, reference, error) || !read_findings(root, reference, error) ||
-        !read_measurements(root, reference, pinned, error) ||
+        !policy_measurements_from_json(root, reference, error) ||
         !policy_json_object(root, "", "inputs", FALSE, &inputs, error) ||
         !policy_inputs_from_json(inputs, "inputs", FALSE, reference->inputs, error))
         return NULL;
-    if (pinned && !policy_reference_find_input(reference, "firmware")) {
+    /* A portable one may know the measurement from elsewhere, without any file. */
+    if (reference->form == POLICY_REFERENCE_PINNED && !policy_reference_find_input(reference, "firmware")) {
         policy_json_error(error, "inputs", "firmware", "this member is missing");
         return NULL;
     }

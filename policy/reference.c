@@ -31,15 +31,6 @@ PolicyReferenceInput *policy_reference_input_new(const char *role, const char *p
     return input;
 }
 
-XmlMeasurement *policy_measurement_copy(const XmlMeasurement *measurement)
-{
-    XmlMeasurement *copy = xml_measurement_new();
-
-    *copy = *measurement;
-    copy->cpu = g_strdup(measurement->cpu);
-    return copy;
-}
-
 PolicyReference *policy_reference_alloc(void)
 {
     PolicyReference *reference = g_new0(PolicyReference, 1);
@@ -69,6 +60,9 @@ void policy_reference_free(PolicyReference *reference)
     g_ptr_array_unref(reference->measurements);
     g_ptr_array_unref(reference->inputs);
     policy_reference_verity_free(reference->verity);
+    g_free(reference->product);
+    g_free(reference->identity);
+    g_free(reference->signed_text);
     g_free(reference->created);
     g_free(reference->tool);
     g_free(reference);
@@ -140,6 +134,7 @@ PolicyReference *policy_reference_new(const XmlDomain *domain, const PolicyEvalu
         return NULL;
     }
     reference = policy_reference_alloc();
+    reference->form = POLICY_REFERENCE_PINNED;
     reference->name = g_strdup(domain->name);
     reference->uuid = g_strdup(domain->uuid);
     reference->platform = evaluation->platform;
@@ -155,6 +150,7 @@ PolicyReference *policy_reference_new(const XmlDomain *domain, const PolicyEvalu
     }
     reference->id_block_sha256 = blob_sha256(domain->id_block);
     reference->id_auth_sha256 = blob_sha256(domain->id_auth);
+    reference->identity = policy_identity_new(domain->id_block, domain->id_auth, domain->author_key);
     reference->host_data = blob_hex(domain->host_data);
     reference->guest_visible_workarounds = blob_hex(domain->guest_visible_workarounds);
     reference->author_key = domain->author_key;
@@ -180,102 +176,140 @@ PolicyReference *policy_reference_new(const XmlDomain *domain, const PolicyEvalu
     return g_steal_pointer(&reference);
 }
 
-static JsonObject *input_to_json(const PolicyReferenceInput *input)
+/* @origin: FALSE leaves out where the file lies and how its name was obtained. */
+static JsonObject *input_to_json(const PolicyReferenceInput *input, gboolean origin)
 {
     JsonObject *object = json_object_new();
 
-    policy_json_add_string(object, "path", input->path);
+    if (origin)
+        policy_json_add_string(object, "path", input->path);
     policy_json_add_string(object, "text", input->text);
     json_object_set_int_member(object, "size", (gint64)input->size);
     policy_json_add_hex_bytes(object, "sha256", input->sha256, sizeof(input->sha256));
+    if (origin)
+        policy_json_add_string(object, "obtained", input->obtained);
     return object;
 }
 
-JsonObject *policy_inputs_to_json(const GPtrArray *inputs)
+static JsonObject *inputs_to_json(const GPtrArray *inputs, gboolean origin)
 {
     JsonObject *object = json_object_new();
 
     for (guint i = 0; i < inputs->len; i++) {
         const PolicyReferenceInput *input = g_ptr_array_index(inputs, i);
 
-        json_object_set_object_member(object, input->role, input_to_json(input));
+        json_object_set_object_member(object, input->role, input_to_json(input, origin));
     }
     return object;
 }
 
-static JsonObject *measurement_to_json(const XmlMeasurement *measurement)
+JsonObject *policy_inputs_to_json(const GPtrArray *inputs)
 {
-    JsonObject *object = json_object_new();
-
-    if (measurement->cpu) {
-        policy_json_add_string(object, "cpu", measurement->cpu);
-        policy_json_add_hex_number(object, "signature", measurement->signature);
-        policy_json_add_hex_number(object, "features", measurement->features);
-    }
-    if (measurement->vcpus)
-        json_object_set_int_member(object, "vcpus", measurement->vcpus);
-    policy_json_add_hex_bytes(object, "digest", measurement->digest.bytes, measurement->digest.size);
-    return object;
+    return inputs_to_json(inputs, TRUE);
 }
 
-gchar *policy_reference_format(const PolicyReference *reference, PolicyReferenceForm form)
+static JsonArray *findings_to_json(const GPtrArray *findings)
 {
-    JsonObject *root = json_object_new();
-    JsonArray *findings = json_array_new();
-    JsonArray *measurements = json_array_new();
-    gboolean pinned = form == POLICY_REFERENCE_PINNED;
+    JsonArray *array = json_array_new();
 
-    if (pinned) {
-        JsonObject *domain = json_object_new();
-
-        policy_json_add_string(root, "format", POLICY_REFERENCE_FORMAT);
-        policy_json_add_string(domain, "name", reference->name);
-        policy_json_add_string(domain, "uuid", reference->uuid);
-        json_object_set_object_member(root, "domain", domain);
-        policy_json_add_string(root, "onMismatch",
-                               reference->on_mismatch == XML_ON_MISMATCH_OBSERVE ? "observe" : "refuse");
-    }
-    policy_json_add_string(root, "platform", measure_platform_name(reference->platform));
-    json_object_set_int_member(root, "level", reference->level);
-    for (guint i = 0; i < reference->findings->len; i++) {
-        const PolicyFinding *finding = g_ptr_array_index(reference->findings, i);
+    for (guint i = 0; i < findings->len; i++) {
+        const PolicyFinding *finding = g_ptr_array_index(findings, i);
         JsonObject *object = json_object_new();
 
         policy_json_add_string(object, "rule", finding->rule);
         json_object_set_int_member(object, "level", finding->level);
         policy_json_add_string(object, "outcome", policy_outcome_name(finding->outcome));
         policy_json_add_string(object, "text", finding->text);
-        json_array_add_object_element(findings, object);
+        json_array_add_object_element(array, object);
     }
-    json_object_set_array_member(root, "findings", findings);
-    for (guint i = 0; i < reference->measurements->len; i++)
-        json_array_add_object_element(measurements, measurement_to_json(g_ptr_array_index(reference->measurements, i)));
-    json_object_set_array_member(root, "measurements", measurements);
-    json_object_set_object_member(root, "inputs", policy_inputs_to_json(reference->inputs));
+    return array;
+}
+
+/* "format", "domain" and, in a pin, what the hook does. */
+static void add_head(JsonObject *root, const PolicyReference *reference, PolicyReferenceForm form)
+{
+    JsonObject *domain = NULL;
+
+    if (form == POLICY_REFERENCE_SHARED)
+        return;
+    policy_json_add_string(root, "format",
+                           form == POLICY_REFERENCE_BINDING ? POLICY_BINDING_FORMAT : POLICY_REFERENCE_FORMAT);
+    if (form == POLICY_REFERENCE_BINDING)
+        return;
+    domain = json_object_new();
+    policy_json_add_string(domain, "name", reference->name);
+    policy_json_add_string(domain, "uuid", reference->uuid);
+    json_object_set_object_member(root, "domain", domain);
+    if (form == POLICY_REFERENCE_PINNED)
+        policy_json_add_string(root, "onMismatch",
+                               reference->on_mismatch == XML_ON_MISMATCH_OBSERVE ? "observe" : "refuse");
+}
+
+/* Where and by what it was made. */
+static void add_tail(JsonObject *root, const PolicyReference *reference, PolicyReferenceForm form)
+{
+    if (form == POLICY_REFERENCE_SHARED)
+        return;
+    if (form == POLICY_REFERENCE_PINNED)
+        policy_json_add_string(root, "created", reference->created);
+    policy_json_add_string(root, "tool", reference->tool);
+    if (form == POLICY_REFERENCE_PINNED && reference->signed_text) {
+        g_autoptr(JsonNode) node = json_from_string(reference->signed_text, NULL);
+
+        g_return_if_fail(node && JSON_NODE_HOLDS_OBJECT(node));
+        json_object_set_member(root, "signed", g_steal_pointer(&node));
+    }
+}
+
+gchar *policy_reference_format(const PolicyReference *reference, PolicyReferenceForm form)
+{
+    JsonObject *root = json_object_new();
+    gboolean binding = form == POLICY_REFERENCE_BINDING;
+
+    add_head(root, reference, form);
+    policy_json_add_string(root, "platform", measure_platform_name(reference->platform));
+    json_object_set_int_member(root, "level", reference->level);
+    if (!binding)
+        json_object_set_array_member(root, "findings", findings_to_json(reference->findings));
+    json_object_set_array_member(root, "measurements", policy_measurements_to_json(reference, form));
+    json_object_set_object_member(root, "inputs", inputs_to_json(reference->inputs, !binding));
     policy_json_add_hex_number(root, "policy", reference->policy);
     json_object_set_boolean_member(root, "kernelHashes", reference->kernel_hashes);
     policy_json_add_string(root, "fpu", reference->vmm_fpu);
-    policy_json_add_string(root, "verifier", reference->verifier);
-    policy_json_add_string(root, "firmwareVersion", reference->firmware_version);
-    policy_json_add_string(root, "idBlockSha256", reference->id_block_sha256);
-    policy_json_add_string(root, "idAuthSha256", reference->id_auth_sha256);
-    policy_json_add_string(root, "hostData", reference->host_data);
+    /* Its pages have the digest in them, and host data would have to hold itself. */
+    if (!binding) {
+        policy_json_add_string(root, "verifier", reference->verifier);
+        policy_json_add_string(root, "firmwareVersion", reference->firmware_version);
+        policy_json_add_string(root, "idBlockSha256", reference->id_block_sha256);
+        policy_json_add_string(root, "idAuthSha256", reference->id_auth_sha256);
+        policy_json_add_string(root, "hostData", reference->host_data);
+    }
     policy_json_add_string(root, "guestVisibleWorkarounds", reference->guest_visible_workarounds);
     if (reference->platform == MEASURE_PLATFORM_SNP) {
         json_object_set_boolean_member(root, "authorKey", reference->author_key);
         json_object_set_boolean_member(root, "vcek", !reference->vcek_disabled);
     }
-    if (reference->session)
+    if (reference->session && !binding)
         json_object_set_boolean_member(root, "session", TRUE);
     if (reference->verity)
         json_object_set_object_member(root, "verity", policy_reference_verity_to_json(reference->verity));
-    policy_json_add_string(root, "domainType", reference->domain_type);
-    policy_json_add_string(root, "emulator", reference->emulator);
-    if (pinned) {
-        policy_json_add_string(root, "created", reference->created);
-        policy_json_add_string(root, "tool", reference->tool);
+    if (reference->identity)
+        json_object_set_object_member(root, "idBlock", policy_identity_to_json(reference->identity));
+    policy_rules_to_json(reference, root);
+    if (!binding) {
+        policy_json_add_string(root, "domainType", reference->domain_type);
+        policy_json_add_string(root, "emulator", reference->emulator);
+        policy_json_add_string(root, "source", reference->source);
+        add_tail(root, reference, form);
     }
     return policy_json_format(root, TRUE);
+}
+
+void policy_reference_binding(const PolicyReference *reference, guint8 out[MEASURE_SHA256_SIZE])
+{
+    g_autofree gchar *text = policy_reference_format(reference, POLICY_REFERENCE_BINDING);
+
+    policy_sha256(text, strlen(text), out);
 }
 
 XmlAttestation *policy_reference_to_attestation(const PolicyReference *reference)

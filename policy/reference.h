@@ -56,6 +56,11 @@ typedef struct {
 gboolean policy_tcb_parse(const char *text, PolicyTcb *out, GError **error);
 gchar *policy_tcb_describe(const PolicyTcb *tcb);
 
+/* The product's name as the document has it, whatever the case of @word; %NULL for another word. */
+const char *policy_product_intern(const char *word);
+/* The word when it is one that PolicyReferenceInput.obtained may have, interned; %NULL otherwise. */
+const char *policy_source_intern(const char *word);
+
 /**
  * PolicyIdentity:
  *
@@ -140,6 +145,11 @@ PolicyReference *policy_reference_new(const XmlDomain *domain, const PolicyEvalu
 void policy_reference_free(PolicyReference *reference);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PolicyReference, policy_reference_free)
 
+/* @word, one of policy_source_intern(), becomes the source of the launch description and of every input. */
+void policy_reference_set_source(PolicyReference *reference, const char *word);
+/* Why the owner's rules of @reference cannot be (a value outside its mask, another platform), or %NULL. */
+const char *policy_reference_rules_invalid(const PolicyReference *reference);
+
 /* Canonical text: same facts, same bytes. The form decides which members are written, not @reference's own. */
 gchar *policy_reference_format(const PolicyReference *reference, PolicyReferenceForm form);
 
@@ -150,8 +160,8 @@ gchar *policy_reference_format(const PolicyReference *reference, PolicyReference
  * What host data binds by default. The text ("format": "virt-attest-binding-1") has every fact that the owner answers
  * for: platform, level, measurements, inputs (size, digest and text, no paths), policy, kernel hashes, fpu, verity,
  * identity, product, minimum TCB, platform information, workarounds, author key and VCEK use. It leaves out what would
- * be circular (host data, digests of the signed pages) and what differs between hosts and versions (names, UUID, paths,
- * emulator, findings, tool, times).
+ * be circular (host data, digests of the signed pages) and what differs between hosts and versions (names of domain and
+ * CPU types, UUID, paths, emulator, findings, tool, times).
  */
 void policy_reference_binding(const PolicyReference *reference, guint8 out[MEASURE_SHA256_SIZE]);
 /* Strict: unknown members, wrong types, digests of wrong length, another format version are %ATTEST_ERROR_UNREADABLE.

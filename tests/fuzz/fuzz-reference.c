@@ -23,10 +23,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     {
-        gboolean pinned = reference->uuid != NULL;
-        g_autofree gchar *text = policy_reference_format(reference, pinned ? POLICY_REFERENCE_PINNED : POLICY_REFERENCE_SHARED);
+        g_autofree gchar *text = policy_reference_format(reference, reference->form);
         g_autoptr(PolicyReference) again = policy_reference_parse(text, -1, NULL);
-        g_autofree gchar *same = again ? policy_reference_format(again, pinned ? POLICY_REFERENCE_PINNED : POLICY_REFERENCE_SHARED) : NULL;
+        g_autofree gchar *same = again ? policy_reference_format(again, again->form) : NULL;
         g_autoptr(XmlAttestation) attestation = policy_reference_to_attestation(reference);
         g_autofree gchar *element = xml_attestation_format(attestation);
         g_autoptr(GPtrArray) changes = NULL;
@@ -34,6 +33,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         /* Indentation can make a document that was just small enough too large. */
         if (!again)
             return strlen(text) > POLICY_REFERENCE_MAX_SIZE ? 0 : (abort(), 0);
+        guint8 binding[MEASURE_SHA256_SIZE], other[MEASURE_SHA256_SIZE];
+        policy_reference_binding(reference, binding);
+        policy_reference_binding(again, other);
+        if (reference->form != again->form || memcmp(binding, other, sizeof(binding)))
+            abort();
         if (strcmp(same, text) || !g_utf8_validate(element, -1, NULL))
             abort();
         changes = policy_reference_diff(reference, again);
