@@ -12,7 +12,7 @@
 #include "policy/exchange/trustee.h"
 #include "policy/exchange/vm-config.h"
 #include "virsh-wrappers/alman-file.h"
-#include "virsh-wrappers/reference-source.h"
+#include "virsh-wrappers/snpguard.h"
 
 /* Text of @reference; %NULL with @error. */
 typedef gchar *(*Writer)(const PolicyReference *reference, GError **error);
@@ -150,6 +150,9 @@ int cmd_export(CmdContext *context, GError **error)
         !policy_guest_check(source.reference->platform, source.reference->policy, cmd_context_has(context, "allow-debug"),
                             error)) {
         return -1;
+    }
+    if (g_str_equal(format, "snpguard")) {
+        return cmd_export_snpguard(context, &source, error);
     }
     if (g_str_equal(format, "alman")) {
         done = export_alman(context, source.reference, error);

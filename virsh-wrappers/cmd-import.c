@@ -14,6 +14,7 @@
 #include "policy/exchange/trustee.h"
 #include "policy/exchange/vm-config.h"
 #include "virsh-wrappers/import-write.h"
+#include "virsh-wrappers/snpguard.h"
 
 static JsonBuilder *begin_json(const char *format)
 {
@@ -368,6 +369,9 @@ int cmd_import(CmdContext *context, GError **error)
     }
     if (!check_options(context, format, error)) {
         return -1;
+    }
+    if (g_str_equal(format, "snpguard")) {
+        return cmd_import_snpguard(context, path, error);
     }
     g_autofree gchar *shown = cmd_printable(path);
     g_autofree gchar *label = g_strdup_printf("file '%s'", shown);
