@@ -20,6 +20,11 @@
 static const char *const fleet_options[] = {"cpu",     "cpu-types",   "vcpus",        "product",
                                             "minimum-tcb", "platform-info", NULL};
 
+static GBytes *take_text(gchar *text)
+{
+    return g_bytes_new_take(text, strlen(text));
+}
+
 /* A reference that was not measured just now must be that of the files. */
 static gboolean check_fits(CmdContext *context, const CmdSubject *subject, const PolicyReference *reference,
                            const char *which, GError **error)
@@ -64,8 +69,7 @@ static GBytes *choose_reference(CmdContext *context, const CmdReferenceSource *s
                                           (gssize)g_bytes_get_size(source->bundle->reference_text), error);
         return *envelope ? g_bytes_ref(source->bundle->reference_text) : NULL;
     } else {
-        text = policy_reference_format(source->reference, POLICY_REFERENCE_PORTABLE);
-        return g_bytes_new_take(text, strlen(g_steal_pointer(&text)));
+        return take_text(policy_reference_format(source->reference, POLICY_REFERENCE_PORTABLE));
     }
     reference = policy_reference_read(text, (gssize)size, envelope, error);
     if (!reference) {
@@ -75,12 +79,8 @@ static GBytes *choose_reference(CmdContext *context, const CmdReferenceSource *s
     if (!check_fits(context, source->subject, reference, which, error)) {
         return NULL;
     }
-    if (!*envelope) {
-        g_free(text);
-        text = policy_reference_format(reference, POLICY_REFERENCE_PORTABLE);
-        size = strlen(text);
-    }
-    return g_bytes_new_take(g_steal_pointer(&text), size);
+    /* Signed, it is taken from the envelope; else it may have been a pinned one, which is for one host. */
+    return take_text(policy_reference_format(reference, POLICY_REFERENCE_PORTABLE));
 }
 
 /* reference.json: signed here with --sign-key, in its canonical form when it is signed at all. */
@@ -106,8 +106,7 @@ static GBytes *make_reference(CmdContext *context, const CmdReferenceSource *sou
     if (!envelope) {
         return g_steal_pointer(&document);
     }
-    gchar *text = policy_envelope_format(envelope, TRUE);
-    return g_bytes_new_take(text, strlen(text));
+    return take_text(policy_envelope_format(envelope, TRUE));
 }
 
 static gboolean write_bundle(CmdContext *context, const CmdReferenceSource *source, GBytes *reference, const char *path,
