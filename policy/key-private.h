@@ -10,10 +10,10 @@
 
 #include "policy/key.h"
 
+#include "measure/foreign-autoptr.h"
+
 #define POLICY_KEY_MAX_SIZE (64u * 1024)
 
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(EVP_PKEY, EVP_PKEY_free)
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BIO, BIO_free_all)
 
 /* "openssl genpkey …": makes a key of the first of @kinds. */
