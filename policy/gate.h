@@ -8,7 +8,9 @@
  * PolicyChange:
  * @what: "firmware", "kernel", "initrd", "cmdline", "cpu", "vcpus", "policy", "platform", "features", "kernel-hashes",
  *   "on-mismatch", "level", "id-block", "id-auth", "host-data", "guest-visible-workarounds", "author-key", "vcek",
- *   "session", "domain-type", "emulator", "metadata", "digest"
+ *   "session", "domain-type", "emulator", "metadata", "digest"; between two references also "product", "minimum-tcb",
+ *   "platform-info", "id-key", "author-key-digest", "family-id", "image-id", "guest-svn", "root-hash", "source",
+ *   "obtained", "signed"
  * @pinned, @found: the two values (digests in hexadecimal, a command line as text)
  * @text: one line for people: "kernel '/boot/vmlinuz' changed: SHA-256 was 12ab…, is 34cd…"
  */
@@ -19,8 +21,9 @@ void policy_change_free(PolicyChange *change);
 
 /*
  * Everything in which @evaluation (of @domain) differs from @reference; empty when they agree. Digests in constant
- * time. An evaluation of several CPU types is a choice that the host has still to make: one foreseen type among them
- * is enough.
+ * time. A launch agrees when its CPU type, features, number of vCPUs and floating-point variant are among those of
+ * @reference together. An evaluation of several CPU types is a choice that the host has still to make: one foreseen
+ * among them is enough. The owner's rules are for reports: no launch can show them.
  */
 GPtrArray *policy_compare(const PolicyReference *reference, const XmlDomain *domain,
                           const PolicyEvaluation *evaluation);

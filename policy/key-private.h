@@ -8,6 +8,7 @@
 #include <openssl/store.h>
 #include <openssl/ui.h>
 
+#include "measure/foreign-autoptr.h"
 #include "policy/key.h"
 
 #include "measure/foreign-autoptr.h"

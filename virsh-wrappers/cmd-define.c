@@ -25,6 +25,7 @@
 #include "virsh-wrappers/commands.h"
 #include "virsh-wrappers/define-id-block.h"
 #include "virsh-wrappers/define-volume.h"
+#include "virsh-wrappers/reference-source.h"
 #include "virsh-wrappers/suggest.h"
 
 /* What define wants to be true of one domain. */
@@ -133,14 +134,38 @@ static gboolean check_pin(const DefineJob *job, const CmdSubject *subject, const
     return TRUE;
 }
 
+/* What the owner has laid down stays until it is laid down anew. */
+static gboolean add_rules(const DefineJob *job, const CmdSubject *subject, PolicyReference *reference, GError **error)
+{
+    policy_reference_set_source(reference, job->connection ? "libvirt" : "domain-xml");
+    if (subject->pinned) {
+        policy_reference_keep_rules(reference, subject->pinned);
+    }
+    return cmd_reference_facts(job->context, reference, error);
+}
+
 /* The reference that would be pinned; NULL without @error for a domain that carries no measurement. */
 static gboolean make_reference(const DefineJob *job, const CmdSubject *subject, PolicyReference **out, GError **error)
 {
+    static const char *const rules[] = {"product", "minimum-tcb", "platform-info"};
+    g_autoptr(PolicyReference) reference = NULL;
     *out = NULL;
-    if (is_measured(subject)) {
-        *out = policy_reference_new(subject->domain, subject->evaluation, on_mismatch(job->context, subject), error);
-        return *out != NULL;
+    if (!is_measured(subject)) {
+        for (gsize i = 0; i < G_N_ELEMENTS(rules); i++) {
+            if (cmd_context_has(job->context, rules[i])) {
+                g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
+                            "--%s is a rule of a reference, and domain '%s' gets none: it carries no measurement",
+                            rules[i], subject->domain->name);
+                return FALSE;
+            }
+        }
+        return TRUE;
     }
+    reference = policy_reference_new(subject->domain, subject->evaluation, on_mismatch(job->context, subject), error);
+    if (!reference || !add_rules(job, subject, reference, error)) {
+        return FALSE;
+    }
+    *out = g_steal_pointer(&reference);
     return TRUE;
 }
 

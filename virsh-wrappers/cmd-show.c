@@ -9,6 +9,7 @@
 #include "measure/error.h"
 #include "virsh-wrappers/identity.h"
 #include "virsh-wrappers/subject.h"
+#include "virsh-wrappers/reference-source.h"
 #include "virsh-wrappers/undefine-volumes.h"
 
 typedef struct {
@@ -145,6 +146,8 @@ static void print_table(const CmdContext *context, const Shown *shown)
             cmd_print_field("Firmware build", build);
         }
         print_identity(pinned);
+        g_autofree gchar *rules = cmd_reference_rules_format(pinned);
+        fputs(rules, stdout);
     } else {
         cmd_print_field("Pinned level", "not pinned");
     }

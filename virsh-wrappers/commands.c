@@ -342,7 +342,7 @@ static const CmdOption reference_verify_options[] = {
 
 static const CmdOption reference_diff_options[] = {
     FLEET_OPTIONS,
-    FORMAT_OPTION,
+    {"format", 0, CMD_VALUE, "text|table|json", "sentences, a table, or output for programs (default: text)"},
     END,
 };
 
@@ -503,7 +503,7 @@ const CmdCommand cmd_commands[] = {
     {"initrd", "--level N --image FILE --output FILE [OPTION…]", 0, 0, "build the initrd of a level",
      "Builds an initrd without a shell from the guest's init and the kernel modules of an image.", initrd_options,
      cmd_initrd},
-    {"reference", "[OPTION…] DOMAIN|FILE", 1, 1, "reference document of a domain: everything it may measure, and why",
+    {"reference", "[OPTION…] DOMAIN|FILE", 1, 1, "reference document: what a domain may measure, and why",
      "Measures a domain, a domain XML or a bundle for every CPU type and vCPU count asked for and prints one document: "
      "measurements, inputs with their digests, level, policy and minimum TCB. The same facts give the same bytes.",
      reference_options, cmd_reference},
