@@ -370,7 +370,7 @@ PolicyKey *policy_key_parse_private(gconstpointer data, gsize size, PolicyKeyKin
         evp = decode_private_der(&file, data, size, error);
     if (!evp)
         return NULL;
-    key = policy_key_accept(g_steal_pointer(&evp), kinds, what, label, error);
+    key = policy_key_accept(g_steal_pointer(&evp), NULL, kinds, what, label, error);
     if (!key)
         return NULL;
     /* A public half that does not belong to it would be vouched for, and nobody could verify what is signed. */
@@ -451,7 +451,7 @@ static PolicyKey *parse_public(gconstpointer data, gsize size, PolicyKeyKind kin
                                 "this is no public key, or a damaged one; to make the file: " PUBLIC_COMMAND);
     {
         g_autoptr(EVP_PKEY_CTX) check = EVP_PKEY_CTX_new_from_pkey(NULL, evp, NULL);
-        g_autoptr(PolicyKey) key = policy_key_accept(g_steal_pointer(&evp), kinds, what, label, error);
+        g_autoptr(PolicyKey) key = policy_key_accept(g_steal_pointer(&evp), NULL, kinds, what, label, error);
 
         if (key && (!check || EVP_PKEY_public_check(check) != 1))
             return policy_key_error(error, ATTEST_ERROR_UNREADABLE, what, label, "its point is not on the curve");

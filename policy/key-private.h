@@ -5,9 +5,13 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/provider.h>
+#include <openssl/store.h>
+#include <openssl/ui.h>
+
+#include "policy/key.h"
 
 #include "measure/foreign-autoptr.h"
-#include "policy/key.h"
 
 #define POLICY_KEY_MAX_SIZE (64u * 1024)
 
@@ -18,8 +22,22 @@ const char *policy_key_make_command(PolicyKeyKind kinds);
 /* Sets "WHAT 'LABEL': …" with @code; @label may be %NULL. Returns %NULL, and empties OpenSSL's list of errors. */
 gpointer policy_key_error(GError **error, gint code, const char *what, const char *label, const char *format, ...)
     G_GNUC_PRINTF(5, 6);
-/* Judges @key, which is consumed in any case. @label: (nullable): where it came from. */
-PolicyKey *policy_key_accept(EVP_PKEY *key, PolicyKeyKind kinds, const char *what, const char *label, GError **error);
+/* An OpenSSL of its own with what a token needs, see key-token.c. The store stays open, or the session would end in which
+ * the key can be used. */
+typedef struct {
+    OSSL_LIB_CTX *library;
+    OSSL_PROVIDER *base, *token;
+    UI_METHOD *method;
+    OSSL_STORE_CTX *store;
+    int passphrase_fd;
+    gboolean asked;
+    const char *reason; /* why there is no PIN; a literal */
+} PolicyKeyContext;
+void policy_key_context_free(PolicyKeyContext *context);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PolicyKeyContext, policy_key_context_free)
+/* Judges @key. It and @context (nullable) are consumed in any case. @label: (nullable): where it came from. */
+PolicyKey *policy_key_accept(EVP_PKEY *key, PolicyKeyContext *context, PolicyKeyKind kinds, const char *what,
+                             const char *label, GError **error);
 
 /**
  * policy_key_read_file:

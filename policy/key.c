@@ -4,7 +4,8 @@
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
-#include <openssl/pem.h>
+#include <openssl/ec.h>
+#include <openssl/params.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -24,6 +25,7 @@ struct PolicyKey {
     EVP_PKEY *evp;
     PolicyKeyKind kind;
     gchar *label;
+    PolicyKeyContext *context;
 };
 
 /* SubjectPublicKeyInfo up to the key itself (RFC 5480, uncompressed point; RFC 8410): one form for every key. */
@@ -115,34 +117,60 @@ static gboolean put_coordinate(EVP_PKEY *key, const char *name, guint8 *out)
     return done;
 }
 
+/* Providers of tokens do not know every parameter by its name, but they export. */
+static gboolean put_exported(EVP_PKEY *key, guint8 *out, gsize size)
+{
+    OSSL_PARAM *all = NULL;
+    const OSSL_PARAM *public = NULL;
+    gboolean done = FALSE;
+
+    if (EVP_PKEY_todata(key, EVP_PKEY_PUBLIC_KEY, &all) == 1)
+        public = OSSL_PARAM_locate_const(all, OSSL_PKEY_PARAM_PUB_KEY);
+    done = public && public->data_type == OSSL_PARAM_OCTET_STRING && public->data_size == size;
+    if (done)
+        memcpy(out, public->data, size);
+    OSSL_PARAM_free(all);
+    return done;
+}
+
 /* The key as RFC 5480 and RFC 8410 have it: what its digest names. */
 static gboolean put_public(EVP_PKEY *key, PolicyKeyKind kind, GByteArray *out)
 {
     guint8 raw[2 * P384_COORDINATE + 1] = {0};
-    gsize size = sizeof(raw);
+    gsize size = ED25519_SIZE;
 
     if (kind == POLICY_KEY_ED25519) {
+        if ((EVP_PKEY_get_raw_public_key(key, raw, &size) != 1 || size != ED25519_SIZE) &&
+            !put_exported(key, raw, ED25519_SIZE))
+            return FALSE;
         g_byte_array_append(out, ed25519_prefix, sizeof(ed25519_prefix));
-        /* Providers of tokens may know only the second way. */
-        if (EVP_PKEY_get_raw_public_key(key, raw, &size) != 1 &&
-            EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, raw, sizeof(raw), &size) != 1)
-            return FALSE;
         g_byte_array_append(out, raw, ED25519_SIZE);
-        return size == ED25519_SIZE;
+        return TRUE;
     }
+    if ((!put_coordinate(key, OSSL_PKEY_PARAM_EC_PUB_X, raw + 1) ||
+         !put_coordinate(key, OSSL_PKEY_PARAM_EC_PUB_Y, raw + 1 + P384_COORDINATE)) &&
+        (!put_exported(key, raw, sizeof(raw)) || raw[0] != POINT_CONVERSION_UNCOMPRESSED))
+        return FALSE;
     g_byte_array_append(out, p384_prefix, sizeof(p384_prefix));
-    if (!put_coordinate(key, OSSL_PKEY_PARAM_EC_PUB_X, raw + 1) ||
-        !put_coordinate(key, OSSL_PKEY_PARAM_EC_PUB_Y, raw + 1 + P384_COORDINATE)) {
-        if (EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, raw, sizeof(raw), &size) != 1 ||
-            size != sizeof(raw) || raw[0] != 4)
-            return FALSE;
-    }
     g_byte_array_append(out, raw + 1, 2 * P384_COORDINATE);
     return TRUE;
 }
 
-PolicyKey *policy_key_accept(EVP_PKEY *evp, PolicyKeyKind kinds, const char *what, const char *label, GError **error)
+gboolean policy_key_point(const PolicyKey *key, guint8 x[P384_COORDINATE], guint8 y[P384_COORDINATE])
 {
+    g_autoptr(GByteArray) public = g_byte_array_new();
+
+    if (key->kind != POLICY_KEY_P384 || !put_public(key->evp, key->kind, public))
+        return FALSE;
+    memcpy(x, public->data + sizeof(p384_prefix), P384_COORDINATE);
+    memcpy(y, public->data + sizeof(p384_prefix) + P384_COORDINATE, P384_COORDINATE);
+    return TRUE;
+}
+
+PolicyKey *policy_key_accept(EVP_PKEY *evp, PolicyKeyContext *context, PolicyKeyKind kinds, const char *what,
+                             const char *label, GError **error)
+{
+    g_autoptr(PolicyKeyContext) owned_context = context;
     g_autoptr(EVP_PKEY) owned = evp;
     g_autoptr(GByteArray) public = g_byte_array_new();
     PolicyKeyKind kind = 0;
@@ -166,13 +194,14 @@ PolicyKey *policy_key_accept(EVP_PKEY *evp, PolicyKeyKind kinds, const char *wha
     key->evp = g_steal_pointer(&owned);
     key->kind = kind;
     key->label = g_strdup(label);
+    key->context = g_steal_pointer(&owned_context);
     ERR_clear_error();
     return key;
 }
 
 PolicyKey *policy_key_from_evp(EVP_PKEY *evp, PolicyKeyKind kinds, const char *what, GError **error)
 {
-    return policy_key_accept(evp, kinds, what, NULL, error);
+    return policy_key_accept(evp, NULL, kinds, what, NULL, error);
 }
 
 void policy_key_free(PolicyKey *key)
@@ -181,6 +210,7 @@ void policy_key_free(PolicyKey *key)
         return;
     /* OpenSSL wipes the private half of both kinds. */
     EVP_PKEY_free(key->evp);
+    policy_key_context_free(key->context);
     g_free(key->label);
     g_free(key);
 }
@@ -224,13 +254,18 @@ static const char *digest_name(const PolicyKey *key)
     return key->kind == POLICY_KEY_ED25519 ? NULL : "SHA384";
 }
 
+static OSSL_LIB_CTX *library(const PolicyKey *key)
+{
+    return key->context ? key->context->library : NULL;
+}
+
 GBytes *policy_key_sign(const PolicyKey *key, gconstpointer data, gsize size, GError **error)
 {
     g_autoptr(EVP_MD_CTX) context = EVP_MD_CTX_new();
     guint8 out[1024];
     size_t length = sizeof(out);
 
-    if (!context || EVP_DigestSignInit_ex(context, NULL, digest_name(key), NULL, NULL, key->evp, NULL) != 1 ||
+    if (!context || EVP_DigestSignInit_ex(context, NULL, digest_name(key), library(key), NULL, key->evp, NULL) != 1 ||
         EVP_DigestSign(context, out, &length, data, size) != 1) {
         const char *reason = ERR_reason_error_string(ERR_peek_last_error());
         g_autofree gchar *shown = policy_one_line(reason ? reason : "no reason given", 200);
@@ -251,7 +286,7 @@ gboolean policy_key_verify(const PolicyKey *key, gconstpointer data, gsize size,
     if (key->kind == POLICY_KEY_ED25519 ? signature_size != ED25519_SIGNATURE_SIZE
                                         : !signature_size || signature_size > P384_SIGNATURE_MAX)
         return FALSE;
-    good = context && EVP_DigestVerifyInit_ex(context, NULL, digest_name(key), NULL, NULL, key->evp, NULL) == 1 &&
+    good = context && EVP_DigestVerifyInit_ex(context, NULL, digest_name(key), library(key), NULL, key->evp, NULL) == 1 &&
            EVP_DigestVerify(context, signature, signature_size, data, size) == 1;
     ERR_clear_error();
     return good;

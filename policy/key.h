@@ -48,6 +48,9 @@ const char *policy_key_label(const PolicyKey *key);
 PolicyKeyKind policy_key_kind(const PolicyKey *key);
 const char *policy_key_kind_name(PolicyKeyKind kind); /* "ed25519", "ecdsa-p384-sha384" */
 EVP_PKEY *policy_key_evp(const PolicyKey *key);        /* borrowed */
+/* The point of a P-384 key, big-endian; FALSE for another kind. Works for keys in tokens too, which have not every parameter
+ * and sign only by policy_key_sign(). */
+gboolean policy_key_point(const PolicyKey *key, guint8 x[48], guint8 y[48]);
 /* SHA-256 of the public key's DER (SubjectPublicKeyInfo), 64 hexadecimal digits: what a signature names its key by. */
 gchar *policy_key_id(const PolicyKey *key);
 

@@ -350,6 +350,7 @@ static const CmdOption id_block_options[] = {
     {"measurement", 0, CMD_VALUE, "HEX", "launch digest of 48 bytes"},
     {"domain", 0, CMD_VALUE, "DOMAIN", "take digest and policy from this domain, domain XML, reference or bundle"},
     CPU_OPTION,
+    {"vcpus", 0, CMD_VALUE, "LIST", "number of vCPUs to make it for (default: the domain's)"},
     {"policy", 0, CMD_VALUE, "POLICY", "guest policy: hexadecimal, or names such as 'smt' (default: 0x30000, or the domain's)"},
     {"allow-debug", 0, CMD_FLAG, NULL, "accept a policy that lets the host read the guest's memory"},
     ID_BLOCK_OPTIONS,

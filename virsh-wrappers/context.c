@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "measure/error.h"
+#include "virsh-wrappers/define-id-block.h"
 
 gboolean cmd_context_has(const CmdContext *context, const char *name)
 {
@@ -145,4 +146,5 @@ void cmd_context_clear(CmdContext *context)
     g_clear_pointer(&context->arguments, cmd_arguments_free);
     g_clear_pointer(&context->config, policy_config_free);
     g_clear_pointer(&context->store, policy_store_free);
+    g_clear_pointer(&context->identity, cmd_define_identity_free);
 }

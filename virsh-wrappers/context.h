@@ -37,6 +37,7 @@ struct CmdContext {
     CmdArguments *arguments; /* given behind it, global ones included */
     PolicyConfig *config;
     PolicyStore *store;
+    struct CmdDefineIdentity *identity; /* see cmd_define_identity() */
 };
 
 /* A global or own option wherever it was given; an option that the command does not have is not given. */

@@ -70,8 +70,8 @@ gchar *cmd_help_overview(void)
                                 "Attestation of confidential libvirt domains: what to expect, and what came.\n\n"
                                 "Commands:\n");
     for (const CmdCommand *command = cmd_commands; command->name; command++) {
-        g_string_append_printf(out, "  %-*s", INDENT - 10, command->name);
-        append_wrapped(out, command->summary, INDENT - 8, INDENT - 8);
+        g_string_append_printf(out, "  %-*s", INDENT - 9, command->name);
+        append_wrapped(out, command->summary, INDENT - 7, INDENT - 7);
     }
     g_string_append(out, "\nOptions of every command:\n");
     append_options(out, cmd_global_options);

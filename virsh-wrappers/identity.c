@@ -13,8 +13,8 @@
 #include "storage/output.h"
 #include "virsh-wrappers/output.h"
 
-/* More than an ID authentication page in base64 with a line end after every character. */
-#define FILE_MAX 16384
+/* More than an ID authentication page in base64 with a line end after every other character. */
+#define FILE_MAX 12288
 
 void cmd_identity_clear(CmdIdentity *identity)
 {
@@ -99,6 +99,16 @@ gboolean cmd_identity_issue(const CmdIdentity *identity, const guint8 digest[MEA
     memcpy(facts.image_id, identity->facts.image_id, sizeof(facts.image_id));
     policy_id_block_format(&facts, block);
     return policy_id_issuer_sign(identity->issuer, block, auth, error);
+}
+
+gboolean cmd_reference_is_bound(const PolicyReference *reference)
+{
+    guint8 binding[MEASURE_SHA256_SIZE], found[MEASURE_SHA256_SIZE];
+    if (!reference->host_data || !measure_hex_decode(reference->host_data, found, sizeof(found))) {
+        return FALSE;
+    }
+    policy_reference_binding(reference, binding);
+    return measure_digest_equal(binding, found, sizeof(found));
 }
 
 /* ---- reading ---- */

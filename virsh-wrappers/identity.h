@@ -48,3 +48,6 @@ gboolean cmd_identity_read(const char *path, const char *what, guint8 *out, gsiz
  */
 gboolean cmd_identity_write(const char *folder, gboolean replace, const guint8 block[POLICY_ID_BLOCK_SIZE],
                             const guint8 auth[POLICY_ID_AUTH_SIZE], GError **error);
+
+/* Whether the host data of @reference is the digest that binds it. */
+gboolean cmd_reference_is_bound(const PolicyReference *reference);

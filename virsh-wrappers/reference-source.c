@@ -107,7 +107,9 @@ static gboolean load_domain(CmdContext *context, const char *word, CmdReferenceS
 static gboolean load_document(CmdContext *context, const char *text, gsize size, const char *label,
                               CmdReferenceSource *out, GError **error)
 {
-    if (!refuse_options(context, fleet_options, "a reference document is not measured anew: give a domain or its XML",
+    /* Commands without a word (id-block) choose among the measurements of a document by these options. */
+    if (context->command->words_max > 0 &&
+        !refuse_options(context, fleet_options, "a reference document is not measured anew: give a domain or its XML",
                         error)) {
         return FALSE;
     }

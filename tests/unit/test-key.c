@@ -579,7 +579,7 @@ static void test_token(void)
     }
     g_setenv("PKCS11_PROVIDER_MODULE", module, TRUE);
     g_setenv("TEST_KEY_FOLDER", folder, TRUE);
-    g_test_trap_subprocess("/key/token-child", 0, 0);
+    g_test_trap_subprocess("/key/child/subprocess", 0, 0);
     g_test_trap_assert_passed();
     run("printf token > token.data;"
         "openssl dgst -sha384 -verify p384.pub.pem -signature token-p384.sig token.data;"
@@ -593,7 +593,7 @@ static void test_no_store(void)
 {
     g_unsetenv("PKCS11_PROVIDER_MODULE");
     g_setenv("OPENSSL_MODULES", folder, TRUE);
-    g_test_trap_subprocess("/key/token-child", 0, 0);
+    g_test_trap_subprocess("/key/child/subprocess", 0, 0);
     g_test_trap_assert_passed();
     g_unsetenv("OPENSSL_MODULES");
 }
@@ -612,7 +612,7 @@ int main(int argc, char **argv)
 
     g_test_init(&argc, &argv, NULL);
     if (g_test_subprocess()) {
-        g_test_add_func("/key/token-child", test_token_child);
+        g_test_add_func("/key/child/subprocess", test_token_child);
         return g_test_run();
     }
     folder = g_dir_make_tmp("virt-attest-key-XXXXXX", NULL);
@@ -629,7 +629,7 @@ int main(int argc, char **argv)
     g_test_add_func("/key/openssl-signs", test_openssl_signs);
     g_test_add_func("/key/token", test_token);
     g_test_add_func("/key/no-store", test_no_store);
-    g_test_add_func("/key/token-child", test_token_child);
+    g_test_add_func("/key/child/subprocess", test_token_child);
     result = g_test_run();
     remove_folder();
     g_free(folder);

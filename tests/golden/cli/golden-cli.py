@@ -28,11 +28,28 @@ KERNEL, INITRD, CMDLINE = b'a kernel', b'an initrd', 'root=/dev/vda ro "quoted" 
 DOMAIN_UUID = '6f1d1c5e-0b1a-4c38-9e0e-2f7f6d3a5b01'
 
 
-def load_predict():
-    spec = importlib.util.spec_from_file_location('predict', HERE.parent.parent / 'platform' / 'predict.py')
+def load_from_platform(name):
+    spec = importlib.util.spec_from_file_location(name, HERE.parent.parent / 'platform' / f'{name}.py')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def load_predict():
+    return load_from_platform('predict')
+
+
+def add_id_block(folder, add, launch_digest):
+    """Keys for ID blocks, the names of their digests as the specification has them, and that of one block."""
+    idblock = load_from_platform('idblock')
+    block = idblock.make_block(bytes.fromhex(launch_digest), 0x30000, bytes(range(16)),
+                               bytes.fromhex('ffeeddccbbaa99887766554433221100'), 7)
+    add('sha256:id-block', hashlib.sha256(block).hexdigest())
+    add('key:zeros', idblock.digest(bytes(0x404)))
+    for name in 'id', 'author', 'other':
+        path = idblock.make_key(str(folder / f'{name}.pem'))
+        add(f'key:{name}', idblock.digest(idblock.public_key(path)))
+        (folder / f'{name}.digest').write_text(idblock.digest(idblock.public_key(path)))
 
 
 def guid(text):
@@ -128,6 +145,7 @@ def make_fixtures(folder, predict):
     for fpu in (False, True):
         add(f'sev-es:{"init2" if fpu else "legacy"}',
             predict.predict_sev(images['hashes'], es=True, vcpus=2, cpu='EPYC-Milan', fpu=fpu, **parts))
+    add_id_block(folder, add, predict.predict_snp(images['hashes'], 2, 'EPYC-Milan', **parts))
     return names
 
 
