@@ -98,6 +98,7 @@ static void read_records(CmdAlmanFolder *folder)
     gsize size = 0;
     g_autofree gchar *text = read_part(folder, "expected-measurements.json", EXCHANGE_JSON_MAX_SIZE, &size);
     folder->records = text ? exchange_alman_expected_parse(text, (gssize)size, &cause) : NULL;
+    folder->torn = cause != NULL;
     note_error(folder, cause);
 }
 
@@ -157,6 +158,12 @@ CmdAlmanFolder *cmd_alman_folder_read(CmdContext *context, const char *path, GEr
     folder->path = g_canonicalize_filename(path, NULL);
     folder->notes = g_ptr_array_new_with_free_func(g_free);
     folder->guests = g_ptr_array_new_with_free_func((GDestroyNotify)guest_free);
+    if (!g_file_test(folder->path, G_FILE_TEST_IS_DIR)) {
+        g_autofree gchar *shown = cmd_printable(folder->path);
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "'%s' is no folder: name the one that alman.sh lies in",
+                    shown);
+        return NULL;
+    }
     read_conf(folder);
     read_cpus(folder);
     read_records(folder);

@@ -28,7 +28,7 @@ typedef struct {
 /**
  * CmdAlmanGuest:
  * @record: (nullable): its entry in expected-measurements.json
- * @result: the worst of @measured, or broken
+ * @result: differs when one of @measured does, else match when one does, else unrecorded; or broken
  * @why: (nullable): with broken
  * @xml, @reference: (nullable): when measured: the domain, and a portable reference for every CPU type of the record
  * @measured: (element-type CmdAlmanMeasured)
@@ -48,6 +48,7 @@ typedef struct {
  * CmdAlmanFolder:
  * @path: absolute
  * @conf, @cpus, @records: (nullable): alman.conf, cpu-types.json, expected-measurements.json
+ * @torn: there are records, and they cannot be read: nothing was compared
  * @notes: (element-type utf8): what could not be read
  * @guests: (element-type CmdAlmanGuest): by name
  */
@@ -55,6 +56,7 @@ typedef struct {
     gchar *path;
     ExchangeAlmanConf *conf;
     GPtrArray *cpus, *records;
+    gboolean torn;
     GPtrArray *notes, *guests;
 } CmdAlmanFolder;
 

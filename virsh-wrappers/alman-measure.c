@@ -202,20 +202,18 @@ static void compare_one(const PolicyEvaluation *evaluation, CmdAlmanGuest *guest
     }
 }
 
-/* Differs before all, then what no record says anything of. */
-static CmdAlmanResult worst(const CmdAlmanGuest *guest)
+/* One that differs decides, then one that matches. */
+static CmdAlmanResult verdict(const CmdAlmanGuest *guest)
 {
-    CmdAlmanResult result = CMD_ALMAN_UNRECORDED;
-    for (guint i = 0; i < guest->measured->len; i++) {
-        const CmdAlmanMeasured *each = g_ptr_array_index(guest->measured, i);
-        if (each->result == CMD_ALMAN_DIFFERS) {
-            return CMD_ALMAN_DIFFERS;
-        }
-        if (each->result == CMD_ALMAN_MATCH) {
-            result = CMD_ALMAN_MATCH;
+    static const CmdAlmanResult order[] = {CMD_ALMAN_DIFFERS, CMD_ALMAN_MATCH, CMD_ALMAN_UNRECORDED, CMD_ALMAN_BROKEN};
+    for (gsize i = 0; i < G_N_ELEMENTS(order); i++) {
+        for (guint j = 0; j < guest->measured->len; j++) {
+            if (((const CmdAlmanMeasured *)g_ptr_array_index(guest->measured, j))->result == order[i]) {
+                return order[i];
+            }
         }
     }
-    return result;
+    return CMD_ALMAN_UNRECORDED;
 }
 
 static gboolean try_xml(CmdContext *context, CmdAlmanGuest *guest, const char *xml, const GPtrArray *wanted, GError **error)
@@ -230,9 +228,13 @@ static gboolean try_xml(CmdContext *context, CmdAlmanGuest *guest, const char *x
     for (guint i = 0; i < wanted->len; i++) {
         compare_one(subject->evaluation, guest, g_ptr_array_index(wanted, i));
     }
+    guest->result = verdict(guest);
+    if (guest->result == CMD_ALMAN_BROKEN) {
+        guest->why = g_strdup("none of its CPU types can be measured for");
+        return TRUE;
+    }
     guest->xml = g_strdup(xml);
     guest->reference = g_steal_pointer(&reference);
-    guest->result = worst(guest);
     return TRUE;
 }
 

@@ -181,7 +181,7 @@ static int exit_code(const CmdAlmanFolder *folder)
         }
         usable += guest->result != CMD_ALMAN_BROKEN;
     }
-    return usable ? 0 : ATTEST_ERROR_UNREADABLE;
+    return usable && !folder->torn ? 0 : ATTEST_ERROR_UNREADABLE;
 }
 
 int cmd_import_alman(CmdContext *context, GError **error)
