@@ -17,6 +17,7 @@ static const char *const fact_options[] = {"product", "minimum-tcb", "platform-i
 void cmd_reference_source_clear(CmdReferenceSource *source)
 {
     g_clear_pointer(&source->reference, policy_reference_free);
+    g_clear_pointer(&source->envelope, policy_envelope_free);
     g_clear_pointer(&source->subject, cmd_subject_free);
 }
 
@@ -138,7 +139,7 @@ static gboolean load_document(CmdContext *context, const char *text, gsize size,
                         error)) {
         return FALSE;
     }
-    out->reference = policy_reference_parse(text, (gssize)size, error);
+    out->reference = policy_reference_read(text, (gssize)size, &out->envelope, error);
     if (!out->reference) {
         g_prefix_error(error, "%s: ", label);
         return FALSE;
