@@ -30,10 +30,15 @@ GPtrArray *policy_compare(const PolicyReference *reference, const XmlDomain *dom
 /* The same between two references (old, new): what `define --accept` shows. */
 GPtrArray *policy_reference_diff(const PolicyReference *old_reference, const PolicyReference *new_reference);
 
+/* policy_compare() with a document that travels: the metadata of @domain, which belongs to a pin, and the emulator, which
+ * belongs to a host, do not count. */
+GPtrArray *policy_compare_document(const PolicyReference *document, const XmlDomain *domain,
+                                   const PolicyEvaluation *evaluation);
+
 /**
  * policy_signed_reference:
  * @pin: a pinned reference
- * @keys: (element-type PolicyKey): the trusted ones
+ * @keys: (nullable) (element-type PolicyKey): the trusted ones; %NULL: the signatures are not verified
  * @key_id: (out) (optional) (nullable): the one that has signed it
  *
  * Returns: the signed document that the pin carries, when one of @keys has signed it and it has the rules of the pin.
