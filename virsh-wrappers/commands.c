@@ -379,6 +379,7 @@ static const CmdOption export_options[] = {
     FLEET_OPTIONS,
     REFERENCE_FACT_OPTIONS,
     OUTPUT_OPTIONS,
+    {"allow-debug", 0, CMD_FLAG, NULL, "accept a policy that lets the host read the guest's memory"},
     END,
 };
 
