@@ -25,6 +25,7 @@
 #include "virsh-wrappers/commands.h"
 #include "virsh-wrappers/define-id-block.h"
 #include "virsh-wrappers/define-volume.h"
+#include "virsh-wrappers/reference-source.h"
 #include "virsh-wrappers/suggest.h"
 
 /* What define wants to be true of one domain. */
@@ -133,14 +134,38 @@ static gboolean check_pin(const DefineJob *job, const CmdSubject *subject, const
     return TRUE;
 }
 
+/* What the owner has laid down stays until it is laid down anew. */
+static gboolean add_rules(const DefineJob *job, const CmdSubject *subject, PolicyReference *reference, GError **error)
+{
+    policy_reference_set_source(reference, job->connection ? "libvirt" : "domain-xml");
+    if (subject->pinned) {
+        policy_reference_keep_rules(reference, subject->pinned);
+    }
+    return cmd_reference_facts(job->context, reference, error);
+}
+
 /* The reference that would be pinned; NULL without @error for a domain that carries no measurement. */
 static gboolean make_reference(const DefineJob *job, const CmdSubject *subject, PolicyReference **out, GError **error)
 {
+    static const char *const rules[] = {"product", "minimum-tcb", "platform-info"};
+    g_autoptr(PolicyReference) reference = NULL;
     *out = NULL;
-    if (is_measured(subject)) {
-        *out = policy_reference_new(subject->domain, subject->evaluation, on_mismatch(job->context, subject), error);
-        return *out != NULL;
+    if (!is_measured(subject)) {
+        for (gsize i = 0; i < G_N_ELEMENTS(rules); i++) {
+            if (cmd_context_has(job->context, rules[i])) {
+                g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
+                            "--%s is a rule of a reference, and domain '%s' gets none: it carries no measurement",
+                            rules[i], subject->domain->name);
+                return FALSE;
+            }
+        }
+        return TRUE;
     }
+    reference = policy_reference_new(subject->domain, subject->evaluation, on_mismatch(job->context, subject), error);
+    if (!reference || !add_rules(job, subject, reference, error)) {
+        return FALSE;
+    }
+    *out = g_steal_pointer(&reference);
     return TRUE;
 }
 
@@ -265,13 +290,14 @@ static gboolean write_reference(const DefineJob *job, virDomainPtr domain, const
  * libvirt has what it was given: it fills in an emulator, which may decide about a level, and nothing else changes.
  * Programs that do not know our lock may have defined the domain once more in between.
  */
-static gboolean check_planned(const PolicyReference *planned, const PolicyReference *found, const char *name,
-                              GError **error)
+static gboolean check_planned(const DefineJob *job, const PolicyReference *planned, const PolicyReference *found,
+                              const char *name, GError **error)
 {
     g_autoptr(GString) text = g_string_new(NULL);
+    /* Host data that binds the reference binds the level too. */
+    const char *bound = cmd_context_has(job->context, "id-key") ? "host-data" : NULL;
     if (planned && found) {
-        /* The level is part of what host data binds. */
-        static const char *const filled_in[] = {"emulator", "level", "host-data", NULL};
+        const char *const filled_in[] = {"emulator", "level", bound, NULL};
         g_autoptr(GPtrArray) changes = policy_reference_diff(planned, found);
         for (guint i = 0; i < changes->len; i++) {
             const PolicyChange *change = g_ptr_array_index(changes, i);
@@ -348,7 +374,7 @@ static gboolean annotate(const DefineJob *job, virDomainPtr domain, const Policy
     g_autoptr(PolicyReference) reference = NULL;
     if (!check_level(job, subject, error) || !identify(job, &subject, error) ||
         !make_reference(job, subject, &reference, error) ||
-        !check_planned(planned, reference, subject->domain->name, error) ||
+        !check_planned(job, planned, reference, subject->domain->name, error) ||
         !check_pin(job, subject, reference, TRUE, error)) {
         return FALSE;
     }

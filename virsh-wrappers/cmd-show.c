@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "measure/bytes.h"
 #include "measure/error.h"
 #include "virsh-wrappers/identity.h"
+#include "virsh-wrappers/reference-source.h"
 #include "virsh-wrappers/subject.h"
 #include "virsh-wrappers/undefine-volumes.h"
 
@@ -87,34 +87,6 @@ static void print_launches(const Shown *shown, gboolean bare)
     }
 }
 
-static void print_hex(const char *name, const guint8 *bytes, gsize size)
-{
-    g_autofree gchar *hex = measure_hex_encode(bytes, size);
-    cmd_print_field(name, hex);
-}
-
-/* What an attestation report of the guest will show besides its measurement. */
-static void print_identity(const PolicyReference *pinned)
-{
-    const PolicyIdentity *identity = pinned->identity;
-    if (identity) {
-        g_autofree gchar *svn = g_strdup_printf("%u", identity->guest_svn);
-        print_hex("ID key", identity->id_key_digest, sizeof(identity->id_key_digest));
-        if (identity->has_author_key) {
-            print_hex("Author key", identity->author_key_digest, sizeof(identity->author_key_digest));
-        }
-        print_hex("Family id", identity->family_id, sizeof(identity->family_id));
-        print_hex("Image id", identity->image_id, sizeof(identity->image_id));
-        cmd_print_field("Guest SVN", svn);
-    }
-    if (pinned->host_data) {
-        g_autofree gchar *host_data = g_strdup_printf("%s (%s)", pinned->host_data,
-                                                      cmd_reference_is_bound(pinned) ? "binds the pinned reference"
-                                                                                     : "given by somebody");
-        cmd_print_field("Host data", host_data);
-    }
-}
-
 static void print_table(const CmdContext *context, const Shown *shown)
 {
     gboolean bare = cmd_context_quiet(context);
@@ -144,7 +116,8 @@ static void print_table(const CmdContext *context, const Shown *shown)
                 pinned->verifier ? pinned->verifier : "unknown");
             cmd_print_field("Firmware build", build);
         }
-        print_identity(pinned);
+        g_autofree gchar *rules = cmd_reference_rules_format(pinned);
+        fputs(rules, stdout);
     } else {
         cmd_print_field("Pinned level", "not pinned");
     }

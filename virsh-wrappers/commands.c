@@ -342,7 +342,7 @@ static const CmdOption reference_verify_options[] = {
 
 static const CmdOption reference_diff_options[] = {
     FLEET_OPTIONS,
-    FORMAT_OPTION,
+    {"format", 0, CMD_VALUE, "text|table|json", "sentences, a table, or output for programs (default: text)"},
     END,
 };
 
@@ -504,7 +504,7 @@ const CmdCommand cmd_commands[] = {
     {"initrd", "--level N --image FILE --output FILE [OPTION…]", 0, 0, "build the initrd of a level",
      "Builds an initrd without a shell from the guest's init and the kernel modules of an image.", initrd_options,
      cmd_initrd},
-    {"reference", "[OPTION…] DOMAIN|FILE", 1, 1, "reference document of a domain: everything it may measure, and why",
+    {"reference", "[OPTION…] DOMAIN|FILE", 1, 1, "reference document: what a domain may measure, and why",
      "Measures a domain, a domain XML or a bundle for every CPU type and vCPU count asked for and prints one document: "
      "measurements, inputs with their digests, level, policy and minimum TCB. The same facts give the same bytes.",
      reference_options, cmd_reference},
@@ -517,11 +517,11 @@ const CmdCommand cmd_commands[] = {
     {"reference-diff", "[OPTION…] OLD NEW", 2, 2, "what changed between two references, in words",
      "Compares two references, domains or domain XMLs and says what changed.", reference_diff_options,
      cmd_reference_diff},
-    {"id-block", "--measurement HEX|--domain D --id-key KEY --output-dir DIR [OPTION…]", 0, 0,
+    {"id-block", "--measurement HEX --id-key KEY --output-dir DIR [OPTION…]\n--domain D --id-key KEY --output-dir DIR [OPTION…]", 0, 0,
      "make ID block and ID authentication page",
      "Makes the signed ID block by which the processor itself refuses to launch anything else (SEV-SNP).",
      id_block_options, cmd_id_block},
-    {"id-block-verify", "[OPTION…] --domain D|--id-block FILE --id-auth FILE", 0, 0,
+    {"id-block-verify", "--domain D [OPTION…]\n--id-block FILE --id-auth FILE [OPTION…]", 0, 0,
      "check ID block and ID authentication page",
      "Checks both signatures of an ID block, the digests of its keys, and its digest and policy against a domain.",
      id_block_verify_options, cmd_id_block_verify},
