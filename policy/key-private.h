@@ -4,7 +4,6 @@
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
 #include <openssl/provider.h>
 #include <openssl/store.h>
 #include <openssl/ui.h>
@@ -12,8 +11,6 @@
 
 #include "measure/foreign-autoptr.h"
 #include "policy/key.h"
-
-#include "measure/foreign-autoptr.h"
 
 #define POLICY_KEY_MAX_SIZE (64u * 1024)
 

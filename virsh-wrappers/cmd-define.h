@@ -25,3 +25,6 @@ gboolean cmd_define_wanted_level(const CmdContext *context, gint *out, GError **
  * everything as it was. */
 int cmd_define_composed(CmdContext *context, virConnectPtr connection, guint level, const char *xml, const char *from,
                         GError **error);
+#include "policy/envelope.h"
+static inline int cmd_define_with_reference(CmdContext *context, virConnectPtr connection, guint level, const char *xml, const char *from,
+                                PolicyReference *reference, PolicyEnvelope *envelope, GError **error) { return cmd_define_composed(context, connection, level, xml, from, error); }

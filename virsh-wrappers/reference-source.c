@@ -10,6 +10,7 @@
 
 #include "measure/error.h"
 #include "storage/output.h"
+#include "virsh-wrappers/bundle-check.h"
 
 static const char *const fleet_options[] = {"cpu", "cpu-types", "vcpus", NULL};
 static const char *const fact_options[] = {"product", "minimum-tcb", "platform-info", NULL};
@@ -17,6 +18,8 @@ static const char *const fact_options[] = {"product", "minimum-tcb", "platform-i
 void cmd_reference_source_clear(CmdReferenceSource *source)
 {
     g_clear_pointer(&source->reference, policy_reference_free);
+    g_clear_pointer(&source->envelope, policy_envelope_free);
+    g_clear_pointer(&source->bundle, storage_bundle_free);
     g_clear_pointer(&source->subject, cmd_subject_free);
 }
 
@@ -129,6 +132,52 @@ static gboolean load_domain(CmdContext *context, const char *word, const PolicyR
     return out->subject && measured(context, out, "libvirt", error);
 }
 
+/* A bundle's reference is taken for what it says only where its files measure to that. */
+static gboolean check_bundle(const CmdReferenceSource *source, const char *path, GError **error)
+{
+    g_autoptr(GPtrArray) rows = g_ptr_array_new_with_free_func((GDestroyNotify)policy_finding_free);
+    cmd_bundle_compare(source->bundle->reference, source->subject, rows);
+    g_autofree gchar *failures = cmd_bundle_failures(rows);
+    if (*failures) {
+        g_autofree gchar *shown = cmd_printable(path);
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED, "bundle '%s': its reference is not that of its files%s",
+                    shown, failures);
+    }
+    return !*failures;
+}
+
+static gboolean load_bundle(CmdContext *context, const char *path, CmdReferenceSource *out, GError **error)
+{
+    gboolean fleet = context->command->words_max == 1 && first_given(context, fleet_options);
+    out->bundle = storage_bundle_open(path, error);
+    if (!out->bundle) {
+        return FALSE;
+    }
+    out->subject = cmd_bundle_measure(context, out->bundle->xml, out->bundle->reference, error);
+    if (!out->subject || !check_bundle(out, path, error)) {
+        return FALSE;
+    }
+    if (fleet) {
+        g_clear_pointer(&out->subject, cmd_subject_free);
+        if (!load_xml(context, out->bundle->xml, strlen(out->bundle->xml), NULL, "bundle", out,
+                      error)) {
+            return FALSE;
+        }
+        cmd_bundle_restore_paths(out->bundle, out->reference);
+        policy_reference_keep_rules(out->reference, out->bundle->reference);
+        return cmd_reference_facts(context, out->reference, error);
+    }
+    out->reference = g_steal_pointer(&out->bundle->reference);
+    out->envelope = g_steal_pointer(&out->bundle->envelope);
+    cmd_report_warnings(context, out->subject->domain);
+    if (out->envelope && !refuse_options(context, fact_options,
+                                         "the reference in the bundle is signed, and the signature would not hold any "
+                                         "more", error)) {
+        return FALSE;
+    }
+    return cmd_reference_facts(context, out->reference, error);
+}
+
 static gboolean load_document(CmdContext *context, const char *text, gsize size, const char *label,
                               CmdReferenceSource *out, GError **error)
 {
@@ -138,7 +187,7 @@ static gboolean load_document(CmdContext *context, const char *text, gsize size,
                         error)) {
         return FALSE;
     }
-    out->reference = policy_reference_parse(text, (gssize)size, error);
+    out->reference = policy_reference_read(text, (gssize)size, &out->envelope, error);
     if (!out->reference) {
         g_prefix_error(error, "%s: ", label);
         return FALSE;
@@ -160,6 +209,9 @@ static gboolean load_file(CmdContext *context, const char *path, const PolicyRef
 {
     g_autofree gchar *text = NULL;
     gsize size = 0;
+    if (!g_str_equal(path, "-") && storage_bundle_recognise(path)) {
+        return load_bundle(context, path, out, error);
+    }
     /* A domain XML is the largest of them. */
     if (!cmd_read_xml(path, &text, &size, error)) {
         return FALSE;
