@@ -10,7 +10,7 @@
  * CmdReferenceSource:
  * @reference: portable form; measured now, or read from a document
  * @envelope: (nullable): the signed document it came from; signatures not verified
- * @subject: (nullable): the domain that was measured; %NULL when a document was read
+ * @subject: (nullable): the domain that was measured, of a bundle too; %NULL when a document was read
  * @bundle: (nullable): unpacked; cmd_reference_source_clear() removes its folder
  */
 typedef struct {
@@ -28,8 +28,11 @@ typedef struct {
  *
  * Reads the options --cpu, --cpu-types, --vcpus, --product, --minimum-tcb and --platform-info where the command has them:
  * a domain is measured for all of them, and SEV-ES always for both floating-point variants; the facts override those of
- * its pinned reference. With a document or a bundle that holds one, the fleet options of a command of one word are
- * %ATTEST_ERROR_USAGE, and so are the facts where it is signed. Needs libvirt only for a domain.
+ * its pinned reference. With a document the fleet options are %ATTEST_ERROR_USAGE, and so are the facts where it is signed.
+ * Needs libvirt only for a domain.
+ *
+ * A bundle gives its own reference, once its files have measured to that (%ATTEST_ERROR_REJECTED otherwise), and with fleet
+ * options a new one, without signature, that keeps the facts. @subject is the bundle's domain in both cases.
  */
 gboolean cmd_reference_source_load(CmdContext *context, const char *word, CmdReferenceSource *out, GError **error);
 /* The same for a command that compares: without fleet options a domain is measured for the CPU types and vCPU counts of
