@@ -64,8 +64,9 @@ static XmlOnMismatch on_mismatch(const CmdContext *context, const CmdSubject *su
 
 static CmdSubject *evaluate(const DefineJob *job, const char *xml, PolicyReference *pinned, GError **error)
 {
-    return cmd_subject_new(job->context, xml, strlen(xml), pinned, job->cpus, job->connection != NULL,
-                           POLICY_REFERENCE_ASSUMED, error);
+    g_autoptr(GPtrArray) foreseen = job->cpus ? NULL : cmd_define_signing_cpus(job->context);
+    return cmd_subject_new(job->context, xml, strlen(xml), pinned, job->cpus ? job->cpus : foreseen,
+                           job->connection != NULL, POLICY_REFERENCE_ASSUMED, error);
 }
 
 static gboolean check_level(const DefineJob *job, const CmdSubject *subject, GError **error)
