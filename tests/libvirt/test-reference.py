@@ -126,7 +126,7 @@ def test_fleet(tap: Tap):
     tap.equal(len(pin('fleet')['measurements']), 6, 'defined once more it stays a fleet, and nothing has to be accepted')
     redefine('fleet', ('<vcpu[^>]*>[^<]*', '<vcpu>3'))
     expect_veto(tap, 'fleet', '3 vCPUs', ['number of vCPUs at start is not one that the reference foresees: it has 1, 2, 4, this is 3'])
-    redefine('fleet', ('<vcpu[^>]*>[^<]*', '<vcpu>2'), ('<model[^>]*>[^<]*', "<model fallback='forbid'>EPYC-Turin"))
+    redefine('fleet', ('<vcpu[^>]*>[^<]*', '<vcpu>2'), ('<model[^>]*>[^<]*', "<model fallback='forbid'>EPYC-Rome"))
     expect_veto(tap, 'fleet', 'another CPU type', ['CPU type is not one that the reference foresees'])
 
 
