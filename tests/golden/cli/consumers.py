@@ -266,7 +266,8 @@ def test_savs(bench):
 
     evaluate = scope['evaluate_policy']
     evaluate(report(), policy)
-    for wrong in ({'policy': 0xb0000}, {'policy': 0x20000}, {'flags_u32': 1}, {'flags_u32': 4}, {'measurement': bytes(48)},
+    for wrong in ({'policy': 0xb0000}, {'policy': 0x20000}, {'flags_u32': 1}, {'flags_u32': 4},
+                  {'measurement': bytes(48)},
                   {'reported_tcb_u64': 3 | 13 << 48 | 209 << 56}, {'reported_tcb_u64': 2 | 14 << 48 | 209 << 56},
                   {'reported_tcb_u64': 3 | 14 << 48 | 208 << 56}, {'info': 0}, {'info': 3}):
         try:
