@@ -517,7 +517,7 @@ const CmdCommand cmd_commands[] = {
     {"reference-diff", "[OPTION…] OLD NEW", 2, 2, "what changed between two references, in words",
      "Compares two references, domains or domain XMLs and says what changed.", reference_diff_options,
      cmd_reference_diff},
-    {"id-block", "--measurement HEX --id-key KEY --output-dir DIR [OPTION…]\n--domain D --id-key KEY --output-dir DIR [OPTION…]", 0, 0,
+    {"id-block", "--measurement HEX --id-key KEY --output-dir DIR\n--domain D --id-key KEY --output-dir DIR", 0, 0,
      "make ID block and ID authentication page",
      "Makes the signed ID block by which the processor itself refuses to launch anything else (SEV-SNP).",
      id_block_options, cmd_id_block},
