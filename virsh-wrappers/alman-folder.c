@@ -61,7 +61,10 @@ static gchar *read_part(CmdAlmanFolder *folder, const char *name, gsize max, gsi
         g_ptr_array_add(folder->notes, g_strdup_printf("there is no %s", name));
         return NULL;
     }
-    if (!cmd_read_file(path, name, max, &text, size, &cause)) {
+    /* A pipe would keep us waiting. */
+    if (!g_file_test(path, G_FILE_TEST_IS_REGULAR)) {
+        g_ptr_array_add(folder->notes, g_strdup_printf("%s is no file", name));
+    } else if (!cmd_read_file(path, name, max, &text, size, &cause)) {
         g_ptr_array_add(folder->notes, g_strdup(cause->message));
     }
     return text;

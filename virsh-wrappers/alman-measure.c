@@ -74,6 +74,7 @@ static void add_disks(const CmdAlmanFolder *folder, CmdAlmanGuest *guest, XmlCom
     g_autofree gchar *upper = below(folder, "disks", guest->name, "-upper.img");
     g_autofree gchar *mode_file = below(folder, "disks", guest->name, "-upper.mode");
     g_autofree gchar *mode = NULL;
+    gsize size = 0;
     if (is_file(root)) {
         add_disk(compose, root, ",format=qcow2");
     } else {
@@ -89,7 +90,8 @@ static void add_disks(const CmdAlmanFolder *folder, CmdAlmanGuest *guest, XmlCom
         note(guest, "hash disk '%s' is not there: the guest will not boot", hash);
     }
     /* At most a word; ALman writes the file and never reads it. */
-    if (g_file_get_contents(mode_file, &mode, NULL, NULL) && g_str_has_prefix(mode, "disk") && is_file(upper)) {
+    if (is_file(mode_file) && cmd_read_file(mode_file, "mode", 64, &mode, &size, NULL) &&
+        g_str_has_prefix(mode, "disk") && is_file(upper)) {
         add_disk(compose, upper, ",format=raw");
         note(guest, "its upper layer is a disk that the host can write: whatever the root hash says, the host can replace "
                     "every file");

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "measure/error.h"
-#include "virsh-wrappers/subject.h"
+#include "virsh-wrappers/reference-source.h"
 #include "virsh-wrappers/suggest.h"
 
 static void print_json(const CmdSubject *subject, GPtrArray *changes, const char *key_id)
@@ -40,6 +40,10 @@ static void print_changes(const CmdContext *context, const CmdSubject *subject, 
 {
     if (changes->len == 0) {
         printf("Domain '%s' matches its pinned reference (level %u)\n", subject->domain->name, subject->pinned->level);
+        g_autofree gchar *rules = cmd_owner_rules_format(subject->pinned);
+        if (*rules && !cmd_context_quiet(context)) {
+            printf("To be checked in its attestation reports:\n%s", rules);
+        }
         return;
     }
     if (!cmd_context_quiet(context)) {

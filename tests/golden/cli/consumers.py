@@ -142,6 +142,22 @@ def test_shell(bench):
     assert out.stdout.decode() == f'2\n0xa00f12\n{bench.digest("0xa00f12")}\n{bench.cmdline}'
 
 
+def test_schema(bench):
+    """Every reference that an import or an export makes is valid by the published schema."""
+    schema = HERE.parents[2] / 'policy' / 'reference.schema.json'
+    bench.run('import', '--from', 'openend2e', '--output-dir', 'made', 'vm-config.toml')
+    # Some records differ there, by intent.
+    bench.start('import-alman', '--output-dir', 'made', 'alman').communicate()
+    (bench.folder / 'made/export.reference.json').write_bytes(bench.export('json', *CPUS, *FACTS))
+    documents = sorted(str(path) for path in (bench.folder / 'made').glob('*.reference.json'))
+    assert len(documents) > 10, documents
+    done = subprocess.run([sys.executable, str(HERE.parents[1] / 'unit' / 'json-validate.py'), str(schema), *documents],
+                          capture_output=True, check=False, text=True)
+    if done.returncode == 77:
+        raise Skip('no python3-jsonschema')
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 # ---- one file, many writers ----
 
 def test_writers(bench):
@@ -253,7 +269,7 @@ def test_savs(bench):
         raise AssertionError(f'taken: {wrong}')
 
 
-TESTS = [test_json, test_tomllib, test_cbor, test_shell, test_writers, test_alman_validator, test_alman_record,
+TESTS = [test_json, test_tomllib, test_cbor, test_shell, test_schema, test_writers, test_alman_validator, test_alman_record,
          test_alman_conf, test_savs]
 
 

@@ -13,6 +13,11 @@ virt-attest reference-diff fleet.json genoa.xml --cpu EPYC-Milan
 virt-attest reference-diff snp.json fleet.json
 sed 's/root=/root=another/' snp.xml | virt-attest reference-diff fleet.json -
 virt-attest -q reference-diff snp.json snp.json
+# what the document does not foresee is told as it is
+virt-attest reference-diff snp.json genoa.xml
+virt-attest reference-diff genoa.xml snp.json
+virt-attest reference-diff fleet.json hotplug.xml
+sed 's/<vcpu>2/<vcpu>4/' snp.xml > four.xml; virt-attest reference-diff fleet.json four.xml
 # SEV-ES has two variants
 virt-attest reference sev-es.xml --output es.json
 virt-attest reference-diff es.json sev-es.xml

@@ -34,6 +34,8 @@ virt-attest reference snp.xml --format xml
 virt-attest reference plain-guest.xml
 virt-attest reference host-model.xml --vcpus 1 --cpu EPYC-Millan
 virt-attest reference passthrough.xml | grep -c cpu
+virt-attest reference debug.xml
+virt-attest reference --allow-debug debug.xml | grep '"level" : 0'
 virt-attest reference nosuch.json
 virt-attest reference nosuch
 virt-attest reference
