@@ -3,22 +3,24 @@
  * Where keys are trusted, a pin counts for what its owner has signed, and for nothing else in it: the file lies on this
  * host, and who may write there can make one.
  */
-#include "policy/gate-private.h"
+#include "policy/gate.h"
 
 #include <string.h>
 
 #include "measure/error.h"
+#include "policy/envelope.h"
 #include "policy/reference-private.h"
 #include "policy/text.h"
 
-/* The launch against what was signed. Its metadata belongs to the pin, and the emulator to the host: a document travels. */
-static GPtrArray *compare_signed(PolicyReference *document, const XmlDomain *domain, const PolicyEvaluation *evaluation)
+GPtrArray *policy_compare_document(const PolicyReference *document, const XmlDomain *domain,
+                                   const PolicyEvaluation *evaluation)
 {
     XmlDomain launch = *domain;
+    PolicyReference travelled = *document;
 
     launch.attestation = NULL;
-    g_clear_pointer(&document->emulator, g_free);
-    return policy_compare(document, &launch, evaluation);
+    travelled.emulator = NULL;
+    return policy_compare(&travelled, &launch, evaluation);
 }
 
 /* The owner's rules for the report, which no launch shows: the pin may not say anything else than the signed document. */
@@ -50,7 +52,7 @@ PolicyReference *policy_signed_reference(const PolicyReference *pin, GPtrArray *
         g_prefix_error(error, "the signed document in its reference cannot be used: ");
         return NULL;
     }
-    if (!policy_envelope_verify(envelope, keys, key_id, error)) {
+    if (keys && !policy_envelope_verify(envelope, keys, key_id, error)) {
         g_prefix_error(error, "the signed document in its reference does not count: ");
         return NULL;
     }
@@ -62,9 +64,9 @@ PolicyReference *policy_signed_reference(const PolicyReference *pin, GPtrArray *
     return g_steal_pointer(&document);
 }
 
-gboolean policy_gate_check_signature(const PolicyConfig *config, const PolicyReference *pin, const XmlDomain *domain,
-                                     const PolicyEvaluation *evaluation, gchar **key_id, GPtrArray **changes,
-                                     GError **error)
+gboolean policy_check_signature(const PolicyConfig *config, const PolicyReference *pin, const XmlDomain *domain,
+                                const PolicyEvaluation *evaluation, gchar **key_id, GPtrArray **changes,
+                                GError **error)
 {
     g_autoptr(GPtrArray) keys = policy_trusted_keys_load(config->trusted_keys, error);
     g_autoptr(PolicyReference) document = NULL;
@@ -78,6 +80,6 @@ gboolean policy_gate_check_signature(const PolicyConfig *config, const PolicyRef
     document = policy_signed_reference(pin, keys, key_id, error);
     if (!document)
         return FALSE;
-    *changes = compare_signed(document, domain, evaluation);
+    *changes = policy_compare_document(document, domain, evaluation);
     return TRUE;
 }

@@ -12,8 +12,6 @@
 #include "measure/foreign-autoptr.h"
 #include "policy/key.h"
 
-#include "measure/foreign-autoptr.h"
-
 #define POLICY_KEY_MAX_SIZE (64u * 1024)
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BIO, BIO_free_all)

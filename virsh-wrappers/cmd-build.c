@@ -11,6 +11,7 @@
 #include "storage/process.h"
 #include "virsh-wrappers/commands.h"
 #include "virsh-wrappers/define-id-block.h"
+#include "virsh-wrappers/define-signed.h"
 #include "virsh-wrappers/define-volume.h"
 #include "virsh-wrappers/output.h"
 
@@ -87,7 +88,8 @@ int cmd_build(CmdContext *context, GError **error)
     }
     /* The options of the domain and its keys are read before anything is made. */
     g_autoptr(XmlCompose) compose = cmd_define_options(context, job.connection, TRUE, error);
-    if (!compose || !cmd_define_identity(context, error) || !check_name_free(&job, name, error)) {
+    if (!compose || !cmd_define_identity(context, error) || !cmd_define_signing(context, error) ||
+        (level > 0 && !cmd_define_signing_expected(context, NULL, error)) || !check_name_free(&job, name, error)) {
         return -1;
     }
     storage_interrupt_begin();

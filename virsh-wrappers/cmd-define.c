@@ -24,6 +24,7 @@
 #include "measure/error.h"
 #include "virsh-wrappers/commands.h"
 #include "virsh-wrappers/define-id-block.h"
+#include "virsh-wrappers/define-signed.h"
 #include "virsh-wrappers/define-volume.h"
 #include "virsh-wrappers/reference-source.h"
 #include "virsh-wrappers/suggest.h"
@@ -63,8 +64,9 @@ static XmlOnMismatch on_mismatch(const CmdContext *context, const CmdSubject *su
 
 static CmdSubject *evaluate(const DefineJob *job, const char *xml, PolicyReference *pinned, GError **error)
 {
-    return cmd_subject_new(job->context, xml, strlen(xml), pinned, job->cpus, job->connection != NULL,
-                           POLICY_REFERENCE_ASSUMED, error);
+    g_autoptr(GPtrArray) foreseen = job->cpus ? NULL : cmd_define_signing_cpus(job->context);
+    return cmd_subject_new(job->context, xml, strlen(xml), pinned, job->cpus ? job->cpus : foreseen,
+                           job->connection != NULL, POLICY_REFERENCE_ASSUMED, error);
 }
 
 static gboolean check_level(const DefineJob *job, const CmdSubject *subject, GError **error)
@@ -107,6 +109,7 @@ static gboolean check_pin(const DefineJob *job, const CmdSubject *subject, const
     } else {
         changes = policy_compare(subject->pinned, subject->domain, subject->evaluation);
     }
+    cmd_define_signing_drop(changes);
     if (changes->len == 0) {
         return TRUE;
     }
@@ -141,7 +144,7 @@ static gboolean add_rules(const DefineJob *job, const CmdSubject *subject, Polic
     if (subject->pinned) {
         policy_reference_keep_rules(reference, subject->pinned);
     }
-    return cmd_reference_facts(job->context, reference, error);
+    return cmd_define_signing_rules(job->context, reference, error) && cmd_reference_facts(job->context, reference, error);
 }
 
 /* The reference that would be pinned; NULL without @error for a domain that carries no measurement. */
@@ -234,7 +237,8 @@ static int print_xml(const DefineJob *job, const char *xml, GError **error)
     cmd_report_warnings(job->context, subject->domain);
     g_autoptr(PolicyReference) reference = NULL;
     if (!check_level(job, subject, error) || !identify(job, &subject, error) ||
-        !make_reference(job, subject, &reference, error)) {
+        !make_reference(job, subject, &reference, error) ||
+        !cmd_define_signing_apply(job->context, subject, reference, FALSE, error)) {
         return -1;
     }
     g_autoptr(XmlAttestation) attestation = reference ? policy_reference_to_attestation(reference) : NULL;
@@ -297,7 +301,7 @@ static gboolean check_planned(const DefineJob *job, const PolicyReference *plann
     /* Host data that binds the reference binds the level too. */
     const char *bound = cmd_context_has(job->context, "id-key") ? "host-data" : NULL;
     if (planned && found) {
-        const char *const filled_in[] = {"emulator", "level", bound, NULL};
+        const char *const filled_in[] = {"emulator", "level", "signed", bound, NULL};
         g_autoptr(GPtrArray) changes = policy_reference_diff(planned, found);
         for (guint i = 0; i < changes->len; i++) {
             const PolicyChange *change = g_ptr_array_index(changes, i);
@@ -375,6 +379,7 @@ static gboolean annotate(const DefineJob *job, virDomainPtr domain, const Policy
     if (!check_level(job, subject, error) || !identify(job, &subject, error) ||
         !make_reference(job, subject, &reference, error) ||
         !check_planned(job, planned, reference, subject->domain->name, error) ||
+        !cmd_define_signing_apply(job->context, subject, reference, TRUE, error) ||
         !check_pin(job, subject, reference, TRUE, error)) {
         return FALSE;
     }
@@ -446,11 +451,15 @@ static gboolean rehearse(const DefineJob *job, const char *xml, virDomainPtr for
     }
     g_autoptr(XmlAttestation) attestation = NULL;
     if (subject->domain->loader_type == XML_LOADER_UNRESOLVED) {
+        if (!cmd_define_signing_expected(job->context, subject, error)) {
+            return FALSE;
+        }
         attestation = subject->evaluation->confidential ? make_placeholder(job, subject) : NULL;
     } else {
         g_autoptr(PolicyReference) reference = NULL;
         if (!check_level(job, subject, error) || !identify(job, &subject, error) ||
             !make_reference(job, subject, &reference, error) ||
+            !cmd_define_signing_apply(job->context, subject, reference, FALSE, error) ||
             !check_pin(job, subject, reference, FALSE, error)) {
             return FALSE;
         }
@@ -547,6 +556,17 @@ int cmd_define_composed(CmdContext *context, virConnectPtr connection, guint lev
     return done;
 }
 
+int cmd_define_with_reference(CmdContext *context, virConnectPtr connection, guint level, const char *xml,
+                              const char *from, const PolicyReference *reference, const PolicyEnvelope *envelope,
+                              GError **error)
+{
+    g_autofree gchar *label = g_strdup_printf("the reference of %s", from);
+    if (reference && !cmd_define_signing_use(context, reference, envelope, label, error)) {
+        return -1;
+    }
+    return cmd_define_composed(context, connection, level, xml, from, error);
+}
+
 /* ---- --volume ---- */
 
 static int define_from_volume(CmdContext *context, const CmdVolumeJob *job, StorageVolume *volume, gboolean printing,
@@ -620,7 +640,7 @@ int cmd_define(CmdContext *context, GError **error)
         return -1;
     }
     if (!cmd_define_wanted_level(context, &job.level, error) || !cmd_context_cpus(context, &job.cpus, error) ||
-        !cmd_define_identity(context, error)) {
+        !cmd_define_identity(context, error) || !cmd_define_signing(context, error)) {
         return -1;
     }
     if (cmd_context_has(context, "readonly") && !printing) {

@@ -324,6 +324,7 @@ static const CmdOption reference_options[] = {
     {"format", 0, CMD_VALUE, "json|table|binding",
      "json: the document; table: for people; binding: the bytes whose SHA-256 host data carries (default: json)"},
     OUTPUT_OPTIONS,
+    {"allow-debug", 0, CMD_FLAG, NULL, "accept a policy that lets the host read the guest's memory"},
     END,
 };
 

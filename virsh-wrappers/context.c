@@ -7,6 +7,7 @@
 
 #include "measure/error.h"
 #include "virsh-wrappers/define-id-block.h"
+#include "virsh-wrappers/define-signed.h"
 
 gboolean cmd_context_has(const CmdContext *context, const char *name)
 {
@@ -147,4 +148,5 @@ void cmd_context_clear(CmdContext *context)
     g_clear_pointer(&context->config, policy_config_free);
     g_clear_pointer(&context->store, policy_store_free);
     g_clear_pointer(&context->identity, cmd_define_identity_free);
+    g_clear_pointer(&context->signing, cmd_define_signing_free);
 }

@@ -38,6 +38,7 @@ struct CmdContext {
     PolicyConfig *config;
     PolicyStore *store;
     struct CmdDefineIdentity *identity; /* see cmd_define_identity() */
+    struct CmdDefineSigning *signing;   /* see cmd_define_signing() */
 };
 
 /* A global or own option wherever it was given; an option that the command does not have is not given. */

@@ -51,6 +51,8 @@ gboolean cmd_write_output(const CmdContext *context, gconstpointer data, gsize s
 
 /* The document for people: fields and tables. @bare leaves titles out (--quiet). */
 gchar *cmd_reference_table(const PolicyReference *reference, gboolean bare);
+/* Product, minimum TCB and platform information, as far as they are laid down; "" when nothing is. */
+gchar *cmd_owner_rules_format(const PolicyReference *reference);
 /* The part of it that a measurement does not show: the owner's rules, ID block, host data, where it came from. "" when
  * there is none of it. */
 gchar *cmd_reference_rules_format(const PolicyReference *reference);

@@ -30,7 +30,7 @@ static void add_identity(GString *out, const PolicyIdentity *identity)
     field(out, "Guest SVN", svn);
 }
 
-gchar *cmd_reference_rules_format(const PolicyReference *reference)
+gchar *cmd_owner_rules_format(const PolicyReference *reference)
 {
     GString *out = g_string_new(NULL);
     field(out, "Product", reference->product);
@@ -44,6 +44,13 @@ gchar *cmd_reference_rules_format(const PolicyReference *reference)
                             reference->platform_info_mask);
         field(out, "Platform info", info);
     }
+    return g_string_free(out, FALSE);
+}
+
+gchar *cmd_reference_rules_format(const PolicyReference *reference)
+{
+    g_autofree gchar *rules = cmd_owner_rules_format(reference);
+    GString *out = g_string_new(rules);
     if (reference->identity) {
         add_identity(out, reference->identity);
     }
