@@ -143,6 +143,9 @@ static gboolean add_rules(const DefineJob *job, const CmdSubject *subject, Polic
     policy_reference_set_source(reference, job->connection ? "libvirt" : "domain-xml");
     if (subject->pinned) {
         policy_reference_keep_rules(reference, subject->pinned);
+        if (!job->cpus) {
+            policy_reference_widen(reference, subject->pinned);
+        }
     }
     return cmd_define_signing_rules(job->context, reference, error) && cmd_reference_facts(job->context, reference, error);
 }
@@ -339,7 +342,7 @@ static gboolean same_bytes(GBytes *a, GBytes *b)
     return a == b || (a && b && g_bytes_equal(a, b));
 }
 
-/* The definition with ID block and host data; they must come back as they went in, for a pin of anything else is wrong. */
+/* The definition with ID block and host data, which must come back as they went in: a pin of anything else is wrong. */
 static gboolean redefine(const DefineJob *job, const CmdSubject *subject, GError **error)
 {
     const XmlDomain *wanted = subject->domain;

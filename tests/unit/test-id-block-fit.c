@@ -44,7 +44,7 @@ static void tear_down(Case *each, gconstpointer data)
     fixture_free(each->fixture);
 }
 
-/* The domain with such an ID block; @policy: what its XML says, @damage: this byte of the page is another one, or -1. */
+/* The domain with such an ID block; @policy: what its XML says, @damage: a byte of the page that is another, or -1. */
 static XmlDomain *domain_with(const Case *each, const PolicyIdBlock *block, const char *policy, int damage,
                               gboolean author_key)
 {
