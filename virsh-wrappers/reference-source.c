@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Where a command gets its reference from: measured now, of a domain, a domain XML or a bundle; or read, from a document
- * or the one in a bundle.
+ * Where a command gets its reference from: measured now, of a domain, a domain XML or a bundle; or read, from a
+ * document or the one in a bundle.
  */
 #include "virsh-wrappers/reference-source.h"
 
