@@ -4,6 +4,7 @@
 #include "policy/reference.h"
 #include "tests/unit/confidential-fixture.h"
 #include "tests/unit/corpus-fixture.h"
+#include "tests/unit/schema-fixture.h"
 
 static gchar *describe(const GPtrArray *cpus)
 {
@@ -258,6 +259,7 @@ static void test_document(void)
     again = policy_reference_format(back, POLICY_REFERENCE_PORTABLE);
     g_assert_cmpstr(again, ==, text);
     g_assert_nonnull(strstr(text, "\"fpu\" : \"legacy\""));
+    g_assert_cmpint(schema_validate("policy/reference.schema.json", text), !=, SCHEMA_CONTRADICTED);
     for (guint i = 0; i < back->measurements->len; i++)
         variants[((XmlMeasurement *)g_ptr_array_index(back->measurements, i))->fpu]++;
     g_assert_cmpuint(variants[MEASURE_FPU_LEGACY], ==, 4);

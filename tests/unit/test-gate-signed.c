@@ -186,7 +186,7 @@ static void test_edited(void)
     expect(fixture, POLICY_VERDICT_REFUSED, "cannot be used");
     pin_signed(fixture, "ed", REST, XML_ON_MISMATCH_REFUSE);
     edit(fixture, POLICY_ENVELOPE_TYPE_REFERENCE, "text/plain");
-    expect(fixture, POLICY_VERDICT_REFUSED, "text/plain");
+    expect(fixture, POLICY_VERDICT_REFUSED, "payloadType");
     pin_signed(fixture, "ed", REST, XML_ON_MISMATCH_REFUSE);
     edit(fixture, "\"keyid\" : \"", "\"key\" : \"");
     expect(fixture, POLICY_VERDICT_REFUSED, "start refused");

@@ -53,6 +53,20 @@ def add_id_block(folder, add, launch_digest):
         (folder / f'{name}.digest').write_text(idblock.digest(idblock.public_key(path)))
 
 
+def add_signers(folder, add):
+    """A key for references (Ed25519, RFC 8032, section 7.1, TEST 1) and the names of the two that sign."""
+    secret = bytes.fromhex('9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60')
+    public = bytes.fromhex('d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a')
+    pem = base64.b64encode(bytes.fromhex('302e020100300506032b657004220420') + secret).decode()
+    path = folder / 'owner.pem'
+    path.write_text(f'-----BEGIN PRIVATE KEY-----\n{pem}\n-----END PRIVATE KEY-----\n')
+    path.chmod(0o600)
+    add('signer:owner', hashlib.sha256(bytes.fromhex('302a300506032b6570032100') + public).hexdigest())
+    der = subprocess.run(['openssl', 'pkey', '-in', folder / 'id.pem', '-pubout', '-outform', 'DER'],
+                         capture_output=True, check=True).stdout
+    add('signer:id', hashlib.sha256(der).hexdigest())
+
+
 def guid(text):
     return uuid.UUID(text).bytes_le
 
@@ -239,6 +253,7 @@ def make_fixtures(folder, predict):
         add(f'sev-es:{"init2" if fpu else "legacy"}',
             predict.predict_sev(images['hashes'], es=True, vcpus=2, cpu='EPYC-Milan', fpu=fpu, **parts))
     add_id_block(folder, add, predict.predict_snp(images['hashes'], 2, 'EPYC-Milan', **parts))
+    add_signers(folder, add)
     make_alman(folder, predict, images['hashes'])
     make_exchange(folder, predict, names)
     return names
