@@ -60,6 +60,40 @@ GPtrArray *policy_measurements_sorted(const GPtrArray *measurements)
     return sorted;
 }
 
+static guint key_hash(gconstpointer key)
+{
+    const XmlMeasurement *measurement = key;
+
+    return measurement->signature ^ (guint)(measurement->features * 31) ^ (measurement->vcpus << 8) ^
+           variant(measurement);
+}
+
+static gboolean key_equal(gconstpointer a, gconstpointer b)
+{
+    return policy_measurement_compare(a, b) == 0;
+}
+
+gboolean policy_reference_widen(PolicyReference *reference, const PolicyReference *other)
+{
+    g_autoptr(GHashTable) launches = g_hash_table_new(key_hash, key_equal);
+
+    if (reference->platform != other->platform)
+        return FALSE;
+    for (guint i = 0; i < other->measurements->len; i++)
+        g_hash_table_add(launches, g_ptr_array_index(other->measurements, i));
+    for (guint i = 0; i < reference->measurements->len; i++) {
+        const XmlMeasurement *mine = g_ptr_array_index(reference->measurements, i);
+        const XmlMeasurement *theirs = g_hash_table_lookup(launches, mine);
+
+        if (!theirs || !measure_digest_equal(mine->digest.bytes, theirs->digest.bytes, mine->digest.size))
+            return FALSE;
+    }
+    g_ptr_array_set_size(reference->measurements, 0);
+    for (guint i = 0; i < other->measurements->len; i++)
+        g_ptr_array_add(reference->measurements, policy_measurement_copy(g_ptr_array_index(other->measurements, i)));
+    return TRUE;
+}
+
 /* ---- Writing ---- */
 
 /* @label: FALSE leaves out how people call the CPU type. */
@@ -157,19 +191,6 @@ static gboolean read_measurement(JsonObject *object, const char *where, PolicyRe
     measurement->signature = (guint32)signature;
     measurement->vcpus = (guint)vcpus;
     return TRUE;
-}
-
-static guint key_hash(gconstpointer key)
-{
-    const XmlMeasurement *measurement = key;
-
-    return measurement->signature ^ (guint)(measurement->features * 31) ^ (measurement->vcpus << 8) ^
-           variant(measurement);
-}
-
-static gboolean key_equal(gconstpointer a, gconstpointer b)
-{
-    return policy_measurement_compare(a, b) == 0;
 }
 
 gboolean policy_measurements_from_json(JsonObject *root, PolicyReference *reference, GError **error)

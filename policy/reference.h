@@ -149,6 +149,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PolicyReference, policy_reference_free)
 void policy_reference_set_source(PolicyReference *reference, const char *word);
 /* Product, minimum TCB and rule for the platform information of @pinned, unless it is for another platform. */
 void policy_reference_keep_rules(PolicyReference *reference, const PolicyReference *pinned);
+/**
+ * policy_reference_widen:
+ * @other: of the same platform
+ *
+ * When @other foresees every launch of @reference, with the same digests, @reference foresees all that @other does: the
+ * inputs are the same then.
+ */
+gboolean policy_reference_widen(PolicyReference *reference, const PolicyReference *other);
 /* Why the owner's rules of @reference cannot be (a value outside its mask, another platform), or %NULL. */
 const char *policy_reference_rules_invalid(const PolicyReference *reference);
 

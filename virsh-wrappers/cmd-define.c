@@ -143,6 +143,9 @@ static gboolean add_rules(const DefineJob *job, const CmdSubject *subject, Polic
     policy_reference_set_source(reference, job->connection ? "libvirt" : "domain-xml");
     if (subject->pinned) {
         policy_reference_keep_rules(reference, subject->pinned);
+        if (!job->cpus) {
+            policy_reference_widen(reference, subject->pinned);
+        }
     }
     return cmd_define_signing_rules(job->context, reference, error) && cmd_reference_facts(job->context, reference, error);
 }

@@ -179,6 +179,8 @@ gboolean cmd_define_signing_rules(CmdContext *context, PolicyReference *referenc
     const CmdDefineSigning *signing = cmd_define_signing(context, error);
     if (signing && signing->document && signing->document->platform == reference->platform) {
         policy_reference_keep_rules(reference, signing->document);
+        /* A fleet stays one. Where the document does not foresee the domain, applying it says so. */
+        policy_reference_widen(reference, signing->document);
     }
     return signing != NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Where a command gets its reference from: measured now, of a domain, a domain XML or a bundle; or read, from a document
- * or the one in a bundle.
+ * Where a command gets its reference from: measured now, of a domain, a domain XML or a bundle; or read, from a
+ * document or the one in a bundle.
  */
 #include "virsh-wrappers/reference-source.h"
 
@@ -66,6 +66,9 @@ static gboolean measured(CmdContext *context, CmdReferenceSource *out, const cha
     policy_reference_set_source(out->reference, source);
     if (subject->pinned) {
         policy_reference_keep_rules(out->reference, subject->pinned);
+        if (!first_given(context, fleet_options)) {
+            policy_reference_widen(out->reference, subject->pinned);
+        }
     }
     cmd_report_warnings(context, subject->domain);
     return check_policy(context, out->reference, error) && cmd_reference_facts(context, out->reference, error);

@@ -142,6 +142,25 @@ def test_composed(tap: Tap):
     stop('composed')
 
 
+def test_chosen_firmware(tap: Tap):
+    """libvirt chooses the firmware when it defines the domain: only then there is a digest, and the block follows."""
+    kernel, initrd = small_boot_files('chosen')
+    xml = domain_xml('chosen', firmware=None, kernel=kernel, initrd=initrd, cmdline='quiet')
+    xml = xml.replace('<os>', "<os firmware='efi'>").replace('</os>', '</os><features><acpi/></features>')
+    attest('define', '--level', '3', '--id-key', key('id'),
+           write(scratch('define.xml'), xml))
+    expect_identity(tap, 'chosen', 'firmware of libvirt', None)
+
+
+def test_signed_reference(tap: Tap):
+    """Both at once: the signed reference names the host data that binds it."""
+    idblock.openssl('genpkey', '-algorithm', 'ED25519', '-out', key('sign'))
+    os.chmod(key('sign'), 0o600)
+    identified('both', '--sign-key', key('sign'), '--author-key', key('author'))
+    tap.check('signed' in json.loads(read(pin_path('both'))), 'the pin is signed')
+    expect_identity(tap, 'both', 'signed and with an ID block', 'author')
+
+
 def test_refused_options(tap: Tap):
     confidential('options')
     for options, code in ((('--svn', '1'), USAGE), (('--id-key', key('id'), '--image-id', 'xy'), USAGE)):
@@ -239,5 +258,5 @@ def test_refused_by_the_processor(tap: Tap):
 
 
 if __name__ == '__main__':
-    run((test_install, test_file, test_existing, test_given_host_data, test_composed, test_refused_options, test_stale,
-         test_restored, test_refused_by_the_processor))
+    run((test_install, test_file, test_existing, test_given_host_data, test_composed, test_chosen_firmware,
+         test_signed_reference, test_refused_options, test_stale, test_restored, test_refused_by_the_processor))
