@@ -66,7 +66,7 @@ gchar *policy_guest_invalid(MeasurePlatform platform, guint64 policy)
     return NULL;
 }
 
-/* Of the minimum version: SNP keeps that of its ABI as major 15:8, minor 7:0, SEV that of its API as 23:16 and 31:24. */
+/* The minimum version: SNP keeps that of its ABI as major 15:8, minor 7:0, SEV that of its API as 23:16 and 31:24. */
 typedef struct {
     const char *name;
     guint major, minor; /* the lowest bit of each */
@@ -124,7 +124,8 @@ gboolean policy_guest_check(MeasurePlatform platform, guint64 policy, gboolean a
         g_autofree gchar *described = policy_guest_describe(platform, policy);
 
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                    "guest policy %s lets the host read the guest's memory: %s, or give --allow-debug if that is wanted",
+                    "guest policy %s lets the host read the guest's memory: %s, or give --allow-debug if that is "
+                    "wanted",
                     described, platform == MEASURE_PLATFORM_SNP ? "clear bit 19 (debug)" : "set bit 0 (nodbg)");
         return FALSE;
     }

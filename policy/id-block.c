@@ -66,8 +66,8 @@ static gboolean format_key(const PolicyKey *key, const char *what, guint8 out[PO
 
     if (policy_key_kind(key) != POLICY_KEY_P384) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
-                    "the %s is a key for %s, and the processor takes ECDSA on P-384 only: make one with 'openssl genpkey "
-                    "-algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out FILE'",
+                    "the %s is a key for %s, and the processor takes ECDSA on P-384 only: make one with 'openssl "
+                    "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out FILE'",
                     what, policy_key_kind_name(policy_key_kind(key)));
         return FALSE;
     }

@@ -58,9 +58,9 @@ GPtrArray *policy_id_auth_problems(const guint8 block[POLICY_ID_BLOCK_SIZE], gco
  * @author_key_enabled: the launch says so (authorKey='yes')
  * @out: (out) (optional): what a report of such a launch shows
  *
- * As the firmware does it: algorithms, curve, points on the curve, both signatures, reserved bytes zero. Stricter in one
- * thing: without @author_key_enabled the author's half of the page must be all zero or good too, so that no byte of a
- * page that is called good can be anything.
+ * As the firmware does it: algorithms, curve, points on the curve, both signatures, reserved bytes zero. Stricter in
+ * one thing: without @author_key_enabled the author's half of the page must be all zero or good too, so that no byte of
+ * a page that is called good can be anything.
  * Errors: %ATTEST_ERROR_REJECTED with what is wrong; %ATTEST_ERROR_UNREADABLE for a page of another size.
  */
 gboolean policy_id_auth_verify(const guint8 block[POLICY_ID_BLOCK_SIZE], gconstpointer auth, gsize auth_size,

@@ -25,12 +25,13 @@
  * @firmware, @kernel, @initrd: paths on this host
  * @disks: (element-type XmlDiskMove): --disk
  * @uuid: (nullable): a new one
+ * @emulator: what XmlRelocate takes
  */
 typedef struct {
     const CmdBundleCheck *check;
     gchar *firmware, *kernel, *initrd;
     GPtrArray *disks;
-    gchar *uuid;
+    gchar *uuid, *emulator;
 } Move;
 
 static void move_clear(Move *move)
@@ -40,6 +41,7 @@ static void move_clear(Move *move)
     g_clear_pointer(&move->initrd, g_free);
     g_clear_pointer(&move->disks, g_ptr_array_unref);
     g_clear_pointer(&move->uuid, g_free);
+    g_clear_pointer(&move->emulator, g_free);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Move, move_clear)
 
@@ -154,7 +156,6 @@ static gboolean place_files(Move *move, PolicyStore *store, gboolean store_it, G
 
 static gchar *localise(const CmdContext *context, const Move *move, GError **error)
 {
-    const char *emulator = cmd_context_get(context, "emulator");
     XmlRelocate changes = {
         .firmware = move->firmware,
         .kernel = move->kernel,
@@ -162,7 +163,7 @@ static gchar *localise(const CmdContext *context, const Move *move, GError **err
         .fixed_firmware = TRUE,
         .name = cmd_context_get(context, "name"),
         .uuid = move->uuid,
-        .emulator = emulator ? emulator : "",
+        .emulator = move->emulator,
         .disks = move->disks,
     };
     g_autofree gchar *xml = xml_relocate(move->check->bundle->original_xml, -1, &changes, error);
@@ -178,6 +179,21 @@ static void choose_uuid(const CmdContext *context, Move *move)
     }
 }
 
+/* The one of --emulator, else that of the domain which is defined again here, else libvirt's choice. */
+static gboolean choose_emulator(const CmdContext *context, Move *move, PolicyStore *store, GError **error)
+{
+    const char *given = cmd_context_get(context, "emulator");
+    const char *uuid = move->uuid ? move->uuid : move->check->subject->domain->uuid;
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(PolicyReference) pinned = uuid && !given ? policy_store_get_reference(store, uuid, &cause) : NULL;
+    if (cause) {
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return FALSE;
+    }
+    move->emulator = g_strdup(given ? given : pinned && pinned->emulator ? pinned->emulator : "");
+    return TRUE;
+}
+
 /* ---- the command ---- */
 
 static int define(CmdContext *context, Move *move, virConnectPtr connection, PolicyStore *store, GError **error)
@@ -186,7 +202,7 @@ static int define(CmdContext *context, Move *move, virConnectPtr connection, Pol
     g_autofree gchar *shown = cmd_printable(cmd_context_word(context, 0));
     g_autofree gchar *from = g_strdup_printf("bundle '%s'", shown);
     g_auto(CmdLock) lock = storage_boot_lock(store, error);
-    if (lock < 0 || !place_files(move, store, TRUE, error)) {
+    if (lock < 0 || !choose_emulator(context, move, store, error) || !place_files(move, store, TRUE, error)) {
         return -1;
     }
     g_autofree gchar *xml = localise(context, move, error);
@@ -219,7 +235,7 @@ static int define_and_sweep(CmdContext *context, Move *move, GError **error)
 static int print_xml(CmdContext *context, Move *move, GError **error)
 {
     PolicyStore *store = cmd_context_store(context, error);
-    if (!store || !place_files(move, store, FALSE, error)) {
+    if (!store || !choose_emulator(context, move, store, error) || !place_files(move, store, FALSE, error)) {
         return -1;
     }
     g_autofree gchar *xml = localise(context, move, error);

@@ -342,7 +342,7 @@ static gboolean same_bytes(GBytes *a, GBytes *b)
     return a == b || (a && b && g_bytes_equal(a, b));
 }
 
-/* The definition with ID block and host data; they must come back as they went in, for a pin of anything else is wrong. */
+/* The definition with ID block and host data, which must come back as they went in: a pin of anything else is wrong. */
 static gboolean redefine(const DefineJob *job, const CmdSubject *subject, GError **error)
 {
     const XmlDomain *wanted = subject->domain;

@@ -101,10 +101,11 @@ static gboolean read_parts(CmdContext *context, Verify *verify, GError **error)
         return FALSE;
     }
     const CmdSubject *subject = verify->source.subject;
-    return read_part(context, "id-block", "ID block", subject, subject ? subject->domain->id_block : NULL, verify->block,
-                     sizeof(verify->block), error) &&
-           read_part(context, "id-auth", "ID authentication page", subject, subject ? subject->domain->id_auth : NULL,
-                     verify->auth, sizeof(verify->auth), error);
+    GBytes *block = subject ? subject->domain->id_block : NULL;
+    GBytes *auth = subject ? subject->domain->id_auth : NULL;
+    return read_part(context, "id-block", "ID block", subject, block, verify->block, sizeof(verify->block), error) &&
+           read_part(context, "id-auth", "ID authentication page", subject, auth, verify->auth, sizeof(verify->auth),
+                     error);
 }
 
 /* The launch decides whether firmware asks for the author; without a launch, the page. */
@@ -289,8 +290,9 @@ static void print_json(const Verify *verify, gboolean good)
     g_autofree gchar *family = measure_hex_encode(verify->facts.family_id, sizeof(verify->facts.family_id));
     g_autofree gchar *image = measure_hex_encode(verify->facts.image_id, sizeof(verify->facts.image_id));
     g_autofree gchar *id_key = measure_hex_encode(verify->identity.id_key_digest, MEASURE_SHA384_SIZE);
-    g_autofree gchar *author =
-        verify->identity.has_author_key ? measure_hex_encode(verify->identity.author_key_digest, MEASURE_SHA384_SIZE) : NULL;
+    g_autofree gchar *author = verify->identity.has_author_key
+                                   ? measure_hex_encode(verify->identity.author_key_digest, MEASURE_SHA384_SIZE)
+                                   : NULL;
     json_builder_begin_object(builder);
     cmd_json_boolean(builder, "good", good);
     cmd_json_string(builder, "digest", digest);

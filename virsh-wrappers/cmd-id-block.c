@@ -61,8 +61,8 @@ static gboolean read_launch(CmdContext *context, Made *made, GError **error)
     }
     if (!measurement && made->policy != of_domain && !cmd_context_quiet(context)) {
         g_autofree gchar *own = policy_guest_describe(MEASURE_PLATFORM_SNP, of_domain);
-        cmd_warn("the domain has guest policy %s: the processor will refuse to start it with this ID block until it has "
-                 "the same",
+        cmd_warn("the domain has guest policy %s: the processor will refuse to start it with this ID block until it "
+                 "has the same",
                  own);
     }
     return policy_guest_check(MEASURE_PLATFORM_SNP, made->policy, cmd_context_has(context, "allow-debug"), error);

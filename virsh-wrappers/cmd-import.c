@@ -208,6 +208,7 @@ static void print_guest_json(const Guest *guest)
     g_autofree gchar *features = g_strdup_printf("0x%" G_GINT64_MODIFIER "x", config->guest_features);
     g_autofree gchar *info = g_strdup_printf("0x%" G_GINT64_MODIFIER "x", config->platform_info);
     g_autofree gchar *policy = g_strdup_printf("0x%" G_GINT64_MODIFIER "x", config->guest_policy);
+    g_autofree gchar *flags = policy_guest_flags(MEASURE_PLATFORM_SNP, config->guest_policy);
     g_autofree gchar *family = measure_hex_encode(config->family_id, sizeof(config->family_id));
     g_autofree gchar *image = measure_hex_encode(config->image_id, sizeof(config->image_id));
     g_autofree gchar *tcb = policy_tcb_describe(&config->minimum_tcb);
@@ -221,6 +222,7 @@ static void print_guest_json(const Guest *guest)
     cmd_json_string(builder, "cmdline", config->kernel_cmdline);
     cmd_json_string(builder, "platformInfo", info);
     cmd_json_string(builder, "policy", policy);
+    cmd_json_string(builder, "policyFlags", flags);
     cmd_json_string(builder, "familyId", family);
     cmd_json_string(builder, "imageId", image);
     cmd_json_string(builder, "minimumTcb", tcb);

@@ -63,8 +63,8 @@ static gboolean check_fit(const CmdSubject *subject, GError **error)
         g_string_append_printf(text, "\n  %s", (const char *)g_ptr_array_index(misfits, i));
     }
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                "the ID block of domain '%s' does not fit it, so the processor would refuse every start: make a new one "
-                "with --id-key, or remove <idBlock> and <idAuth> from its XML%s",
+                "the ID block of domain '%s' does not fit it, so the processor would refuse every start: make a new "
+                "one with --id-key, or remove <idBlock> and <idAuth> from its XML%s",
                 domain->name, text->str);
     return FALSE;
 }
@@ -85,12 +85,13 @@ gboolean cmd_define_identity_check(CmdContext *context, const CmdSubject *subjec
 
 gboolean cmd_define_identity_cpu(CmdContext *context, const char *cpu_mode, GError **error)
 {
-    if (!cmd_context_has(context, "id-key") || !g_str_equal(cpu_mode, "host-model") || cmd_context_has(context, "cpu")) {
+    if (!cmd_context_has(context, "id-key") || !g_str_equal(cpu_mode, "host-model") ||
+        cmd_context_has(context, "cpu")) {
         return TRUE;
     }
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                "an ID block holds one launch digest, and host-model leaves the CPU type to the host: name a model, such "
-                "as EPYC-Milan (--cpu-model, or <cpu mode='custom'> with <model> in the domain XML)");
+                "an ID block holds one launch digest, and host-model leaves the CPU type to the host: name a model, "
+                "such as EPYC-Milan (--cpu-model, or <cpu mode='custom'> with <model> in the domain XML)");
     return FALSE;
 }
 
@@ -119,8 +120,8 @@ static const XmlMeasurement *only_measurement(CmdContext *context, const CmdSubj
     }
     if (evaluation->measurements->len > 1) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                    "an ID block holds one launch digest, and domain '%s' has %u of them: name one CPU model in its XML, "
-                    "or one with --cpu",
+                    "an ID block holds one launch digest, and domain '%s' has %u of them: name one CPU model in its "
+                    "XML, or one with --cpu",
                     subject->domain->name, evaluation->measurements->len);
         return NULL;
     }
@@ -212,7 +213,7 @@ void cmd_define_identity_warn(CmdContext *context, const PolicyReference *pinned
         cmd_reference_is_bound(reference)) {
         return;
     }
-    cmd_warn("the host data of domain '%s' bound its former reference and does not bind the new one: an owner who looks "
-             "at it will not accept the guest; make it anew with --id-key or --host-data",
+    cmd_warn("the host data of domain '%s' bound its former reference and does not bind the new one: an owner who "
+             "looks at it will not accept the guest; make it anew with --id-key or --host-data",
              reference->name);
 }

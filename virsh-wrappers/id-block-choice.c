@@ -18,7 +18,8 @@ static gboolean is_wanted(const XmlMeasurement *measurement, const GPtrArray *cp
 {
     gboolean cpu_wanted = !cpus, count_wanted = !vcpus;
     for (guint i = 0; cpus && i < cpus->len; i++) {
-        cpu_wanted = cpu_wanted || ((const MeasureCpu *)g_ptr_array_index(cpus, i))->signature == measurement->signature;
+        const MeasureCpu *cpu = g_ptr_array_index(cpus, i);
+        cpu_wanted = cpu_wanted || cpu->signature == measurement->signature;
     }
     for (guint i = 0; vcpus && i < vcpus->len; i++) {
         count_wanted = count_wanted || g_array_index(vcpus, guint, i) == measurement->vcpus;

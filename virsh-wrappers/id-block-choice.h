@@ -10,8 +10,9 @@ gboolean cmd_require_snp(const PolicyReference *reference, GError **error);
 /**
  * cmd_choose_measurements:
  *
- * The measurements that --cpu and --vcpus leave, where the command has them: all without. (element-type XmlMeasurement),
- * borrowed from @reference. Errors: %ATTEST_ERROR_REJECTED when none is left.
+ * The measurements that --cpu and --vcpus leave, where the command has them: all without.
+ *
+ * Returns: (element-type XmlMeasurement): borrowed from @reference; %ATTEST_ERROR_REJECTED when none is left.
  */
 GPtrArray *cmd_choose_measurements(const CmdContext *context, const PolicyReference *reference, GError **error);
 

@@ -180,8 +180,8 @@ gboolean cmd_identity_read(const char *path, const char *what, guint8 *out, gsiz
     }
     g_autofree gchar *shown = cmd_printable(path);
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
-                "%s '%s' is neither %" G_GSIZE_FORMAT " bytes nor these in base64 (%" G_GSIZE_FORMAT " characters)", what,
-                shown, size, (size + 2) / 3 * 4);
+                "%s '%s' is neither %" G_GSIZE_FORMAT " bytes nor these in base64 (%" G_GSIZE_FORMAT " characters)",
+                what, shown, size, (size + 2) / 3 * 4);
     return FALSE;
 }
 

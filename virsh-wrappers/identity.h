@@ -46,7 +46,8 @@ gboolean cmd_identity_read(const char *path, const char *what, guint8 *out, gsiz
  * cmd_identity_write:
  *
  * id-block.bin, id-auth.bin and both as .base64 without a newline (128 and 5464 characters) in @folder, which is made
- * where it is missing: all four or none. Errors: %ATTEST_ERROR_UNREADABLE, also for a file that exists, unless @replace.
+ * where it is missing: all four or none. Errors: %ATTEST_ERROR_UNREADABLE, also for a file that exists, unless
+ * @replace.
  */
 gboolean cmd_identity_write(const char *folder, gboolean replace, const guint8 block[POLICY_ID_BLOCK_SIZE],
                             const guint8 auth[POLICY_ID_AUTH_SIZE], GError **error);

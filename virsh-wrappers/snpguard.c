@@ -373,6 +373,7 @@ static void print_import(const CmdContext *context, const Import *import, const 
     g_autofree gchar *digest = measure_hex_encode(import->block.digest, sizeof(import->block.digest));
     g_autofree gchar *image = measure_hex_encode(import->block.image_id, sizeof(import->block.image_id));
     g_autofree gchar *policy = policy_guest_describe(MEASURE_PLATFORM_SNP, import->block.policy);
+    g_autofree gchar *flags = policy_guest_flags(MEASURE_PLATFORM_SNP, import->block.policy);
     g_autofree gchar *id_key =
         measure_hex_encode(import->identity.id_key_digest, sizeof(import->identity.id_key_digest));
     g_autofree gchar *author =
@@ -388,6 +389,7 @@ static void print_import(const CmdContext *context, const Import *import, const 
         cmd_json_string(builder, "cpu", import->config->vcpu_model);
         cmd_json_integer(builder, "vcpus", import->config->vcpu_count);
         cmd_json_string(builder, "policy", policy);
+        cmd_json_string(builder, "policyFlags", flags);
         cmd_json_integer(builder, "level", subject->evaluation->level);
         cmd_json_string(builder, "imageId", image);
         cmd_json_string(builder, "idKeyDigest", id_key);

@@ -4,8 +4,8 @@
  *
  *   bench-id-block [ROUNDS]
  *
- * Both figures are signatures per second of the processor's time, in one thread, the median of ROUNDS (default 5) of two
- * seconds each. The aim is 80 % of "openssl speed ecdsap384". Prints; asserts nothing.
+ * Both figures are signatures per second of the processor's time, in one thread, the median of ROUNDS (default 5) of
+ * two seconds each. The aim is 80 % of "openssl speed ecdsap384". Prints; asserts nothing.
  */
 #include <openssl/ec.h>
 #include <stdio.h>
@@ -53,8 +53,8 @@ static gdouble openssl_per_second(void)
     g_autofree gchar *said = NULL;
     g_autoptr(GError) error = NULL;
 
-    if (!g_spawn_sync(NULL, (gchar **)argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, &said, NULL,
-                      NULL, &error))
+    if (!g_spawn_sync(NULL, (gchar **)argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, &said,
+                      NULL, NULL, &error))
         g_error("openssl: %s", error->message);
     const char *line = strstr(said, "nistp384)");
     gchar *at = line ? strstr(line, "s ") : NULL;

@@ -11,9 +11,9 @@ import json
 import os
 import re
 
-from harness import (LIBVIRT_REFUSED, REJECTED, STATE, USAGE, Tap, attest, call, confidential, domain_xml, expect_match,
-                     forget_model, install_hook, last, launched, model, pin_path, plain_xml, read, redefine, run, running,
-                     scratch, small_boot_files, start, state, stop, virsh, virsh_define, write)
+from harness import (LIBVIRT_REFUSED, REJECTED, STATE, USAGE, Tap, attest, call, confidential, domain_xml,
+                     expect_match, forget_model, install_hook, last, launched, model, pin_path, plain_xml, read,
+                     redefine, run, running, scratch, small_boot_files, start, state, stop, virsh, virsh_define, write)
 import idblock
 
 FAMILY, IMAGE = bytes(range(16)), bytes(range(16, 32))
@@ -62,7 +62,8 @@ def expect_identity(tap, name, what, author, family=bytes(16), image=bytes(16), 
     wanted = {'id_block': True, 'author_key': bool(author), 'id_key_digest': key_digest('id'),
               'author_key_digest': key_digest(author) if author else '0' * 96, 'family_id': family.hex(),
               'image_id': image.hex(), 'guest_svn': svn, 'host_data': binding(name)}
-    tap.equal({part: document[part] for part in wanted}, wanted, f'{what}: the report would show our keys, ids and the bound reference')
+    tap.equal({part: document[part] for part in wanted}, wanted,
+              f'{what}: the report would show our keys, ids and the bound reference')
     tap.equal(block, idblock.make_block(bytes.fromhex(document['digest']), 0x30000, family, image, svn),
               f'{what}: the block is the one for this launch')
     tap.equal(idblock.both_verify(block, page), (True, bool(author)), f'{what}: openssl verifies the signatures')
@@ -74,7 +75,8 @@ def expect_identity(tap, name, what, author, family=bytes(16), image=bytes(16), 
 
 
 def test_file(tap: Tap):
-    identified('file', '--author-key', key('author'), '--family-id', FAMILY.hex(), '--image-id', IMAGE.hex(), '--svn', '7')
+    identified('file', '--author-key', key('author'), '--family-id', FAMILY.hex(), '--image-id', IMAGE.hex(),
+               '--svn', '7')
     expect_identity(tap, 'file', 'from a file', 'author', FAMILY, IMAGE, 7)
     shown = attest('show', 'file').stdout
     tap.contains(shown, [key_digest('id'), key_digest('author'), FAMILY.hex(), IMAGE.hex(), 'binds this reference'],
@@ -124,8 +126,8 @@ def test_given_host_data(tap: Tap):
 
 def test_composed(tap: Tap):
     kernel, initrd = small_boot_files('composed')
-    options = ['define', '--name', 'composed', '--level', '3', '--kernel', kernel, '--initrd', initrd, '--memory', '128',
-               '--emulator', os.environ['EMULATOR'], '--id-key', key('id'), '--author-key', key('author')]
+    options = ['define', '--name', 'composed', '--level', '3', '--kernel', kernel, '--initrd', initrd, '--memory',
+               '128', '--emulator', os.environ['EMULATOR'], '--id-key', key('id'), '--author-key', key('author')]
     done = attest(*options, check=False)
     tap.equal(done.returncode, REJECTED, 'host-model is refused', done.stderr)
     tap.contains(done.stderr, ['--cpu-model'], 'with what to do')
@@ -247,7 +249,8 @@ def test_refused_by_the_processor(tap: Tap):
         done = start('refused', check=False)
         said = done.stderr + read(LOG.format('refused')).decode(errors='replace')[-500:]
         tap.equal((done.returncode, state('refused'), launched('refused'), last('refused')['verdict']),
-                  (1, 'shut off', False, 'observed'), f'{name}: let through by the hook, refused by the processor', said)
+                  (1, 'shut off', False, 'observed'), f'{name}: let through by the hook, refused by the processor',
+                  said)
         found = re.findall(r'SNP_LAUNCH_FINISH.*fw_error=(\d+)', done.stderr)
         tap.equal(found[-1:], [str(error)], f'{name}: libvirt reports firmware error {error}', said)
         if done.returncode == 0:

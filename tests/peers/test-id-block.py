@@ -27,7 +27,8 @@ def skip(reason):
 
 
 def run(*command, folder=None):
-    return subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          check=True).stdout
 
 
 def peer_tool():
@@ -50,11 +51,13 @@ def compare(tool, program, folder, keys, number):
     digest = random.Random(number).randbytes(48)
     said = run(sys.executable, tool, '--measurement', base64.b64encode(digest).decode(), '--idkey', keys[0],
                '--authorkey', keys[1])
-    theirs = [base64.b64decode(re.search(f'{name}=([A-Za-z0-9+/=]*)', said).group(1)) for name in ('id-block', 'id-auth')]
-    hashes = [base64.b64decode(re.search(f'{name}: (.*)', said).group(1)).hex() for name in ('id_key_hash', 'author_key')]
+    theirs = [base64.b64decode(re.search(f'{name}=([A-Za-z0-9+/=]*)', said).group(1))
+              for name in ('id-block', 'id-auth')]
+    hashes = [base64.b64decode(re.search(f'{name}: (.*)', said).group(1)).hex()
+              for name in ('id_key_hash', 'author_key')]
     out = os.path.join(folder, f'out-{number}')
-    told = json.loads(run(program, 'id-block', '--measurement', digest.hex(), '--id-key', keys[0], '--author-key', keys[1],
-                          '--output-dir', out, '--format', 'json'))
+    told = json.loads(run(program, 'id-block', '--measurement', digest.hex(), '--id-key', keys[0], '--author-key',
+                          keys[1], '--output-dir', out, '--format', 'json'))
     ours = []
     for name in 'id-block.bin', 'id-auth.bin':
         with open(os.path.join(out, name), 'rb') as file:
@@ -63,8 +66,8 @@ def compare(tool, program, folder, keys, number):
         with open(os.path.join(out, name), 'wb') as file:
             file.write(data)
     verify = subprocess.run([program, 'id-block-verify', '--id-block', f'{out}/theirs-block', '--id-auth',
-                             f'{out}/theirs-auth', '--id-key', hashes[0], '--author-key', hashes[1]], capture_output=True,
-                            check=False)
+                             f'{out}/theirs-auth', '--id-key', hashes[0], '--author-key', hashes[1]],
+                            capture_output=True, check=False)
     return [('the same ID block', theirs[0] == ours[0]),
             ('the same page but for the signatures', unsigned(theirs[1]) == unsigned(ours[1])),
             ('the same key digests', hashes == [told['idKeyDigest'], told['authorKeyDigest']]),

@@ -217,7 +217,8 @@ def test_id_block(tap):
         try:
             return launch.launch('sev-snp', AMDSEV, properties={
                 'id-block': base64.b64encode(id_block).decode(), 'id-auth': base64.b64encode(id_auth).decode(),
-                'author-key-enabled': 'on' if author else 'off', 'host-data': base64.b64encode(bytes(range(32))).decode()})
+                'author-key-enabled': 'on' if author else 'off',
+                'host-data': base64.b64encode(bytes(range(32))).decode()})
         except launch.LaunchFailed as error:
             return str(error)
     for number, (name, id_block, id_auth, author, error) in enumerate(cases):

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * An ID authentication page as the specification (SEV-SNP Firmware ABI 56860) has it, cut with numbers of the test's
- * own: nothing of policy/ is used, so that both can be wrong in different ways only.
+ * own: in the first part nothing of policy/ is used, so that both can be wrong in different ways only. The second part
+ * makes keys and pages for the tests to look at.
  */
 #pragma once
 
-#include <glib.h>
-#include <openssl/evp.h>
+#include <openssl/ec.h>
 #include <string.h>
+
+#include "policy/id-block.h"
 
 enum {
     PAGE_SIZE = 4096,
@@ -76,4 +78,42 @@ static inline gboolean verify_der(EVP_PKEY *key, const guint8 *signature, gconst
 
     EVP_MD_CTX_free(context);
     return good;
+}
+
+/* ---- made by the code under test ---- */
+
+static inline PolicyKey *new_key(void)
+{
+    g_autoptr(GError) error = NULL;
+    PolicyKey *key = policy_key_from_evp(EVP_EC_gen("P-384"), POLICY_KEY_P384, "key", &error);
+
+    g_assert_no_error(error);
+    return key;
+}
+
+static inline PolicyIdBlock example_block(void)
+{
+    PolicyIdBlock block = {.version = 1, .guest_svn = 7, .policy = 0x13001f};
+
+    for (guint i = 0; i < sizeof(block.digest); i++)
+        block.digest[i] = (guint8)i;
+    for (guint i = 0; i < sizeof(block.family_id); i++) {
+        block.family_id[i] = (guint8)(0x11 * i);
+        block.image_id[i] = (guint8)(0xff - 0x11 * i);
+    }
+    return block;
+}
+
+/* A page that another part of a test has to find good. */
+static inline void make_page(const PolicyKey *id_key, const PolicyKey *author, guint8 block[POLICY_ID_BLOCK_SIZE],
+                             guint8 page[POLICY_ID_AUTH_SIZE])
+{
+    PolicyIdBlock facts = example_block();
+    g_autoptr(GError) error = NULL;
+    g_autoptr(PolicyIdIssuer) issuer = policy_id_issuer_new(id_key, author, &error);
+
+    g_assert_no_error(error);
+    policy_id_block_format(&facts, block);
+    g_assert_true(policy_id_issuer_sign(issuer, block, page, &error));
+    g_assert_no_error(error);
 }

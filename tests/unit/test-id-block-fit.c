@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Whether an ID block goes with its domain: the finding of a level, which never changes the level itself. */
-#include <openssl/ec.h>
-
-#include "policy/id-block.h"
 #include "tests/unit/confidential-fixture.h"
+#include "tests/unit/id-block-fixture.h"
 
 typedef struct {
     Fixture *fixture;
@@ -11,15 +9,6 @@ typedef struct {
     PolicyIdIssuer *issuer;
     PolicyIdBlock block; /* fits the domain of test_fits() */
 } Case;
-
-static PolicyKey *new_key(void)
-{
-    g_autoptr(GError) error = NULL;
-    PolicyKey *key = policy_key_from_evp(EVP_EC_gen("P-384"), POLICY_KEY_P384, "key", &error);
-
-    g_assert_no_error(error);
-    return key;
-}
 
 static void set_up(Case *each, gconstpointer data)
 {
@@ -44,7 +33,7 @@ static void tear_down(Case *each, gconstpointer data)
     fixture_free(each->fixture);
 }
 
-/* The domain with such an ID block; @policy: what its XML says, @damage: this byte of the page is another one, or -1. */
+/* The domain with such an ID block; @policy: what its XML says, @damage: a byte of the page that is another, or -1. */
 static XmlDomain *domain_with(const Case *each, const PolicyIdBlock *block, const char *policy, int damage,
                               gboolean author_key)
 {

@@ -23,3 +23,8 @@ virt-attest -q id-block --domain debug.xml --id-key id.pem --output-dir debug --
 virt-attest id-block --domain snp.xml --policy smt,single-socket,abi=1.55 --id-key id.pem --output-dir policy | grep policy
 virt-attest id-block --domain snp.xml --policy 0x10000 --id-key id.pem --allow-debug --output-dir reserved
 ls -d debug policy reserved several
+# encrypted keys: one line of the descriptor for each
+openssl pkey -in id.pem -aes256 -passout pass:one -out id.enc; openssl pkey -in author.pem -aes256 -passout pass:two -out author.enc; chmod 600 *.enc
+printf 'one\ntwo\n' | virt-attest id-block --measurement $(cat other.digest) --id-key id.enc --author-key author.enc --passphrase-fd 0 --output-dir encrypted | grep key:
+printf 'two\none\n' | virt-attest id-block --measurement $(cat other.digest) --id-key id.enc --author-key author.enc --passphrase-fd 0 --output-dir encrypted2
+virt-attest id-block --measurement $(cat other.digest) --id-key id.enc --output-dir encrypted2
