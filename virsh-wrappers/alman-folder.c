@@ -95,6 +95,25 @@ static void read_cpus(CmdAlmanFolder *folder)
     note_error(folder, cause);
 }
 
+/* ALman refuses a model that is not in its list; whoever takes the folder over ought to know. */
+static void check_legal(CmdAlmanFolder *folder)
+{
+    g_autoptr(GError) cause = NULL;
+    gsize size = 0;
+    g_autofree gchar *text = read_part(folder, "legal-cpu-types.json", EXCHANGE_JSON_MAX_SIZE, &size);
+    g_autoptr(GPtrArray) names = text ? exchange_alman_legal_parse(text, (gssize)size, &cause) : NULL;
+    note_error(folder, cause);
+    for (guint i = 0; names && folder->cpus && i < folder->cpus->len; i++) {
+        const ExchangeAlmanCpu *cpu = g_ptr_array_index(folder->cpus, i);
+        if (cpu->type && !g_ptr_array_find_with_equal_func(names, cpu->type, g_str_equal, NULL)) {
+            g_ptr_array_add(folder->notes,
+                            g_strdup_printf("CPU type '%s' of cpu-types.json is not in legal-cpu-types.json: "
+                                            "ALman itself refuses it",
+                                            cpu->type));
+        }
+    }
+}
+
 static void read_records(CmdAlmanFolder *folder)
 {
     g_autoptr(GError) cause = NULL;
@@ -169,6 +188,7 @@ CmdAlmanFolder *cmd_alman_folder_read(CmdContext *context, const char *path, GEr
     }
     read_conf(folder);
     read_cpus(folder);
+    check_legal(folder);
     read_records(folder);
     for (guint i = 0; folder->records && i < folder->records->len; i++) {
         const ExchangeAlmanGuest *record = g_ptr_array_index(folder->records, i);

@@ -23,16 +23,6 @@ static void written_clear(gpointer data)
     g_free(written->reference);
 }
 
-static void add_strings(JsonBuilder *builder, const char *name, const GPtrArray *strings)
-{
-    json_builder_set_member_name(builder, name);
-    json_builder_begin_array(builder);
-    for (guint i = 0; i < strings->len; i++) {
-        json_builder_add_string_value(builder, g_ptr_array_index(strings, i));
-    }
-    json_builder_end_array(builder);
-}
-
 static void add_measured(JsonBuilder *builder, const GPtrArray *measured)
 {
     json_builder_set_member_name(builder, "measurements");
@@ -55,7 +45,7 @@ static void print_json(const CmdAlmanFolder *folder, const GArray *written)
     g_autoptr(JsonBuilder) builder = json_builder_new();
     json_builder_begin_object(builder);
     cmd_json_string(builder, "folder", folder->path);
-    add_strings(builder, "notes", folder->notes);
+    cmd_json_strings(builder, "notes", folder->notes);
     json_builder_set_member_name(builder, "guests");
     json_builder_begin_array(builder);
     for (guint i = 0; i < folder->guests->len; i++) {
@@ -74,7 +64,7 @@ static void print_json(const CmdAlmanFolder *folder, const GArray *written)
         cmd_json_string(builder, "xml", files->xml);
         cmd_json_string(builder, "reference", files->reference);
         add_measured(builder, guest->measured);
-        add_strings(builder, "notes", guest->notes);
+        cmd_json_strings(builder, "notes", guest->notes);
         json_builder_end_object(builder);
     }
     json_builder_end_array(builder);

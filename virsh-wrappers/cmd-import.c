@@ -49,12 +49,7 @@ static void print_digests_json(const char *format, const GPtrArray *digests, con
         json_builder_end_object(builder);
     }
     json_builder_end_array(builder);
-    json_builder_set_member_name(builder, "unbound");
-    json_builder_begin_array(builder);
-    for (guint i = 0; unbound && i < unbound->len; i++) {
-        json_builder_add_string_value(builder, g_ptr_array_index(unbound, i));
-    }
-    json_builder_end_array(builder);
+    cmd_json_strings(builder, "unbound", unbound);
     end_json(builder);
 }
 
@@ -229,12 +224,7 @@ static void print_guest_json(const Guest *guest)
     cmd_json_string(builder, "measurement", guest->digest);
     cmd_json_string(builder, "xml", guest->xml_path);
     cmd_json_string(builder, "reference", guest->reference_path);
-    json_builder_set_member_name(builder, "unknown");
-    json_builder_begin_array(builder);
-    for (guint i = 0; i < config->unknown->len; i++) {
-        json_builder_add_string_value(builder, g_ptr_array_index(config->unknown, i));
-    }
-    json_builder_end_array(builder);
+    cmd_json_strings(builder, "unknown", config->unknown);
     end_json(builder);
 }
 

@@ -166,6 +166,16 @@ void cmd_json_boolean(JsonBuilder *builder, const char *name, gboolean value)
     json_builder_add_boolean_value(builder, value);
 }
 
+void cmd_json_strings(JsonBuilder *builder, const char *name, const GPtrArray *values)
+{
+    json_builder_set_member_name(builder, name);
+    json_builder_begin_array(builder);
+    for (guint i = 0; values && i < values->len; i++) {
+        json_builder_add_string_value(builder, g_ptr_array_index(values, i));
+    }
+    json_builder_end_array(builder);
+}
+
 void cmd_json_document(JsonBuilder *builder, const char *name, const char *text)
 {
     g_autoptr(JsonNode) node = json_from_string(text, NULL);

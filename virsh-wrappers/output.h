@@ -32,5 +32,7 @@ void cmd_json_print(JsonBuilder *builder);
 void cmd_json_string(JsonBuilder *builder, const char *name, const char *value);
 void cmd_json_integer(JsonBuilder *builder, const char *name, gint64 value);
 void cmd_json_boolean(JsonBuilder *builder, const char *name, gboolean value);
+/* "name": array of strings; (element-type utf8) (nullable). */
+void cmd_json_strings(JsonBuilder *builder, const char *name, const GPtrArray *values);
 /* "name": document, parsed from @text, which a part of this program has made. */
 void cmd_json_document(JsonBuilder *builder, const char *name, const char *text);

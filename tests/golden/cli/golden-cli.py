@@ -116,6 +116,7 @@ def make_alman(folder, predict, image):
         (alman / below).mkdir(parents=True)
     (alman / 'alman.conf').write_text(f'# paths\nexport QEMU_BIN="/opt/qemu x/qemu"\nOVMF_CODE={folder}/hashes.fd\n')
     (alman / 'cpu-types.json').write_text('["EPYC-Milan", {"vcpu_sig": "0xa00f12"}]\n')
+    (alman / 'legal-cpu-types.json').write_text('["EPYC-Genoa"]\n')
     for name in ('good', 'verity', 'from-xml'):
         (alman / 'work/disks' / f'{name}-root.qcow2').write_bytes(b'')
     (alman / 'work/disks/verity-hash.img').write_bytes(b'')
