@@ -31,7 +31,9 @@ static la_ssize_t write_callback(struct archive *archive, void *data, const void
 {
     Packing *packing = data;
 
-    if (packing->given_up || storage_output_write(packing->output, buffer, size, packing->failure ? NULL : &packing->failure))
+    GError **failure = packing->failure ? NULL : &packing->failure;
+
+    if (packing->given_up || storage_output_write(packing->output, buffer, size, failure))
         return (la_ssize_t)size;
     archive_set_error(archive, EIO, "cannot write");
     return -1;
@@ -155,8 +157,8 @@ static gboolean add_entries(Packing *packing, const StorageArchiveEntry *entries
     return archive_write_close(packing->archive) == ARCHIVE_OK || fail_packing(packing, error);
 }
 
-gboolean storage_archive_write(const StorageArchiveEntry *entries, gsize n_entries, gboolean gzip, StorageOutput *output,
-                               StorageProgress progress, gpointer progress_data, GError **error)
+gboolean storage_archive_write(const StorageArchiveEntry *entries, gsize n_entries, gboolean gzip,
+                               StorageOutput *output, StorageProgress progress, gpointer progress_data, GError **error)
 {
     Packing packing = {.output = output, .progress = progress, .progress_data = progress_data};
     gboolean good;

@@ -191,7 +191,8 @@ static gssize unpack_piece(Stream *stream)
     }
     /* Another member or frame would be another archive, or data that only some readers see. */
     if (stream->ended && (stream->left || fill(stream))) {
-        refuse(stream, ATTEST_ERROR_REJECTED, &stream->failure, "there is something behind the end of the compressed data");
+        refuse(stream, ATTEST_ERROR_REJECTED, &stream->failure,
+               "there is something behind the end of the compressed data");
         return -1;
     }
     return stream->failure ? -1 : (gssize)(sizeof stream->out - room);
@@ -296,7 +297,8 @@ static gboolean check_entry(const Stream *stream, const StorageArchiveMember *me
     if (!name || !*name)
         return refuse(stream, ATTEST_ERROR_REJECTED, error, "a member without a name");
     if (archive_entry_hardlink(entry))
-        return refuse(stream, ATTEST_ERROR_REJECTED, error, "member '%s' is a hard link: only plain files are taken", name);
+        return refuse(stream, ATTEST_ERROR_REJECTED, error, "member '%s' is a hard link: only plain files are taken",
+                      name);
     if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_symlink(entry))
         return refuse(stream, ATTEST_ERROR_REJECTED, error, "member '%s' is %s: only plain files are taken", name,
                       kind_name(entry));
@@ -304,7 +306,8 @@ static gboolean check_entry(const Stream *stream, const StorageArchiveMember *me
     if (*row < 0)
         return refuse(stream, ATTEST_ERROR_REJECTED, error, "member '%s' does not belong into it", name);
     if (archive_entry_sparse_count(entry) > 0)
-        return refuse(stream, ATTEST_ERROR_REJECTED, error, "member '%s' is a sparse file: pack it as a plain one", name);
+        return refuse(stream, ATTEST_ERROR_REJECTED, error, "member '%s' is a sparse file: pack it as a plain one",
+                      name);
     if (size < 0)
         return refuse(stream, ATTEST_ERROR_REJECTED, error, "member '%s' has no size, or a negative one", name);
     if ((guint64)size > members[*row].max_size)
@@ -334,15 +337,17 @@ static gboolean put(const Stream *stream, int fd, const char *name, const guint8
         if (written < 0 && errno == EINTR)
             continue;
         if (written <= 0)
-            return refuse(stream, ATTEST_ERROR_UNREADABLE, error, "cannot unpack '%s': %s; free some space, or set TMPDIR",
-                          name, g_strerror(written < 0 ? errno : EIO));
+            return refuse(stream, ATTEST_ERROR_UNREADABLE, error,
+                          "cannot unpack '%s': %s; free some space, or set TMPDIR", name,
+                          g_strerror(written < 0 ? errno : EIO));
         data += written;
         size -= (gsize)written;
     }
     return TRUE;
 }
 
-static gboolean copy_data(Stream *stream, struct archive *archive, int fd, const char *name, guint64 size, GError **error)
+static gboolean copy_data(Stream *stream, struct archive *archive, int fd, const char *name, guint64 size,
+                          GError **error)
 {
     guint64 done = 0;
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Archives from strangers, through libarchive: a fixed set of member names, each a regular file of bounded size, unpacked
- * into a folder of ours by descriptor. Absolute names lose their '/' where the format is known to have them; "..", links,
- * devices, duplicates, sparse tricks, unknown names, too much data (compressed or not), anything behind the end are refused
- * before anything of them is used.
+ * Archives from strangers, through libarchive: a fixed set of member names, each a regular file of bounded size,
+ * unpacked into a folder of ours by descriptor. Absolute names lose their '/' where the format is known to have them;
+ * "..", links, devices, duplicates, sparse tricks, unknown names, too much data (compressed or not), anything behind
+ * the end are refused before anything of them is used.
  */
 #pragma once
 
@@ -74,5 +74,5 @@ typedef struct {
  * %ATTEST_ERROR_UNREADABLE: a file that cannot be read, changes while it is packed or is not what @sha256 says; a full
  * disk; interrupted.
  */
-gboolean storage_archive_write(const StorageArchiveEntry *entries, gsize n_entries, gboolean gzip, StorageOutput *output,
-                               StorageProgress progress, gpointer progress_data, GError **error);
+gboolean storage_archive_write(const StorageArchiveEntry *entries, gsize n_entries, gboolean gzip,
+                               StorageOutput *output, StorageProgress progress, gpointer progress_data, GError **error);

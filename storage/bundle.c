@@ -153,8 +153,9 @@ static gboolean check_member(StorageBundle *bundle, const StorageManifest *manif
     if (!wanted)
         note(bundle, name, size, g_strdup("the manifest does not name it"));
     else if (size != wanted->size)
-        note(bundle, name, size, g_strdup_printf("it has %" G_GUINT64_FORMAT " bytes, the manifest says %" G_GUINT64_FORMAT,
-                                                 size, wanted->size));
+        note(bundle, name, size,
+             g_strdup_printf("it has %" G_GUINT64_FORMAT " bytes, the manifest says %" G_GUINT64_FORMAT, size,
+                             wanted->size));
     else if (memcmp(sha256, wanted->sha256, sizeof sha256))
         note(bundle, name, size, g_strdup("its SHA-256 is not that of the manifest"));
     else
@@ -224,7 +225,8 @@ static gchar *localise(StorageBundle *bundle, const XmlDomain *domain, GError **
 
 static gboolean read_xml(StorageBundle *bundle, GError **error)
 {
-    g_autoptr(GBytes) data = is_good(bundle, STORAGE_BUNDLE_XML) ? read_member(bundle, STORAGE_BUNDLE_XML, error) : NULL;
+    gboolean good = is_good(bundle, STORAGE_BUNDLE_XML);
+    g_autoptr(GBytes) data = good ? read_member(bundle, STORAGE_BUNDLE_XML, error) : NULL;
     g_autoptr(XmlDomain) domain = NULL;
     g_autoptr(GError) cause = NULL;
     const char *text = NULL;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A bundle: everything that a launch is made of in one tar archive: manifest.json (format "virt-attest-bundle-1": every
- * other file with size and SHA-256), domain.xml, firmware, kernel, initrd, reference.json (signed or not), id-block.bin,
- * id-auth.bin. Disks are not in it.
+ * A bundle: everything that a launch is made of in one tar archive: manifest.json (format "virt-attest-bundle-1":
+ * every other file with size and SHA-256), domain.xml, firmware, kernel, initrd, reference.json (signed or not),
+ * id-block.bin, id-auth.bin. Disks are not in it.
  *
  * The domain XML names its firmware, kernel and initrd as "firmware", "kernel" and "initrd": the members, nothing else.
  */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * SnpGuard's launch-artifacts.tar.gz: exactly seven members, and nothing that says which launch digest they give but the ID
- * block. GNU tar's --transform, by which its server packs them, stores "/vmlinuz" for "vmlinuz": both are taken.
+ * SnpGuard's launch-artifacts.tar.gz: exactly seven members, and nothing that says which launch digest they give but
+ * the ID block. GNU tar's --transform, by which its server packs them, stores "/vmlinuz" for "vmlinuz": both are
+ * taken.
  */
 #pragma once
 

@@ -24,7 +24,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(StorageUnpacker, storage_unpacker_free)
  * storage_unpacker_step:
  *
  * Takes bytes from @in and puts bytes to @out; both move on. %STORAGE_UNPACK_MORE without any movement means that it
- * waits for input, or for room. One stream, member or frame: after %STORAGE_UNPACK_END the rest of @in is something else.
+ * waits for input, or for room. One stream, member or frame: after %STORAGE_UNPACK_END the rest of @in is something
+ * else.
  */
 StorageUnpackStep storage_unpacker_step(StorageUnpacker *unpacker, const guint8 **in, gsize *in_size, guint8 **out,
                                         gsize *out_size);

@@ -125,7 +125,8 @@ static void compare_measurement(const XmlMeasurement *wanted, const GPtrArray *m
         }
     }
     add(rows, "measurement", POLICY_FAIL,
-        comparable ? "%s: the files do not measure to %s" : "%s: the domain cannot be measured for it to compare with %s",
+        comparable ? "%s: the files do not measure to %s"
+                   : "%s: the domain cannot be measured for it to compare with %s",
         who, digest);
 }
 
@@ -133,7 +134,8 @@ static void compare_measurement(const XmlMeasurement *wanted, const GPtrArray *m
 static GPtrArray *own_measurements(const CmdSubject *subject, const GPtrArray *measurements)
 {
     const XmlDomain *domain = subject->domain;
-    g_autoptr(MeasureLaunch) launch = domain->cpu_mode == XML_CPU_CUSTOM ? xml_domain_to_launch(domain, NULL, NULL) : NULL;
+    gboolean fixed = domain->cpu_mode == XML_CPU_CUSTOM;
+    g_autoptr(MeasureLaunch) launch = fixed ? xml_domain_to_launch(domain, NULL, NULL) : NULL;
     const MeasureCpu *cpu = launch && launch->cpus->len == 1 ? g_ptr_array_index(launch->cpus, 0) : NULL;
     GPtrArray *own = g_ptr_array_new();
     for (guint i = 0; i < measurements->len; i++) {
@@ -161,7 +163,8 @@ static void check_foreseen(const PolicyReference *reference, const CmdSubject *s
 /* What two hosts may have differently, or what has rows of its own. */
 static gboolean has_own_row(const char *what)
 {
-    static const char *const others[] = {"metadata", "emulator", "cpu", "vcpus", "digest", "level", "on-mismatch", NULL};
+    static const char *const others[] = {"metadata", "emulator", "cpu",         "vcpus",
+                                         "digest",   "level",    "on-mismatch", NULL};
     return g_strv_contains(others, what);
 }
 

@@ -4,8 +4,8 @@
  *
  *   bundle -> checked whole -> files into the boot store -> XML with this host's paths -> as `define --reference`
  *
- * The boot store's lock is held from before the first file is there until the reference that names it is pinned, so that
- * nobody sweeps it away in between. What was put there for nothing is swept at the end.
+ * The boot store's lock is held from before the first file is there until the reference that names it is pinned, so
+ * that nobody sweeps it away in between. What was put there for nothing is swept at the end.
  */
 #include <stdio.h>
 #include <string.h>
@@ -138,7 +138,8 @@ static gboolean place(PolicyStore *store, const MeasureInput *input, const char 
     g_autofree gchar *path = storage_boot_put(store, data, suffix, error);
     if (path && !g_str_equal(path, *out)) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                    "the unpacked %s changed after it was checked: somebody else writes to the temporary folder", suffix);
+                    "the unpacked %s changed after it was checked: somebody else writes to the temporary folder",
+                    suffix);
         return FALSE;
     }
     return path != NULL;

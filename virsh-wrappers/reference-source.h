@@ -23,16 +23,16 @@ typedef struct {
 /**
  * cmd_reference_source_load:
  * @word: a domain of libvirt (name, id, UUID), or a file (a '/' in it, the ending ".xml", ".json" or ".tar", or "-"): a
- *   domain XML; a reference document, signed or not (its first character is '{'); a bundle (a tar archive, not on standard
- *   input). Files are told by what is in them.
+ *   domain XML; a reference document, signed or not (its first character is '{'); a bundle (a tar archive, not on
+ *   standard input). Files are told by what is in them.
  *
- * Reads the options --cpu, --cpu-types, --vcpus, --product, --minimum-tcb and --platform-info where the command has them:
- * a domain is measured for all of them, and SEV-ES always for both floating-point variants; the facts override those of
- * its pinned reference. With a document the fleet options are %ATTEST_ERROR_USAGE, and so are the facts where it is signed.
- * Needs libvirt only for a domain.
+ * Reads the options --cpu, --cpu-types, --vcpus, --product, --minimum-tcb and --platform-info where the command has
+ * them: a domain is measured for all of them, and SEV-ES always for both floating-point variants; the facts override
+ * those of its pinned reference. With a document the fleet options are %ATTEST_ERROR_USAGE, and so are the facts where
+ * it is signed. Needs libvirt only for a domain.
  *
- * A bundle gives its own reference, once its files have measured to that (%ATTEST_ERROR_REJECTED otherwise), and with fleet
- * options a new one, without signature, that keeps the facts. @subject is the bundle's domain in both cases.
+ * A bundle gives its own reference, once its files have measured to that (%ATTEST_ERROR_REJECTED otherwise), and with
+ * fleet options a new one, without signature, that keeps the facts. @subject is the bundle's domain in both cases.
  */
 gboolean cmd_reference_source_load(CmdContext *context, const char *word, CmdReferenceSource *out, GError **error);
 /* The same for a command that compares: without fleet options a domain is measured for the CPU types and vCPU counts of

@@ -33,15 +33,16 @@ static gboolean check_exportable(const CmdReferenceSource *source, GError **erro
     } else if (source->subject->evaluation->platform != MEASURE_PLATFORM_SNP) {
         problem = "SnpGuard launches SEV-SNP guests only";
     } else if (!domain->kernel || !domain->initrd || !domain->kernel_hashes) {
-        problem = "SnpGuard launches guests with a measured kernel and initrd only: the domain needs <kernel>, <initrd> "
-                  "and kernelHashes='yes'";
+        problem = "SnpGuard launches guests with a measured kernel and initrd only: the domain needs <kernel>, "
+                  "<initrd> and kernelHashes='yes'";
     }
     if (problem) {
         g_set_error_literal(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, problem);
         return FALSE;
     }
     if (!domain->id_block || !domain->id_auth) {
-        g_autofree gchar *command = cmd_suggest("define --accept --id-key KEY --author-key KEY", domain->name, domain->uuid);
+        g_autofree gchar *command =
+            cmd_suggest("define --accept --id-key KEY --author-key KEY", domain->name, domain->uuid);
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
                     "domain '%s' has no ID block, without which SnpGuard has nothing to launch by; to make one: %s",
                     domain->name, command);

@@ -18,8 +18,8 @@ int cmd_export_snpguard(CmdContext *context, const CmdReferenceSource *source, G
  * cmd_import_snpguard:
  * @path: launch-artifacts.tar.gz
  *
- * Reads --name, --output-dir, --force and --format. Unpacks, measures, and compares with the ID block; only what fits is
- * written: the seven files, domain.xml, reference.json. Errors: %ATTEST_ERROR_REJECTED with every input for an ID block
- * that is for something else.
+ * Reads --name, --output-dir, --force and --format. Unpacks, measures, and compares with the ID block; only what fits
+ * is written: the seven files, domain.xml, reference.json. Errors: %ATTEST_ERROR_REJECTED with every input for an ID
+ * block that is for something else.
  */
 int cmd_import_snpguard(CmdContext *context, const char *path, GError **error);

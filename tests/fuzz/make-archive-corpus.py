@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Writes tests/corpus/archive: tar archives that are good (ok-…), hostile (bad-hostile-…) or broken (bad-broken-…).
 
-The table of members that goes with them is in tests/unit/archive-fixture.h: manifest.json (at most 4096 bytes) and firmware
-(65536) must be there, kernel and initrd (65536 each) may be; names are plain. absolute-… are for the flag that takes "/name".
+The table of members that goes with them is in tests/unit/archive-fixture.h: manifest.json (at most 4096 bytes) and
+firmware (65536) must be there, kernel and initrd (65536 each) may be; names are plain. absolute-… are for the flag that
+takes "/name".
 """
 import gzip
 import io

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Bundles and SnpGuard's archive, without libvirt, network or /dev/kvm: made, checked, changed in every part, cut short,
+"""Bundles and SnpGuard's archive, without libvirt, network or /dev/kvm: made, checked, changed in every part,
 interrupted; archives that GNU tar writes."""
 import base64
 import contextlib
@@ -25,7 +25,8 @@ from rig import Skip, must, refused, tool
 
 AMDSEV = '/usr/share/ovmf/OVMF.amdsev.fd'
 CMDLINE = 'console=ttyS0 quiet  "a b" <&> müsli'
-MEMBERS = ['manifest.json', 'domain.xml', 'reference.json', 'id-block.bin', 'id-auth.bin', 'firmware', 'kernel', 'initrd']
+MEMBERS = ['manifest.json', 'domain.xml', 'reference.json', 'id-block.bin', 'id-auth.bin', 'firmware', 'kernel',
+           'initrd']
 
 
 @contextlib.contextmanager
@@ -41,7 +42,8 @@ def guest():
         os.makedirs('tmp')
         pathlib.Path('va.conf').write_text(f'[paths]\nstate-directory = {path}/state\n'
                                            f'[reference]\ntrusted-keys = {path}/trusted\n', encoding='utf-8')
-        for name, kind in (('sign', 'ed25519'), ('foreign', 'ed25519'), ('id', 'p384'), ('author', 'p384'), ('evil', 'p384')):
+        for name, kind in (('sign', 'ed25519'), ('foreign', 'ed25519'), ('id', 'p384'), ('author', 'p384'),
+                           ('evil', 'p384')):
             bundles.make_keys(path, name, kind)
         os.environ.update({'VIRT_ATTEST_CONFIG': f'{path}/va.conf', 'TMPDIR': f'{path}/tmp',
                            'LIBVIRT_DEFAULT_URI': 'qemu+unix:///system?socket=/nonexistent/libvirt-sock'})
@@ -126,7 +128,8 @@ def test_secrets_stay():
             '<devices>', "<devices><graphics type='vnc' passwd='hunter2'/>")
         pathlib.Path('vnc.xml').write_text(xml, encoding='utf-8')
         found = bundle('--sign-key', 'sign.pem', source='./vnc.xml')
-        secret = next(line for line in pathlib.Path('sign.pem').read_text(encoding='utf-8').splitlines() if '-' not in line)
+        lines = pathlib.Path('sign.pem').read_text(encoding='utf-8').splitlines()
+        secret = next(line for line in lines if '-' not in line)
         whole = pathlib.Path('guest.tar').read_bytes()
         assert b'hunter2' not in whole and secret.encode() not in whole and b'PRIVATE' not in whole
         assert b'graphics' in found['domain.xml']
@@ -215,10 +218,12 @@ def test_forged():
             ('reference of somebody else', {'reference.json': lying}, {'signature', 'reference'}),
             ('ID block by another key', {name: evil[name] for name in ('domain.xml', 'id-auth.bin')}, {'reference'}),
             ('ID page by another key in the file', {'id-auth.bin': evil['id-auth.bin']}, {'file'}),
-            ('outside kernel', {'domain.xml': xml.replace('<kernel>kernel<', '<kernel>/etc/shadow<').encode()}, {'file'}),
+            ('outside kernel', {'domain.xml': xml.replace('<kernel>kernel<', '<kernel>/etc/shadow<').encode()},
+             {'file'}),
             ('outside firmware', {'domain.xml': xml.replace('>firmware</loader>', '>/etc/shadow</loader>').encode()},
              {'file'}),
-            ('relative kernel', {'domain.xml': xml.replace('<kernel>kernel<', '<kernel>../kernel<').encode()}, {'file'}),
+            ('relative kernel', {'domain.xml': xml.replace('<kernel>kernel<', '<kernel>../kernel<').encode()},
+             {'file'}),
             ('entity', {'domain.xml': b'<!DOCTYPE d [<!ENTITY x SYSTEM "file:///etc/shadow">]>' + good['domain.xml']},
              {'file'}),
             ('no JSON', {'reference.json': b'no JSON'}, {'file'}),
@@ -245,15 +250,15 @@ def test_forged():
 
 def test_reference_given():
     with guest():
-        must(rig.TOOL, 'reference', './guest.xml', '--vcpus', '1,2,4', '--cpu', 'EPYC-Milan,EPYC-Genoa', '--minimum-tcb',
-             'bootloader=3,tee=0,snp=8,microcode=115', '--output', 'ref.json')
+        must(rig.TOOL, 'reference', './guest.xml', '--vcpus', '1,2,4', '--cpu', 'EPYC-Milan,EPYC-Genoa',
+             '--minimum-tcb', 'bootloader=3,tee=0,snp=8,microcode=115', '--output', 'ref.json')
         must(rig.TOOL, 'reference-sign', '--key', 'sign.pem', 'ref.json', '--output', 'signed.json')
         found = bundle('--reference', 'ref.json')
         assert found['reference.json'] == pathlib.Path('ref.json').read_bytes()
         code, rows, text = verify('guest.tar')
         assert code == 0 and text.count('"measurement"') == 6, text
         found = bundle('--reference', 'signed.json')
-        assert json.loads(found['reference.json']) == json.loads(pathlib.Path('signed.json').read_text(encoding='utf-8'))
+        assert json.loads(found['reference.json']) == json.loads(pathlib.Path('signed.json').read_bytes())
         assert verify('guest.tar', '--key', 'sign.pub')[0] == 0
         found = bundle('--reference', 'signed.json', '--sign-key', 'foreign.pem')
         assert len(json.loads(found['reference.json'])['signatures']) == 2
@@ -278,10 +283,12 @@ def test_interrupted():
             file.truncate(120 << 20)
         bundle()
         for command in (['bundle', './guest.xml', '--output', 'x.tar'], ['bundle-verify', 'guest.tar'],
-                        ['reference', 'guest.tar'], ['level', './guest.tar'], ['bundle-define', '--print-xml', 'guest.tar']):
+                        ['reference', 'guest.tar'], ['level', './guest.tar'],
+                        ['bundle-define', '--print-xml', 'guest.tar']):
             caught = 0
             for number, delay in ((signal.SIGTERM, 0.15), (signal.SIGINT, 0.4), (signal.SIGHUP, 0.8)):
-                with subprocess.Popen([rig.TOOL, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+                with subprocess.Popen([rig.TOOL, *command], stdout=subprocess.DEVNULL,
+                                      stderr=subprocess.DEVNULL) as process:
                     time.sleep(delay)
                     process.send_signal(number)
                     caught += process.wait() == -number
@@ -307,8 +314,8 @@ def test_changed_while_packed():
     with guest():
         with open('initrd.img', 'wb') as file:
             file.truncate(400 << 20)
-        with subprocess.Popen([rig.TOOL, 'bundle', './guest.xml', '--output', 'x.tar'], stderr=subprocess.PIPE, text=True,
-                              stdout=subprocess.DEVNULL) as process:
+        with subprocess.Popen([rig.TOOL, 'bundle', './guest.xml', '--output', 'x.tar'], stderr=subprocess.PIPE,
+                              text=True, stdout=subprocess.DEVNULL) as process:
             with open('initrd.img', 'r+b') as file:
                 count = 0
                 while process.poll() is None:
@@ -345,10 +352,12 @@ def test_offline():
         assert digest in alone('measure', 'guest.tar')
         assert 'Level:           3' in alone('level', 'guest.tar')
         assert alone('reference-diff', 'guest.tar', 'guest.tar') is not None
-        alone('id-block', '--domain', 'guest.tar', '--id-key', 'id.pem', '--author-key', 'author.pem', '--output-dir', 'new')
+        alone('id-block', '--domain', 'guest.tar', '--id-key', 'id.pem', '--author-key', 'author.pem', '--output-dir',
+              'new')
         assert pathlib.Path('new/id-block.bin').read_bytes() == members('guest.tar')['id-block.bin']
         alone('id-block-verify', '--domain', 'guest.tar')
-        alone('id-block-verify', '--domain', 'guest.tar', '--id-block', 'new/id-block.bin', '--id-auth', 'new/id-auth.bin')
+        alone('id-block-verify', '--domain', 'guest.tar', '--id-block', 'new/id-block.bin', '--id-auth',
+              'new/id-auth.bin')
         assert digest in alone('export', '--to', 'rvps', 'guest.tar')
         assert digest in alone('export', '--to', 'shell', 'guest.tar')
         alone('export', '--to', 'snpguard', 'guest.tar', '--output', 'launch-artifacts.tar.gz')
@@ -382,7 +391,8 @@ def test_snpguard_round_trip():
         with tarfile.open('launch-artifacts.tar.gz') as archive:
             assert all(name.startswith('/') for name in archive.getnames()), archive.getnames()
         for archive in ('launch-artifacts.tar.gz', 'one.tar.gz'):
-            done = tool('import', '--from', 'snpguard', archive, '--output-dir', 'imported', '--force', '--name', 'guest')
+            done = tool('import', '--from', 'snpguard', archive, '--output-dir', 'imported', '--force', '--name',
+                        'guest')
             assert done.returncode == 0, done
             for name in SNPGUARD:
                 assert rig.same_file(f'staging/{name}', f'imported/{name}'), name
@@ -425,8 +435,9 @@ def test_snpguard_mismatch():
             assert not os.path.exists('out') and not left_behind()
 
         digest = good['id-block.bin'][:48].hex()
-        hashes = {name: hashlib.sha256(good[name]).hexdigest() for name in ('vmlinuz', 'initrd.img', 'firmware-code.fd')}
-        imported({'vmlinuz': flipped(good['vmlinuz'])}, digest, 'kernel', hashes['initrd.img'], hashes['firmware-code.fd'])
+        hashes = {name: hashlib.sha256(data).hexdigest() for name, data in good.items()}
+        imported({'vmlinuz': flipped(good['vmlinuz'])}, digest, 'kernel', hashes['initrd.img'],
+                 hashes['firmware-code.fd'])
         imported({'initrd.img': flipped(good['initrd.img'])}, digest, 'initrd', hashes['vmlinuz'])
         imported({'kernel-params.txt': b'other'}, digest)
         imported({'launch-config.json': good['launch-config.json'].replace(b': 2', b': 5')}, digest,

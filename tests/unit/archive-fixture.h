@@ -12,7 +12,8 @@
 #include "storage/archive.h"
 
 static const StorageArchiveMember archive_members[] = {
-    {"manifest.json", 4096, FALSE}, {"firmware", 65536, FALSE}, {"kernel", 65536, TRUE}, {"initrd", 65536, TRUE}, {NULL}};
+    {"manifest.json", 4096, FALSE}, {"firmware", 65536, FALSE}, {"kernel", 65536, TRUE}, {"initrd", 65536, TRUE}, {NULL},
+};
 
 static inline int archive_memory(gconstpointer data, gsize size)
 {

@@ -142,7 +142,8 @@ static void test_truncated(void)
         }
         for (gsize at = 0; at <= size; at += forms[i].step) {
             g_autoptr(GError) error = NULL;
-            gboolean good = unpack(g_bytes_get_data(data, NULL), at, archive_members, STORAGE_ARCHIVE_PLAIN_NAMES, &error);
+            gboolean good = unpack(g_bytes_get_data(data, NULL), at, archive_members, STORAGE_ARCHIVE_PLAIN_NAMES,
+                                   &error);
 
             g_assert_cmpint(good, ==, at >= needed);
             if (!good)
@@ -152,11 +153,11 @@ static void test_truncated(void)
     }
 }
 
-/* 300 MiB of zeros in 300 KiB, where the table would allow them. */
+/* 100 MiB of zeros in 100 KiB, where the table would allow them. */
 static void test_ratio(void)
 {
     static const StorageArchiveMember large[] = {{"kernel", G_GUINT64_CONSTANT(1) << 32, FALSE}, {NULL}};
-    const guint64 size = 300 << 20;
+    const guint64 size = 100 << 20;
     g_autoptr(GByteArray) packed = g_byte_array_new();
     g_autofree guint8 *zeros = g_malloc0(1 << 20);
     g_autofree guint8 *out = g_malloc(1 << 20);
@@ -176,13 +177,13 @@ static void test_ratio(void)
         sum += header[i];
     g_snprintf((char *)header + 148, 7, "%06o", sum);
     g_assert_cmpint(deflateInit2(&stream, 1, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY), ==, Z_OK);
-    for (guint i = 0; i <= 301; i++) {
+    for (guint i = 0; i <= 101; i++) {
         stream.next_in = i ? zeros : header;
-        stream.avail_in = !i ? sizeof header : i == 301 ? 1024 : 1 << 20;
+        stream.avail_in = !i ? sizeof header : i == 101 ? 1024 : 1 << 20;
         do {
             stream.next_out = out;
             stream.avail_out = 1 << 20;
-            deflate(&stream, i == 301 ? Z_FINISH : Z_NO_FLUSH);
+            deflate(&stream, i == 101 ? Z_FINISH : Z_NO_FLUSH);
             g_byte_array_append(packed, out, (1 << 20) - stream.avail_out);
         } while (!stream.avail_out);
     }
@@ -276,7 +277,8 @@ static void test_write(void)
 
         g_assert_no_error(error);
         /* Neither the time nor what the file system says of the file is in it. */
-        g_usleep(1100 * 1000);
+        if (gzip)
+            g_usleep(1100 * 1000);
         g_assert_cmpint(g_chmod(kernel, gzip ? 0600 : 0755), ==, 0);
         two = write_archive(entries, 3, gzip, &error);
         g_assert_no_error(error);

@@ -48,8 +48,9 @@ static void test_format(void)
     storage_manifest_add(manifest, "reference.json", 0, empty);
     storage_manifest_add(manifest, "domain.xml", 3, abc);
     text = storage_manifest_format(manifest);
-    wanted = g_strdup("{\n  \"files\" : {\n    \"domain.xml\" : {\n      \"sha256\" : \"" ABC "\",\n      \"size\" : 3\n"
-                      "    },\n    \"reference.json\" : {\n      \"sha256\" : \"" EMPTY "\",\n      \"size\" : 0\n    }\n"
+    wanted = g_strdup("{\n  \"files\" : {\n    \"domain.xml\" : {\n      \"sha256\" : \"" ABC "\",\n"
+                      "      \"size\" : 3\n    },\n    \"reference.json\" : {\n"
+                      "      \"sha256\" : \"" EMPTY "\",\n      \"size\" : 0\n    }\n"
                       "  },\n  \"format\" : \"virt-attest-bundle-1\",\n  \"tool\" : \"virt-attest " VERSION "\"\n}\n");
     g_assert_cmpstr(text, ==, wanted);
     g_assert_cmpuint(storage_manifest_find(manifest, "domain.xml")->size, ==, 3);
