@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From a report's signature to AMD's root: endorsement key (VCEK or VLEK), intermediate (ASK or ASVK), root (ARK). The roots are
+ * built in: AMD's published public keys and the fingerprints of the certificates that carry them. What comes with the evidence
+ * can fill a gap, never widen trust.
+ */
+#pragma once
+
+#include <openssl/x509.h>
+
+#include "policy/appraisal/report.h"
+
+/**
+ * AppraisalAnchors:
+ *
+ * The keys that chains may end in: AMD's, or those of one explicit file (a test authority) instead of them.
+ */
+typedef struct AppraisalAnchors AppraisalAnchors;
+AppraisalAnchors *appraisal_anchors_builtin(void);
+/* @path: PEM with one ARK and its ASK and/or ASVK. The verdict says that it rests on it. */
+AppraisalAnchors *appraisal_anchors_load(const char *path, GError **error);
+void appraisal_anchors_free(AppraisalAnchors *anchors);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AppraisalAnchors, appraisal_anchors_free)
+gboolean appraisal_anchors_are_builtin(const AppraisalAnchors *anchors);
+
+/**
+ * AppraisalEndorsement:
+ * @kind: VCEK or VLEK, by subject and issuer
+ * @line: by issuer and product name, which must agree
+ * @hwid: (nullable): 8 bytes on Turin, else 64; %NULL for a VLEK
+ * @csp_id: (nullable): of a VLEK
+ */
+typedef struct {
+    X509 *certificate;
+    AppraisalSigner kind;
+    AppraisalLine line;
+    gchar *product;
+    PolicyTcb tcb;
+    GBytes *hwid;
+    gchar *csp_id;
+    gint64 not_before, not_after; /* Unix seconds */
+} AppraisalEndorsement;
+/* DER or PEM, at most 16 KiB. Strict about AMD's extensions 1.3.6.1.4.1.3704.1.*: every needed one once, exact encodings. */
+AppraisalEndorsement *appraisal_endorsement_parse(gconstpointer data, gsize size, GError **error);
+void appraisal_endorsement_free(AppraisalEndorsement *endorsement);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AppraisalEndorsement, appraisal_endorsement_free)
+
+/**
+ * AppraisalCrl:
+ *
+ * AMD's revocation list of a line: which ASK and ASVK serials are revoked. Signed by the ARK.
+ */
+typedef struct AppraisalCrl AppraisalCrl;
+AppraisalCrl *appraisal_crl_parse(gconstpointer data, gsize size, GError **error);
+void appraisal_crl_free(AppraisalCrl *crl);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AppraisalCrl, appraisal_crl_free)
+AppraisalLine appraisal_crl_line(const AppraisalCrl *crl);
+gint64 appraisal_crl_next_update(const AppraisalCrl *crl);
+
+typedef enum { APPRAISAL_CRL_GOOD, APPRAISAL_CRL_ABSENT, APPRAISAL_CRL_STALE, APPRAISAL_CRL_BAD, APPRAISAL_CRL_REVOKED } AppraisalCrlState;
+
+/**
+ * appraisal_chain_verify:
+ * @intermediates: (nullable) (element-type AppraisalBlob): "ask" and "ark" that came along; used only if they fit the anchors
+ * @at: Unix seconds at which the certificates must be valid
+ *
+ * RSASSA-PSS with SHA-384, MGF1 with SHA-384, salt of 48 bytes; names, serials, validity. Errors: %ATTEST_ERROR_REJECTED
+ * with the certificate and the reason.
+ */
+gboolean appraisal_chain_verify(const AppraisalEndorsement *endorsement, const AppraisalAnchors *anchors,
+                                const GPtrArray *intermediates, gint64 at, GError **error);
+/* @crl: (nullable). @detail: (out): one sentence. Looks up the serial of the ASK or ASVK that the endorsement hangs from. */
+AppraisalCrlState appraisal_crl_check(const AppraisalCrl *crl, const AppraisalEndorsement *endorsement,
+                                      const AppraisalAnchors *anchors, gint64 at, gchar **detail);
+
+/* ECDSA P-384 with SHA-384 over the first %APPRAISAL_SIGNED_SIZE raw bytes. */
+gboolean appraisal_signature_verify(const AppraisalReport *report, const AppraisalEndorsement *endorsement, GError **error);
