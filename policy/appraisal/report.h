@@ -82,6 +82,10 @@ typedef struct {
     gchar *role; /* "vcek", "vlek", "ask", "ark", "crl", or the GUID */
     GBytes *data;
 } AppraisalBlob;
+/* A new (element-type AppraisalBlob) array that owns its elements, and an element at its end. Both are copied or taken a
+ * reference of. */
+GPtrArray *appraisal_blobs_new(void);
+void appraisal_blobs_add(GPtrArray *blobs, const char *role, GBytes *data);
 typedef struct {
     AppraisalReport *report;
     GPtrArray *certificates;
@@ -97,6 +101,21 @@ typedef struct {
 AppraisalEvidence *appraisal_evidence_parse(gconstpointer data, gsize size, GBytes *aux, GError **error);
 void appraisal_evidence_free(AppraisalEvidence *evidence);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AppraisalEvidence, appraisal_evidence_free)
-/* A certificate table: entries of GUID, offset, length. Appends AppraisalBlob to @out. */
+/**
+ * appraisal_report_to_json:
+ *
+ * One line of JSON as virtee's Rust library (sev 1 to 5) and openend2e's get_report write it: integers, and arrays of
+ * numbers for bytes, reserved ones included, so that it holds every byte of any version.
+ */
+gchar *appraisal_report_to_json(const AppraisalReport *report);
+
+/**
+ * appraisal_table_parse:
+ * @out: (element-type AppraisalBlob): from appraisal_blobs_new(); what was found is appended
+ *
+ * A certificate table: entries of GUID, offset, length, ended by one of zeros. No entry may be empty, there twice, lie
+ * outside the data or overlap another. Errors: %ATTEST_ERROR_UNREADABLE.
+ */
 gboolean appraisal_table_parse(gconstpointer data, gsize size, GPtrArray *out, GError **error);
+/* @blobs: roles as above, or GUIDs. */
 GBytes *appraisal_table_format(const GPtrArray *blobs);
