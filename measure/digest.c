@@ -112,59 +112,92 @@ static void fill_vmsa(guint8 page[MEASURE_PAGE_SIZE], const MeasureLaunch *launc
     measure_vmsa_fill(page, &vmsa);
 }
 
-static void snp_digest(const MeasureLaunch *launch, const MeasureInputs *inputs, guint32 signature, guint vcpus,
-                       gboolean hashes, MeasureDigest *out)
+/*
+ * What all launches of one set of inputs have in common: the digest up to the VMSAs.
+ *
+ * @chain: SEV-SNP; @sev: SEV and SEV-ES
+ */
+typedef struct {
+    MeasureChain chain;
+    EVP_MD_CTX *sev;
+} Prefix;
+
+static void prefix_init(Prefix *prefix, const MeasureLaunch *launch, const MeasureInputs *inputs, gboolean hashes)
+{
+    guint8 contents[MEASURE_SHA384_SIZE], table[MEASURE_HASH_TABLE_SIZE];
+
+    measure_chain_init(&prefix->chain, inputs->snp_seed);
+    prefix->sev = launch->platform == MEASURE_PLATFORM_SNP ? NULL : measure_hash_copy(inputs->sev_prefix);
+    if (prefix->sev && hashes) {
+        measure_hash_table_fill(table, inputs);
+        measure_hash_update(prefix->sev, table, sizeof table);
+    }
+    if (prefix->sev)
+        return;
+    if (hashes)
+        hash_table_page_digest(inputs, prefix->chain.state, contents);
+    measure_chain_sections(&prefix->chain, launch->vmm, inputs->footer, hashes ? contents : NULL);
+}
+
+static void prefix_clear(Prefix *prefix)
+{
+    measure_chain_clear(&prefix->chain);
+    g_clear_pointer(&prefix->sev, EVP_MD_CTX_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Prefix, prefix_clear)
+
+/* The digest for n vCPUs is a step on the way to that for more: each of @vcpus, ascending, is taken as it comes by. */
+static void snp_digests(Prefix *prefix, const MeasureLaunch *launch, const MeasureInputs *inputs, guint32 signature,
+                        const guint *vcpus, gsize n, MeasureDigest *out)
 {
     g_auto(MeasureChain) chain = { .state = NULL };
-    guint8 page[MEASURE_PAGE_SIZE], contents[MEASURE_SHA384_SIZE], table[MEASURE_SHA384_SIZE];
+    guint8 page[MEASURE_PAGE_SIZE], contents[MEASURE_SHA384_SIZE];
+    guint done = 0;
 
-    measure_chain_init(&chain, inputs->snp_seed);
-    if (hashes)
-        hash_table_page_digest(inputs, chain.state, table);
-    measure_chain_sections(&chain, launch->vmm, inputs->footer, hashes ? table : NULL);
-    for (guint i = 0; i < vcpus; i++) {
-        if (i < 2) {
-            fill_vmsa(page, launch, inputs, signature, i > 0);
-            measure_hash_buffer(chain.state, page, sizeof page, contents);
+    measure_chain_init(&chain, prefix->chain.digest);
+    for (gsize i = 0; i < n; i++) {
+        for (; done < vcpus[i]; done++) {
+            if (done < 2) {
+                fill_vmsa(page, launch, inputs, signature, done > 0);
+                measure_hash_buffer(chain.state, page, sizeof page, contents);
+            }
+            measure_chain_page(&chain, MEASURE_PAGE_VMSA, MEASURE_VMSA_GPA, contents);
         }
-        measure_chain_page(&chain, MEASURE_PAGE_VMSA, MEASURE_VMSA_GPA, contents);
+        memcpy(out[i].bytes, chain.digest, sizeof chain.digest);
+        out[i].size = sizeof chain.digest;
     }
-    memcpy(out->bytes, chain.digest, sizeof chain.digest);
-    out->size = sizeof chain.digest;
 }
 
-static void sev_digest(const MeasureLaunch *launch, const MeasureInputs *inputs, guint32 signature, guint vcpus,
-                       gboolean hashes, MeasureDigest *out)
+/* The same where the digest is one hash, whose state is copied on the way. */
+static void sev_digests(Prefix *prefix, const MeasureLaunch *launch, const MeasureInputs *inputs, guint32 signature,
+                        const guint *vcpus, gsize n, MeasureDigest *out)
 {
-    g_autoptr(EVP_MD_CTX) state = measure_hash_copy(inputs->sev_prefix);
-    guint8 table[MEASURE_HASH_TABLE_SIZE], page[MEASURE_PAGE_SIZE];
+    g_autoptr(EVP_MD_CTX) state = measure_hash_copy(prefix->sev);
+    guint8 page[MEASURE_PAGE_SIZE];
+    guint done = 0;
 
-    if (hashes) {
-        measure_hash_table_fill(table, inputs);
-        measure_hash_update(state, table, sizeof table);
+    for (gsize i = 0; i < n; i++) {
+        g_autoptr(EVP_MD_CTX) here = NULL;
+
+        for (; launch->platform == MEASURE_PLATFORM_SEV_ES && done < vcpus[i]; done++) {
+            if (done < 2)
+                fill_vmsa(page, launch, inputs, signature, done > 0);
+            measure_hash_update(state, page, sizeof page);
+        }
+        here = measure_hash_copy(state);
+        memset(out[i].bytes, 0, sizeof out[i].bytes);
+        measure_hash_finish(here, out[i].bytes);
+        out[i].size = MEASURE_SHA256_SIZE;
     }
-    for (guint i = 0; launch->platform == MEASURE_PLATFORM_SEV_ES && i < vcpus; i++) {
-        if (i < 2)
-            fill_vmsa(page, launch, inputs, signature, i > 0);
-        measure_hash_update(state, page, sizeof page);
-    }
-    memset(out->bytes, 0, sizeof out->bytes);
-    measure_hash_finish(state, out->bytes);
-    out->size = MEASURE_SHA256_SIZE;
 }
 
-gboolean measure_launch_digest(const MeasureLaunch *launch, const MeasureInputs *inputs, guint32 signature, guint vcpus,
-                               MeasureDigest *out, GError **error)
+/* Whether firmware and files can carry a launch with so many vCPUs at most. */
+static gboolean check_launch(const MeasureLaunch *launch, const MeasureInputs *inputs, guint vcpus, gboolean hashes,
+                             GError **error)
 {
     gboolean snp = launch->platform == MEASURE_PLATFORM_SNP;
-    gboolean hashes = launch->kernel_hashes && inputs->has_kernel;
     gboolean with_vmsa = launch->platform != MEASURE_PLATFORM_SEV;
 
-    if (with_vmsa && (vcpus < 1 || vcpus > MEASURE_MAX_VCPUS)) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "%u vCPUs cannot be measured: give 1 to %u", vcpus,
-                    MEASURE_MAX_VCPUS);
-        return FALSE;
-    }
     if (snp && !inputs->footer->has_metadata)
         return refuse(inputs, error,
                       "has no SEV metadata, so that SEV-SNP cannot start it: use a build of OVMF with SEV-SNP support");
@@ -184,10 +217,45 @@ gboolean measure_launch_digest(const MeasureLaunch *launch, const MeasureInputs 
     if (!snp && !inputs->sev_prefix)
         return refuse(inputs, error, "was opened for SEV-SNP and cannot be measured for %s",
                       measure_platform_name(launch->platform));
-
-    if (snp)
-        snp_digest(launch, inputs, signature, vcpus, hashes, out);
-    else
-        sev_digest(launch, inputs, signature, vcpus, hashes, out);
     return TRUE;
+}
+
+static gboolean check_vcpus(const guint *vcpus, gsize n, GError **error)
+{
+    for (gsize i = 0; i < n; i++) {
+        if (vcpus[i] >= 1 && vcpus[i] <= MEASURE_MAX_VCPUS)
+            continue;
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "%u vCPUs cannot be measured: give 1 to %u", vcpus[i],
+                    MEASURE_MAX_VCPUS);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean measure_launch_digests(const MeasureLaunch *launch, const MeasureInputs *inputs, const guint32 *signatures,
+                                gsize n_signatures, const guint *vcpus, gsize n_vcpus, MeasureDigest *out,
+                                GError **error)
+{
+    gboolean hashes = launch->kernel_hashes && inputs->has_kernel;
+    g_auto(Prefix) prefix = { .sev = NULL };
+
+    if (n_signatures == 0 || n_vcpus == 0)
+        return TRUE;
+    if ((launch->platform != MEASURE_PLATFORM_SEV && !check_vcpus(vcpus, n_vcpus, error)) ||
+        !check_launch(launch, inputs, vcpus[n_vcpus - 1], hashes, error))
+        return FALSE;
+    prefix_init(&prefix, launch, inputs, hashes);
+    for (gsize i = 0; i < n_signatures; i++) {
+        if (prefix.sev)
+            sev_digests(&prefix, launch, inputs, signatures[i], vcpus, n_vcpus, out + i * n_vcpus);
+        else
+            snp_digests(&prefix, launch, inputs, signatures[i], vcpus, n_vcpus, out + i * n_vcpus);
+    }
+    return TRUE;
+}
+
+gboolean measure_launch_digest(const MeasureLaunch *launch, const MeasureInputs *inputs, guint32 signature, guint vcpus,
+                               MeasureDigest *out, GError **error)
+{
+    return measure_launch_digests(launch, inputs, &signature, 1, &vcpus, 1, out, error);
 }

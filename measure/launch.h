@@ -193,4 +193,19 @@ typedef struct {
 gboolean measure_launch_digest(const MeasureLaunch *launch, const MeasureInputs *inputs, guint32 signature, guint vcpus,
                                MeasureDigest *out, GError **error);
 
+/**
+ * measure_launch_digests:
+ * @signatures: (array length=n_signatures): CPU signatures
+ * @vcpus: (array length=n_vcpus): numbers of VMSAs, ascending
+ * @out: (out caller-allocates): @n_signatures times @n_vcpus digests: those of the first signature first
+ *
+ * The same for a whole fleet. What is common to all launches is done once, and the digest for a number of vCPUs goes on
+ * where that for the number before has ended, so that the costs are those of the largest number for each CPU type.
+ *
+ * Errors: as measure_launch_digest().
+ */
+gboolean measure_launch_digests(const MeasureLaunch *launch, const MeasureInputs *inputs, const guint32 *signatures,
+                                gsize n_signatures, const guint *vcpus, gsize n_vcpus, MeasureDigest *out,
+                                GError **error);
+
 gchar *measure_digest_hex(const MeasureDigest *digest);

@@ -266,8 +266,9 @@ static void check_cpu(PolicyEvaluation *evaluation, const XmlDomain *domain, con
 
         add(evaluation, "cpu", 2, POLICY_PASS, "CPU type %s is known and allowed", label);
     } else {
-        add(evaluation, "cpu", 2, POLICY_PASS,
-            "the host chooses the CPU type: each of the %u allowed ones was measured", evaluation->launch->cpus->len);
+        add(evaluation, "cpu", 2, POLICY_PASS, "%s: each of the %u allowed ones was measured",
+            options->every_cpu ? "several CPU types were asked for" : "the host chooses the CPU type",
+            evaluation->launch->cpus->len);
     }
 }
 
@@ -436,59 +437,87 @@ static GPtrArray *candidate_cpus(const XmlDomain *domain, MeasurePlatform platfo
     return chosen;
 }
 
-static gboolean add_measurement(PolicyEvaluation *evaluation, const MeasureCpu *cpu, GError **error)
+static void add_measurement(PolicyEvaluation *evaluation, const MeasureLaunch *launch, const MeasureCpu *cpu,
+                            guint vcpus, const MeasureDigest *digest)
 {
-    const MeasureLaunch *launch = evaluation->launch;
     XmlMeasurement *measurement = xml_measurement_new();
 
     g_ptr_array_add(evaluation->measurements, measurement);
     measurement->platform = launch->platform;
+    measurement->digest = *digest;
     if (cpu) {
         measurement->cpu = measure_cpu_label(cpu);
         measurement->signature = cpu->signature;
         measurement->features = launch->guest_features;
-        measurement->vcpus = launch->vcpus;
+        measurement->vcpus = vcpus;
     }
     if (launch->platform == MEASURE_PLATFORM_SEV_ES) {
         measurement->has_fpu = TRUE;
         measurement->fpu = launch->fpu;
     }
-    return measure_launch_digest(launch, evaluation->inputs, measurement->signature, launch->vcpus,
-                                 &measurement->digest, error);
+}
+
+/* Every CPU type and vCPU count of @launch from the same inputs. */
+static gboolean add_measurements(PolicyEvaluation *evaluation, const MeasureLaunch *launch, const GArray *vcpus,
+                                 GError **error)
+{
+    const GPtrArray *cpus = launch->cpus;
+    gboolean sev = launch->platform == MEASURE_PLATFORM_SEV;
+    guint n_cpus = sev ? 1 : cpus->len;
+    g_autofree guint32 *signatures = g_new0(guint32, MAX(n_cpus, 1));
+    guint one = MAX(launch->vcpus, 1);
+    const guint *counts = sev || !vcpus || !vcpus->len ? &one : (const guint *)(gconstpointer)vcpus->data;
+    guint n_counts = sev || !vcpus || !vcpus->len ? 1 : vcpus->len;
+    g_autofree MeasureDigest *digests = g_new0(MeasureDigest, MAX((gsize)n_cpus * n_counts, 1));
+
+    for (guint i = 0; !sev && i < n_cpus; i++)
+        signatures[i] = ((const MeasureCpu *)g_ptr_array_index(cpus, i))->signature;
+    if (!measure_launch_digests(launch, evaluation->inputs, signatures, n_cpus, counts, n_counts, digests, error))
+        return FALSE;
+    for (guint i = 0; i < n_cpus; i++) {
+        for (guint j = 0; j < n_counts; j++)
+            add_measurement(evaluation, launch, sev ? NULL : g_ptr_array_index(cpus, i), counts[j],
+                            &digests[(gsize)i * n_counts + j]);
+    }
+    return TRUE;
 }
 
 static void take_measurements(PolicyEvaluation *evaluation, const XmlDomain *domain,
                               const PolicyEvaluateOptions *options)
 {
-    g_autoptr(GPtrArray) candidates = options->cpus && options->cpus->len
-                                          ? g_ptr_array_ref(options->cpus)
-                                          : candidate_cpus(domain, evaluation->platform, options);
+    gboolean given = options->cpus && options->cpus->len;
+    gboolean every_cpu = given && options->every_cpu;
+    g_autoptr(GPtrArray) candidates =
+        given ? g_ptr_array_ref(options->cpus) : candidate_cpus(domain, evaluation->platform, options);
     XmlLaunchOptions launch_options = {
         .cpus = candidates,
-        .on_launch_host = options->on_launch_host,
+        .on_launch_host = options->on_launch_host && !every_cpu,
         .guest_features = options->config->guest_features,
         .fpu = options->config->sev_es_fpu,
     };
     GError **error = &evaluation->unmeasurable;
+    MeasureLaunch *launch = NULL;
 
-    evaluation->launch = xml_domain_to_launch(domain, &launch_options, error);
-    if (!evaluation->launch)
+    evaluation->launch = launch = xml_domain_to_launch(domain, &launch_options, error);
+    if (!launch)
         return;
-    evaluation->inputs =
-        measure_inputs_open(evaluation->launch, options->cache, MEASURE_OPEN_JUDGE_FIRMWARE, NULL, error);
+    if (every_cpu && evaluation->platform != MEASURE_PLATFORM_SEV) {
+        g_ptr_array_set_size(launch->cpus, 0);
+        for (guint i = 0; i < options->cpus->len; i++)
+            g_ptr_array_add(launch->cpus, measure_cpu_copy(g_ptr_array_index(options->cpus, i)));
+    }
+    evaluation->inputs = measure_inputs_open(launch, options->cache, MEASURE_OPEN_JUDGE_FIRMWARE, NULL, error);
     if (!evaluation->inputs)
         return;
-    if (evaluation->platform == MEASURE_PLATFORM_SEV) {
-        if (!add_measurement(evaluation, NULL, error))
-            g_ptr_array_set_size(evaluation->measurements, 0);
-        return;
+    if (add_measurements(evaluation, launch, options->vcpus, error) && options->all_fpu &&
+        evaluation->platform == MEASURE_PLATFORM_SEV_ES) {
+        MeasureLaunch other = *launch;
+
+        other.fpu = launch->fpu == MEASURE_FPU_LEGACY ? MEASURE_FPU_INIT2 : MEASURE_FPU_LEGACY;
+        add_measurements(evaluation, &other, options->vcpus, error);
     }
-    for (guint i = 0; i < evaluation->launch->cpus->len; i++) {
-        if (!add_measurement(evaluation, g_ptr_array_index(evaluation->launch->cpus, i), error)) {
-            g_ptr_array_set_size(evaluation->measurements, 0);
-            return;
-        }
-    }
+    if (evaluation->unmeasurable)
+        g_ptr_array_set_size(evaluation->measurements, 0);
 }
 
 static guint derive_level(const PolicyEvaluation *evaluation)

@@ -51,8 +51,9 @@ typedef enum {
  *   ones where the domain leaves the choice to the host
  * @on_launch_host: host-passthrough means this machine's processor
  * @reference: whether a reference value exists
+ * @every_cpu: @cpus count whatever CPU the domain names
  * @vcpus: (nullable) (element-type guint): vCPU counts to measure for instead of the domain's, from the same hashed
- *   inputs
+ *   inputs; ascending, each once
  * @all_fpu: SEV-ES: measure both FPU variants, the domain's own first
  */
 typedef struct {
@@ -62,7 +63,7 @@ typedef struct {
     gboolean on_launch_host;
     PolicyReferenceState reference;
     GArray *vcpus;
-    gboolean all_fpu;
+    gboolean every_cpu, all_fpu;
 } PolicyEvaluateOptions;
 
 /**
@@ -73,7 +74,8 @@ typedef struct {
  * @level: derived level, 0 to 4: the highest one whose rules, and those of all below, pass
  * @findings: (element-type PolicyFinding): every rule, in the order of the levels
  * @launch, @inputs: (nullable): %NULL when the domain cannot be measured
- * @measurements: (element-type XmlMeasurement): one per CPU type, empty when it cannot be measured
+ * @measurements: (element-type XmlMeasurement): one per CPU type, vCPU count and, where asked for, floating-point
+ *   variant; empty when it cannot be measured
  * @unmeasurable: (nullable): why there is no measurement
  * @words: (nullable): what the command line tells our init, when all of it is valid, whatever its level
  */

@@ -21,7 +21,11 @@ typedef struct PolicyKey PolicyKey;
  * @source: path, or "pkcs11:…" URI
  * @kinds: the kinds that will do
  * @what: what the key is for, in messages: "ID key"
- * @passphrase_fd: descriptor with the passphrase in its first line, or -1; read once, at most 1024 bytes, wiped
+ * @passphrase_fd: descriptor with the passphrase in its first line, or -1. It is read, at most 1024 bytes, when the key asks
+ *   for one, and only to the end of the line: the next encrypted key takes the next line. Wiped. Nobody is ever asked on a
+ *   terminal
+ *
+ * Calls policy_key_protect_process() first.
  *
  * Errors: %ATTEST_ERROR_UNREADABLE: no such file, not a private key (a public key, a certificate), encrypted and no (or a
  * wrong) passphrase, larger than 64 KiB, no regular file; a file that belongs to somebody else, or that group or others may
@@ -30,6 +34,8 @@ typedef struct PolicyKey PolicyKey;
  */
 PolicyKey *policy_key_load_private(const char *source, PolicyKeyKind kinds, const char *what, int passphrase_fd,
                                    GError **error);
+/* From now on this process leaves no core dump, and only root may look into its memory. */
+void policy_key_protect_process(void);
 /* A public key: SubjectPublicKeyInfo, PEM or DER. Any permissions. A private key in its place is an error that says so. */
 PolicyKey *policy_key_load_public(const char *path, PolicyKeyKind kinds, const char *what, GError **error);
 PolicyKey *policy_key_parse_public(gconstpointer data, gsize size, PolicyKeyKind kinds, const char *what, GError **error);
@@ -37,9 +43,14 @@ PolicyKey *policy_key_from_evp(EVP_PKEY *key /* transfer full */, PolicyKeyKind 
 void policy_key_free(PolicyKey *key);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PolicyKey, policy_key_free)
 
+/* (nullable): the name of the file or the URI it came from; %NULL when it did not come from one. */
+const char *policy_key_label(const PolicyKey *key);
 PolicyKeyKind policy_key_kind(const PolicyKey *key);
 const char *policy_key_kind_name(PolicyKeyKind kind); /* "ed25519", "ecdsa-p384-sha384" */
 EVP_PKEY *policy_key_evp(const PolicyKey *key);        /* borrowed */
+/* The point of a P-384 key, big-endian; FALSE for another kind. Works for keys in tokens too, which have not every parameter
+ * and sign only by policy_key_sign(). */
+gboolean policy_key_point(const PolicyKey *key, guint8 x[48], guint8 y[48]);
 /* SHA-256 of the public key's DER (SubjectPublicKeyInfo), 64 hexadecimal digits: what a signature names its key by. */
 gchar *policy_key_id(const PolicyKey *key);
 

@@ -21,7 +21,10 @@
 #define PASSPHRASE_OPTION                                                                                              \
     {"passphrase-fd", 0, CMD_VALUE, "FD", "read the passphrase of an encrypted key from this file descriptor"}
 #define FLEET_OPTIONS                                                                                                  \
-    {"cpu-types", 0, CMD_VALUE, "FILE", "CPU types to measure for: a list in JSON, or one a line"},                    \
+    {"cpu", 0, CMD_VALUES, "CPU",                                                                                      \
+     "CPU types to measure for (default: the domain's): model names, signatures or FAMILY.MODEL.STEPPING, separated "  \
+     "by commas; 'host' is this machine's processor"},                                                                 \
+        {"cpu-types", 0, CMD_VALUE, "FILE", "CPU types to measure for: a list in JSON, or one a line"},                    \
         {"vcpus", 0, CMD_VALUE, "LIST", "vCPU counts to measure for, such as 1,2,4-8 (default: the domain's)"}
 #define ID_BLOCK_OPTIONS                                                                                               \
     {"id-key", 0, CMD_VALUE, "KEY", "private key (ECDSA P-384) that signs the ID block: a file or a pkcs11: URI"},     \
@@ -316,7 +319,6 @@ static const CmdOption build_options[] = {
 
 static const CmdOption reference_options[] = {
     DOMAIN_OPTION,
-    CPU_OPTION,
     FLEET_OPTIONS,
     REFERENCE_FACT_OPTIONS,
     {"format", 0, CMD_VALUE, "json|table|binding",
@@ -339,7 +341,6 @@ static const CmdOption reference_verify_options[] = {
 };
 
 static const CmdOption reference_diff_options[] = {
-    CPU_OPTION,
     FLEET_OPTIONS,
     FORMAT_OPTION,
     END,
@@ -374,7 +375,6 @@ static const CmdOption export_options[] = {
      "alman|alman-cpu-types|alman-legal-cpu-types|alman-conf|openend2e|snpguard|snpguard-config|savs|rvps|rvps-message|"
      "trustee-policy|corim|table|json|shell",
      "format to write"},
-    CPU_OPTION,
     FLEET_OPTIONS,
     REFERENCE_FACT_OPTIONS,
     OUTPUT_OPTIONS,
@@ -399,7 +399,6 @@ static const CmdOption import_alman_options[] = {
 
 static const CmdOption bundle_options[] = {
     DOMAIN_OPTION,
-    CPU_OPTION,
     FLEET_OPTIONS,
     REFERENCE_FACT_OPTIONS,
     {"reference", 0, CMD_VALUE, "FILE", "put this reference, signed or not, into the bundle instead of a new one"},

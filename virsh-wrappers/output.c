@@ -111,11 +111,17 @@ void cmd_table_free(CmdTable *table)
     g_free(table);
 }
 
-void cmd_print_field(const char *name, const char *value)
+gchar *cmd_field_format(const char *name, const char *value)
 {
     g_autofree gchar *label = g_strconcat(name, ":", NULL);
     g_autofree gchar *text = cmd_printable(value ? value : "-");
-    printf("%-16s %s\n", label, text);
+    return g_strdup_printf("%-16s %s\n", label, text);
+}
+
+void cmd_print_field(const char *name, const char *value)
+{
+    g_autofree gchar *line = cmd_field_format(name, value);
+    fputs(line, stdout);
 }
 
 void cmd_warn(const char *format, ...)

@@ -22,6 +22,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(CmdTable, cmd_table_free)
 gchar *cmd_printable(const char *text);
 /* printf() to standard output of "Name:   value" with the value made printable; a NULL value prints "-". */
 void cmd_print_field(const char *name, const char *value);
+/* The same as text, with its newline. */
+gchar *cmd_field_format(const char *name, const char *value);
 /* "warning: …" on standard error. */
 void cmd_warn(const char *format, ...) G_GNUC_PRINTF(1, 2);
 /* Prints the document with two blanks of indentation. Takes @builder's root. */

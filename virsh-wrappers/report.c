@@ -3,13 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "measure/error.h"
 
 /* Reads up to one byte more than allowed, so that a file that grows or has no size (a pipe) is bounded as well. */
-static gboolean read_all(int fd, const char *label, gchar **text, gsize *size, GError **error)
+static gboolean read_all(int fd, const char *label, gsize max_size, gchar **text, gsize *size, GError **error)
 {
     g_autoptr(GByteArray) bytes = g_byte_array_new();
     g_autofree guint8 *buffer = g_malloc(64 * 1024);
@@ -26,9 +27,9 @@ static gboolean read_all(int fd, const char *label, gchar **text, gsize *size, G
             break;
         }
         g_byte_array_append(bytes, buffer, (guint)got);
-        if (bytes->len > XML_MAX_SIZE) {
-            g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "%s is larger than %u bytes: not a domain XML",
-                        label, XML_MAX_SIZE);
+        if (bytes->len > max_size) {
+            g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
+                        "%s is larger than %" G_GSIZE_FORMAT " bytes, so it cannot be one", label, max_size);
             return FALSE;
         }
     }
@@ -38,20 +39,25 @@ static gboolean read_all(int fd, const char *label, gchar **text, gsize *size, G
     return TRUE;
 }
 
-gboolean cmd_read_xml(const char *path, gchar **text, gsize *size, GError **error)
+gboolean cmd_read_file(const char *path, const char *label, gsize max_size, gchar **text, gsize *size, GError **error)
 {
-    if (g_str_equal(path, "-")) {
-        return read_all(STDIN_FILENO, "standard input", text, size, error);
-    }
-    g_autofree gchar *label = g_strdup_printf("domain XML '%s'", path);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "cannot open %s: %s", label, g_strerror(errno));
         return FALSE;
     }
-    gboolean done = read_all(fd, label, text, size, error);
+    gboolean done = read_all(fd, label, max_size, text, size, error);
     close(fd);
     return done;
+}
+
+gboolean cmd_read_xml(const char *path, gchar **text, gsize *size, GError **error)
+{
+    if (g_str_equal(path, "-")) {
+        return read_all(STDIN_FILENO, "standard input", XML_MAX_SIZE, text, size, error);
+    }
+    g_autofree gchar *label = g_strdup_printf("domain XML '%s'", path);
+    return cmd_read_file(path, label, XML_MAX_SIZE, text, size, error);
 }
 
 gboolean cmd_word_is_file(const char *word)
@@ -95,9 +101,25 @@ const char *cmd_platform_label(const XmlDomain *domain, const PolicyEvaluation *
     return domain->launch_type == XML_LAUNCH_NONE || !domain->launch_type_name ? "none" : domain->launch_type_name;
 }
 
-void cmd_report_measurements(GPtrArray *measurements, gboolean bare)
+/* Whether the floating-point variant tells some of them apart. */
+static gboolean both_variants(const GPtrArray *measurements)
 {
-    g_autoptr(CmdTable) table = cmd_table_new("CPU", "Signature", "vCPUs", "Features", "Measurement", NULL);
+    for (guint i = 1; i < measurements->len; i++) {
+        const XmlMeasurement *first = g_ptr_array_index(measurements, 0);
+        const XmlMeasurement *each = g_ptr_array_index(measurements, i);
+        if (each->has_fpu != first->has_fpu || each->fpu != first->fpu) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+gchar *cmd_measurements_format(const GPtrArray *measurements, gboolean bare)
+{
+    gboolean both = both_variants(measurements);
+    g_autoptr(CmdTable) table =
+        both ? cmd_table_new("CPU", "Signature", "vCPUs", "Features", "FPU", "Measurement", NULL)
+             : cmd_table_new("CPU", "Signature", "vCPUs", "Features", "Measurement", NULL);
     for (guint i = 0; i < measurements->len; i++) {
         const XmlMeasurement *each = g_ptr_array_index(measurements, i);
         gboolean has_cpu = each->platform != MEASURE_PLATFORM_SEV;
@@ -105,20 +127,43 @@ void cmd_report_measurements(GPtrArray *measurements, gboolean bare)
         g_autofree gchar *vcpus = has_cpu ? g_strdup_printf("%u", each->vcpus) : NULL;
         g_autofree gchar *features = has_cpu ? g_strdup_printf("0x%" G_GINT64_MODIFIER "x", each->features) : NULL;
         g_autofree gchar *digest = measure_digest_hex(&each->digest);
-        cmd_table_row(table, has_cpu ? each->cpu : "any", signature, vcpus, features, digest);
+        const char *cpu = has_cpu ? each->cpu : "any";
+        if (both) {
+            cmd_table_row(table, cpu, signature, vcpus, features, measure_fpu_name(each->fpu), digest);
+        } else {
+            cmd_table_row(table, cpu, signature, vcpus, features, digest);
+        }
     }
-    cmd_table_print(table, bare);
+    return cmd_table_format(table, bare);
 }
 
-void cmd_report_inputs(GPtrArray *inputs, gboolean bare)
+void cmd_report_measurements(GPtrArray *measurements, gboolean bare)
 {
-    g_autoptr(CmdTable) table = cmd_table_new("Input", "Size", "SHA-256", "What", NULL);
+    g_autofree gchar *text = cmd_measurements_format(measurements, bare);
+    fputs(text, stdout);
+}
+
+static CmdTable *inputs_table(const GPtrArray *inputs)
+{
+    CmdTable *table = cmd_table_new("Input", "Size", "SHA-256", "What", NULL);
     for (guint i = 0; i < inputs->len; i++) {
         const PolicyReferenceInput *each = g_ptr_array_index(inputs, i);
         g_autofree gchar *size = g_strdup_printf("%" G_GUINT64_FORMAT, each->size);
         g_autofree gchar *digest = measure_hex_encode(each->sha256, sizeof(each->sha256));
         cmd_table_row(table, each->role, size, digest, each->path ? each->path : each->text);
     }
+    return table;
+}
+
+gchar *cmd_inputs_format(const GPtrArray *inputs, gboolean bare)
+{
+    g_autoptr(CmdTable) table = inputs_table(inputs);
+    return cmd_table_format(table, bare);
+}
+
+void cmd_report_inputs(GPtrArray *inputs, gboolean bare)
+{
+    g_autoptr(CmdTable) table = inputs_table(inputs);
     cmd_table_print(table, bare);
 }
 

@@ -8,6 +8,8 @@
 
 /* Reads a file, or standard input for "-"; at most %XML_MAX_SIZE bytes. */
 gboolean cmd_read_xml(const char *path, gchar **text, gsize *size, GError **error);
+/* Reads a file or a pipe, at most @max_size bytes; @label: "domain XML 'x.xml'", fit to be printed. */
+gboolean cmd_read_file(const char *path, const char *label, gsize max_size, gchar **text, gsize *size, GError **error);
 /* TRUE when a word names a file rather than a domain: "-", or with a '/' or the ending ".xml". */
 gboolean cmd_word_is_file(const char *word);
 /* After a domain could not be looked up: adds to the error what to do if its word was meant to be a file. */
@@ -21,6 +23,9 @@ const char *cmd_platform_label(const XmlDomain *domain, const PolicyEvaluation *
 
 /* Table of measurements; (element-type XmlMeasurement). */
 void cmd_report_measurements(GPtrArray *measurements, gboolean bare);
+/* The same tables as text. */
+gchar *cmd_measurements_format(const GPtrArray *measurements, gboolean bare);
+gchar *cmd_inputs_format(const GPtrArray *inputs, gboolean bare);
 /* Table of inputs; (element-type PolicyReferenceInput). */
 void cmd_report_inputs(GPtrArray *inputs, gboolean bare);
 /* Table of findings; (element-type PolicyFinding). @only_bad leaves out what passed. */

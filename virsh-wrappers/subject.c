@@ -26,13 +26,23 @@ static GPtrArray *pinned_cpus(const PolicyReference *pinned)
     for (guint i = 0; i < pinned->measurements->len; i++) {
         const XmlMeasurement *each = g_ptr_array_index(pinned->measurements, i);
         gboolean named = each->cpu && !g_str_has_prefix(each->cpu, "0x");
+        /* Once, however many vCPU counts were pinned for it. */
+        gboolean known = FALSE;
+        for (guint j = 0; j < cpus->len && !known; j++) {
+            const MeasureCpu *other = g_ptr_array_index(cpus, j);
+            known = other->signature == each->signature && g_strcmp0(other->name, named ? each->cpu : NULL) == 0;
+        }
+        if (known) {
+            continue;
+        }
         g_ptr_array_add(cpus, measure_cpu_new(named ? each->cpu : NULL, each->signature));
     }
     return cpus;
 }
 
-CmdSubject *cmd_subject_new(CmdContext *context, const char *xml, gsize size, PolicyReference *pinned, GPtrArray *cpus,
-                            gboolean on_launch_host, PolicyReferenceState state, GError **error)
+static CmdSubject *subject_new(CmdContext *context, const char *xml, gsize size, PolicyReference *pinned,
+                               const CmdFleet *fleet, gboolean every_cpu, gboolean on_launch_host,
+                               PolicyReferenceState state, GError **error)
 {
     g_autoptr(CmdSubject) subject = g_new0(CmdSubject, 1);
     subject->pinned = pinned;
@@ -46,18 +56,35 @@ CmdSubject *cmd_subject_new(CmdContext *context, const char *xml, gsize size, Po
         return NULL;
     }
     g_autoptr(GPtrArray) from_pin = NULL;
-    if (!cpus && pinned && pinned->measurements->len > 0 && subject->domain->cpu_mode == XML_CPU_HOST_MODEL) {
+    if (!fleet->cpus && pinned && pinned->measurements->len > 0 && subject->domain->cpu_mode == XML_CPU_HOST_MODEL) {
         from_pin = pinned_cpus(pinned);
     }
     PolicyEvaluateOptions options = {
         .config = config,
         .cache = context->store ? policy_store_cache(context->store) : NULL,
-        .cpus = cpus ? cpus : from_pin,
+        .cpus = fleet->cpus ? fleet->cpus : from_pin,
         .on_launch_host = on_launch_host,
         .reference = state,
+        .vcpus = fleet->vcpus,
+        .every_cpu = every_cpu,
+        .all_fpu = fleet->all_fpu,
     };
     subject->evaluation = policy_evaluate(subject->domain, &options);
     return g_steal_pointer(&subject);
+}
+
+CmdSubject *cmd_subject_new(CmdContext *context, const char *xml, gsize size, PolicyReference *pinned, GPtrArray *cpus,
+                            gboolean on_launch_host, PolicyReferenceState state, GError **error)
+{
+    CmdFleet fleet = {.cpus = cpus};
+    return subject_new(context, xml, size, pinned, &fleet, FALSE, on_launch_host, state, error);
+}
+
+CmdSubject *cmd_subject_new_fleet(CmdContext *context, const char *xml, gsize size, PolicyReference *pinned,
+                                  const CmdFleet *fleet, gboolean on_launch_host, PolicyReferenceState state,
+                                  GError **error)
+{
+    return subject_new(context, xml, size, pinned, fleet, fleet->cpus != NULL, on_launch_host, state, error);
 }
 
 gboolean cmd_pinned_reference(CmdContext *context, virDomainPtr domain, PolicyReference **out, GError **error)
@@ -76,7 +103,9 @@ gboolean cmd_pinned_reference(CmdContext *context, virDomainPtr domain, PolicyRe
     return TRUE;
 }
 
-CmdSubject *cmd_subject_from_domain(CmdContext *context, virDomainPtr domain, GError **error)
+/* @assumed: count the measurement as the reference value, whether one is pinned or not. */
+static CmdSubject *subject_from_domain(CmdContext *context, virDomainPtr domain, const CmdFleet *fleet,
+                                       gboolean assumed, GError **error)
 {
     g_autoptr(PolicyReference) pinned = NULL;
     if (!cmd_require_local(virDomainGetConnect(domain), error) ||
@@ -87,8 +116,22 @@ CmdSubject *cmd_subject_from_domain(CmdContext *context, virDomainPtr domain, GE
     if (!xml) {
         return NULL;
     }
-    PolicyReferenceState state = pinned ? POLICY_REFERENCE_EXISTS : POLICY_REFERENCE_ABSENT;
-    return cmd_subject_new(context, xml, strlen(xml), g_steal_pointer(&pinned), NULL, TRUE, state, error);
+    PolicyReferenceState state = assumed  ? POLICY_REFERENCE_ASSUMED
+                                 : pinned ? POLICY_REFERENCE_EXISTS
+                                          : POLICY_REFERENCE_ABSENT;
+    return cmd_subject_new_fleet(context, xml, strlen(xml), g_steal_pointer(&pinned), fleet, TRUE, state, error);
+}
+
+CmdSubject *cmd_subject_from_domain(CmdContext *context, virDomainPtr domain, GError **error)
+{
+    CmdFleet none = {.cpus = NULL};
+    return subject_from_domain(context, domain, &none, FALSE, error);
+}
+
+CmdSubject *cmd_subject_from_domain_fleet(CmdContext *context, virDomainPtr domain, const CmdFleet *fleet,
+                                          GError **error)
+{
+    return subject_from_domain(context, domain, fleet, TRUE, error);
 }
 
 const HookLaunch *cmd_last_launch(const HookRecord *record)

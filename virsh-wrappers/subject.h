@@ -31,8 +31,26 @@ typedef struct {
  */
 CmdSubject *cmd_subject_new(CmdContext *context, const char *xml, gsize size, PolicyReference *pinned, GPtrArray *cpus,
                             gboolean on_launch_host, PolicyReferenceState state, GError **error);
+/**
+ * CmdFleet:
+ * @cpus: (nullable) (element-type MeasureCpu): measure for these, whatever the XML names
+ * @vcpus: (nullable) (element-type guint): and for these vCPU counts
+ * @all_fpu: and, for SEV-ES, for both floating-point variants
+ */
+typedef struct {
+    GPtrArray *cpus;
+    GArray *vcpus;
+    gboolean all_fpu;
+} CmdFleet;
+/* Like cmd_subject_new(), for every member of a fleet. */
+CmdSubject *cmd_subject_new_fleet(CmdContext *context, const char *xml, gsize size, PolicyReference *pinned,
+                                  const CmdFleet *fleet, gboolean on_launch_host, PolicyReferenceState state,
+                                  GError **error);
 /* Of a libvirt domain on this machine: persistent XML, pinned reference from the state folder. */
 CmdSubject *cmd_subject_from_domain(CmdContext *context, virDomainPtr domain, GError **error);
+/* The same for every member of a fleet, to make a reference of it: that one is pinned or not does not count. */
+CmdSubject *cmd_subject_from_domain_fleet(CmdContext *context, virDomainPtr domain, const CmdFleet *fleet,
+                                          GError **error);
 void cmd_subject_free(CmdSubject *subject);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CmdSubject, cmd_subject_free)
 

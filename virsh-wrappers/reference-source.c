@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Where a command gets its reference from: measured now, of a domain, a domain XML or a bundle; or read, from a document
+ * or the one in a bundle.
+ */
+#include "virsh-wrappers/reference-source.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "measure/error.h"
+#include "storage/output.h"
+
+static const char *const fleet_options[] = {"cpu", "cpu-types", "vcpus", NULL};
+static const char *const fact_options[] = {"product", "minimum-tcb", "platform-info", NULL};
+
+void cmd_reference_source_clear(CmdReferenceSource *source)
+{
+    g_clear_pointer(&source->reference, policy_reference_free);
+    g_clear_pointer(&source->subject, cmd_subject_free);
+}
+
+static const char *first_given(const CmdContext *context, const char *const *names)
+{
+    for (gsize i = 0; names[i]; i++) {
+        if (cmd_context_has(context, names[i])) {
+            return names[i];
+        }
+    }
+    return NULL;
+}
+
+/* What is written down already cannot be measured for others, and a signature holds for what was signed. */
+static gboolean refuse_options(const CmdContext *context, const char *const *names, const char *why, GError **error)
+{
+    const char *name = first_given(context, names);
+    if (name) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "--%s: %s", name, why);
+    }
+    return !name;
+}
+
+/* The owner's rules that a new reference takes over from the pinned one. */
+static void keep_facts(PolicyReference *reference, const PolicyReference *pinned)
+{
+    g_free(reference->product);
+    reference->product = g_strdup(pinned->product);
+    reference->has_minimum_tcb = pinned->has_minimum_tcb;
+    reference->minimum_tcb = pinned->minimum_tcb;
+    reference->has_platform_info = pinned->has_platform_info;
+    reference->platform_info = pinned->platform_info;
+    reference->platform_info_mask = pinned->platform_info_mask;
+}
+
+static gboolean measured(CmdContext *context, CmdReferenceSource *out, const char *source, GError **error)
+{
+    const CmdSubject *subject = out->subject;
+    out->reference = policy_reference_new(subject->domain, subject->evaluation, XML_ON_MISMATCH_REFUSE, error);
+    if (!out->reference) {
+        return FALSE;
+    }
+    if (!out->reference->name) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "the domain XML has no <name>: give it one");
+        return FALSE;
+    }
+    out->reference->form = POLICY_REFERENCE_PORTABLE;
+    policy_reference_set_source(out->reference, source);
+    if (subject->pinned && subject->pinned->platform == out->reference->platform) {
+        keep_facts(out->reference, subject->pinned);
+    }
+    cmd_report_warnings(context, subject->domain);
+    return cmd_reference_facts(context, out->reference, error);
+}
+
+static gboolean load_xml(CmdContext *context, const char *xml, gsize size, const char *source, CmdReferenceSource *out,
+                         GError **error)
+{
+    g_autoptr(GPtrArray) cpus = NULL;
+    g_autoptr(GArray) vcpus = NULL;
+    if (!cmd_fleet_options(context, &cpus, &vcpus, error)) {
+        return FALSE;
+    }
+    CmdFleet fleet = {.cpus = cpus, .vcpus = vcpus, .all_fpu = TRUE};
+    out->subject =
+        cmd_subject_new_fleet(context, xml, size, NULL, &fleet, FALSE, POLICY_REFERENCE_ASSUMED, error);
+    return out->subject && measured(context, out, source, error);
+}
+
+static gboolean load_domain(CmdContext *context, const char *word, CmdReferenceSource *out, GError **error)
+{
+    g_autoptr(GPtrArray) cpus = NULL;
+    g_autoptr(GArray) vcpus = NULL;
+    if (!cmd_fleet_options(context, &cpus, &vcpus, error)) {
+        return FALSE;
+    }
+    CmdFleet fleet = {.cpus = cpus, .vcpus = vcpus, .all_fpu = TRUE};
+    g_autoptr(VirConnection) connection = cmd_connect(context, error);
+    g_autoptr(VirDomainHandle) domain = connection ? cmd_domain_lookup(connection, word, error) : NULL;
+    if (!domain) {
+        cmd_hint_file(context, word, error);
+        return FALSE;
+    }
+    out->subject = cmd_subject_from_domain_fleet(context, domain, &fleet, error);
+    return out->subject && measured(context, out, "libvirt", error);
+}
+
+static gboolean load_document(CmdContext *context, const char *text, gsize size, const char *label,
+                              CmdReferenceSource *out, GError **error)
+{
+    if (!refuse_options(context, fleet_options, "a reference document is not measured anew: give a domain or its XML",
+                        error)) {
+        return FALSE;
+    }
+    out->reference = policy_reference_parse(text, (gssize)size, error);
+    if (!out->reference) {
+        g_prefix_error(error, "%s: ", label);
+        return FALSE;
+    }
+    if (out->envelope && !refuse_options(context, fact_options,
+                                         "the document is signed, and the signature would not hold any more", error)) {
+        return FALSE;
+    }
+    return cmd_reference_facts(context, out->reference, error);
+}
+
+static gboolean is_file(const char *word)
+{
+    return cmd_word_is_file(word) || g_str_has_suffix(word, ".json") || g_str_has_suffix(word, ".tar");
+}
+
+static gboolean load_file(CmdContext *context, const char *path, CmdReferenceSource *out, GError **error)
+{
+    g_autofree gchar *text = NULL;
+    gsize size = 0;
+    /* A domain XML is the largest of them. */
+    if (!cmd_read_xml(path, &text, &size, error)) {
+        return FALSE;
+    }
+    const char *start = text + strspn(text, " \t\r\n");
+    if (*start != '{') {
+        return load_xml(context, text, size, "domain-xml", out, error);
+    }
+    g_autofree gchar *shown = cmd_printable(path);
+    g_autofree gchar *label =
+        g_str_equal(path, "-") ? g_strdup("standard input") : g_strdup_printf("reference '%s'", shown);
+    return load_document(context, text, size, label, out, error);
+}
+
+gboolean cmd_reference_source_load(CmdContext *context, const char *word, CmdReferenceSource *out, GError **error)
+{
+    /* Where a command takes a word as well, --domain is there for domains whose names look like files. */
+    gboolean domain = context->command->words_max > 0 && cmd_context_has(context, "domain");
+    return is_file(word) && !domain ? load_file(context, word, out, error) : load_domain(context, word, out, error);
+}
+
+gboolean cmd_write_output(const CmdContext *context, gconstpointer data, gsize size, gboolean secret, GError **error)
+{
+    const char *path = cmd_context_get(context, "output");
+    if (!path) {
+        /* Whether it went out is asked once, at the end of the program. */
+        fwrite(data, 1, size, stdout);
+        return TRUE;
+    }
+    g_autoptr(StorageOutput) output =
+        storage_output_new(path, cmd_context_has(context, "force"), secret ? 0600 : 0644, error);
+    return output && storage_output_write(output, data, size, error) && storage_output_commit(output, error);
+}
