@@ -148,8 +148,9 @@ static gboolean load_file(CmdContext *context, const char *path, CmdReferenceSou
 
 gboolean cmd_reference_source_load(CmdContext *context, const char *word, CmdReferenceSource *out, GError **error)
 {
-    /* Where a command takes a word as well, --domain is there for domains whose names look like files. */
-    gboolean domain = context->command->words_max > 0 && cmd_context_has(context, "domain");
+    /* Where a command takes a word instead, --domain is there for domains whose names look like files. */
+    gboolean domain =
+        context->command->words_max > 0 && cmd_context_has(context, "domain") && !cmd_context_word(context, 0);
     return is_file(word) && !domain ? load_file(context, word, out, error) : load_domain(context, word, out, error);
 }
 

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Where the certificates and revocation lists of an appraisal come from, besides the evidence itself. */
+#pragma once
+
+#include "policy/appraisal/chain.h"
+#include "virsh-wrappers/context.h"
+
+/**
+ * CmdEndorsements:
+ * @certificates: (element-type AppraisalBlob): "vcek", "vlek", "ask", "ark"; none of them verified
+ * @crls: (element-type AppraisalCrl)
+ */
+typedef struct {
+    GPtrArray *certificates, *crls;
+} CmdEndorsements;
+void cmd_endorsements_clear(CmdEndorsements *endorsements);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CmdEndorsements, cmd_endorsements_clear)
+
+/**
+ * cmd_find_endorsements:
+ * @evidence: what is to be appraised: which chip, which TCB, and what came with it
+ *
+ * Reads --certificates (files and folders: DER, PEM with any number, certificate tables, revocation lists) and --crl. A file that
+ * was named must be readable; one in a folder that is nothing of these is left alone. That nothing is found is no error.
+ */
+gboolean cmd_find_endorsements(CmdContext *context, const AppraisalEvidence *evidence, CmdEndorsements *out, GError **error);
