@@ -425,6 +425,38 @@ static const CmdOption bundle_define_options[] = {
     END,
 };
 
+static const CmdOption verify_options[] = {
+    {"domain", 0, CMD_VALUE, "DOMAIN", "what must have been launched: a domain (its pinned reference), or a domain XML"},
+    {"reference", 0, CMD_VALUE, "FILE", "the same, from a reference document, a bundle or a domain XML"},
+    {"key", 0, CMD_VALUES, "FILE", "public key that must have signed the reference (default: the configured trusted keys)"},
+    {"measurement", 0, CMD_VALUES, "HEX", "launch digest that is accepted; several with commas or by giving it again"},
+    {"policy", 0, CMD_VALUE, "FILE", "policy file with further rules"},
+    {"nonce", 0, CMD_VALUE, "HEX", "the report data, a nonce from 'virt-attest nonce'; good once"},
+    {"report-data", 0, CMD_VALUE, "HEX", "the report data, where they were chosen in another way; zeros follow"},
+    {"any-report-data", 0, CMD_FLAG, NULL, "accept any report data: a report that may be an old one"},
+    {"host-data", 0, CMD_VALUE, "HEX", "host data that must be there, or 'any' (default: the reference's, else zeros)"},
+    {"vmpl", 0, CMD_VALUE, "N", "privilege level of the guest that asked for the report (default: 0)"},
+    {"signing-key", 0, CMD_VALUE, "vcek|vlek|any", "key of the chip, of a cloud provider, or either (default: vcek)"},
+    {"id-key-digest", 0, CMD_VALUES, "HEX", "ID key that is accepted"},
+    {"author-key-digest", 0, CMD_VALUES, "HEX", "author key that is accepted"},
+    {"minimum-svn", 0, CMD_VALUE, "N", "lowest security version number of the guest"},
+    {"minimum-reported-tcb", 0, CMD_VALUE, "TCB",
+     "lowest reported TCB: bootloader=N,tee=N,snp=N,microcode=N[,fmc=N]"},
+    {"maximum-age", 0, CMD_VALUE, "N", "seconds since the nonce was issued"},
+    {"certificates", 0, CMD_VALUES, "FILE|DIR", "certificates that did not come with the report"},
+    {"crl", 0, CMD_VALUES, "FILE", "revocation list of AMD"},
+    {"require-crl", 0, CMD_FLAG, NULL, "reject where no fresh revocation list is there"},
+    {"trust-anchor", 0, CMD_VALUE, "FILE", "trust this root instead of AMD's: for tests"},
+    {"auxblob", 0, CMD_VALUE, "FILE", "certificate table that came beside the report (auxblob of configfs-tsm)"},
+    {"at", 0, CMD_VALUE, "TIME", "judge the certificates as of this time (default: now)"},
+    FORMAT_OPTION,
+    END,
+};
+
+static const CmdOption nonce_options[] = {
+    END,
+};
+
 const CmdCommand cmd_commands[] = {
     {"measure", "[OPTION…] DOMAIN.xml|-\n--mode MODE OPTION…", 0, 1, "expected launch measurement of a domain XML",
      "Computes the launch measurement that the processor will report for a domain, from the domain XML or from "
@@ -541,6 +573,13 @@ const CmdCommand cmd_commands[] = {
     {"bundle-define", "[OPTION…] BUNDLE", 1, 1, "define a domain from a bundle",
      "Checks a bundle, puts its files into the state folder, defines the domain and pins its reference.",
      bundle_define_options, cmd_bundle_define},
+    {"verify", "[OPTION…] REPORT|-", 1, 1, "judge an attestation report",
+     "Checks who signed a report and whether it says what it must: every check is listed with what was found and what was "
+     "expected. Never touches the network.",
+     verify_options, cmd_verify},
+    {"nonce", "", 0, 0, "report data that is good once",
+     "Prints a nonce for a guest to put into its report, and remembers it: 'verify --nonce' accepts it once.", nonce_options,
+     cmd_nonce},
     END,
 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * virtee's Rust library derives its JSON from the members of a structure, and the structure has changed: up to version 5
- * every reserved byte has a member of its own (names that start with '_'), later ones name what newer reports put there
- * and leave the rest out. Members of both shapes are taken, each at most in one of its forms; everything ends in the bytes
- * that the processor signed. Services wrap it as {"attestation_report": …, "cert_chain": […]}.
+ * virtee's Rust library derives its JSON from the members of a structure, and the structure has changed: up to version
+ * 5 every reserved byte has a member of its own (names that start with '_'), later ones name what newer reports put
+ * there and leave the rest out. Members of both shapes are taken, each at most in one of its forms; everything ends in
+ * the bytes that the processor signed. Services wrap it as {"attestation_report": …, "cert_chain": […]}.
  */
 #include "policy/appraisal/evidence-json.h"
 
@@ -137,7 +137,8 @@ static gboolean get_tcb(JsonObject *report, const char *name, guint8 out[8], GEr
     if (has(tcb, "fmc")) {
         if (has(tcb, "_reserved"))
             return policy_json_error(error, name, "_reserved", "this layout, with fmc, has none");
-        return get_integer(tcb, name, "fmc", 1, out, error) && get_integer(tcb, name, "bootloader", 1, out + 1, error) &&
+        return get_integer(tcb, name, "fmc", 1, out, error) &&
+               get_integer(tcb, name, "bootloader", 1, out + 1, error) &&
                get_integer(tcb, name, "tee", 1, out + 2, error) && get_integer(tcb, name, "snp", 1, out + 3, error) &&
                get_integer(tcb, name, "microcode", 1, out + 7, error);
     }

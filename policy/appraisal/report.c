@@ -177,12 +177,12 @@ static gboolean check_policy(const AppraisalReport *report, GError **error)
     if (!(report->policy & POLICY_MUST_BE_ONE))
         return refuse(error, "bit 17 of the guest policy at 0x8 must be one and is zero");
     if (report->policy & ~POLICY_KNOWN)
-        return refuse(error, "bits 63:26 of the guest policy at 0x8 must be zero, and the policy is 0x%" G_GINT64_MODIFIER "x",
+        return refuse(error, "bits 63:26 of the guest policy at 0x8 must be zero, and it is 0x%" G_GINT64_MODIFIER "x",
                       report->policy);
     return TRUE;
 }
 
-/* CPUID Fn0000_0001_EAX: family 19h models 00h-0Fh are Milan, 10h-1Fh and A0h-AFh Genoa and its kin, 1Ah 00h-11h Turin. */
+/* Family 19h models 00h-0Fh are Milan, 10h-1Fh and A0h-AFh Genoa and its kin; family 1Ah models 00h-11h Turin. */
 static AppraisalLine line_of_cpu(guint8 family, guint8 model)
 {
     if (family == 0x19 && model <= 0x0f)
@@ -226,7 +226,8 @@ static void note_unusual(AppraisalReport *report)
     guint64 unknown = report->platform_info & ~PLATFORM_INFO_KNOWN;
 
     if (unknown)
-        note(report, "platform information has bits that this version does not know: 0x%" G_GINT64_MODIFIER "x", unknown);
+        note(report, "platform information has bits that this version does not know: 0x%" G_GINT64_MODIFIER "x",
+             unknown);
     note_tcb(report, "current", report->current_tcb);
     note_tcb(report, "reported", report->reported_tcb);
     note_tcb(report, "committed", report->committed_tcb);

@@ -96,7 +96,7 @@ static gboolean refuse(GError **error, const char *format, ...)
     return FALSE;
 }
 
-/* Number of entries before the one of zeros, or before the end of a table that is nothing but zeros or nothing at all. */
+/* Number of entries before the one of zeros; none in a table of no bytes. */
 static gboolean count_entries(MeasureBytes bytes, guint *out, GError **error)
 {
     static const guint8 end[ENTRY_SIZE];
@@ -143,7 +143,7 @@ gboolean appraisal_table_parse(gconstpointer data, gsize size, GPtrArray *out, G
         if (length == 0)
             return refuse(error, "entry %u (%s) is empty", i, role);
         if (offset < ((guint64)n + 1) * ENTRY_SIZE || ranges[i].to > size)
-            return refuse(error, "entry %u (%s) lies at 0x%x, %u bytes long, outside the data", i, role, offset, length);
+            return refuse(error, "entry %u (%s) of %u bytes at 0x%x lies outside the data", i, role, length, offset);
         for (guint k = 0; k < i; k++) {
             const AppraisalBlob *other = g_ptr_array_index(found, k);
 
