@@ -139,7 +139,8 @@ guint64 appraisal_policy_bit(const char *name)
     guint64 value = 0;
 
     /* policy_guest_parse() takes numbers too, which are no names, and is not so strict about them. */
-    if (name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-")] || name[strspn(name, "0123456789abcdef")] == '\0' ||
+    if (!g_ascii_islower(*name) || name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-")] ||
+        name[strspn(name, "0123456789abcdef")] == '\0' ||
         !policy_guest_parse(MEASURE_PLATFORM_SNP, name, &value, NULL))
         return 0;
     return value & ~POLICY_SNP_RESERVED_ONE;

@@ -75,19 +75,23 @@ static gboolean tcb_matches(const AppraisalJudge *judge, const AppraisalEndorsem
     return appraisal_tcb_equal(&reported, &endorsement->tcb);
 }
 
+static void add_blobs(GPtrArray *blobs, const GPtrArray *list, const char *const *roles)
+{
+    for (guint i = 0; list && i < list->len; i++) {
+        AppraisalBlob *blob = g_ptr_array_index(list, i);
+
+        if (g_strv_contains(roles, blob->role))
+            g_ptr_array_add(blobs, blob);
+    }
+}
+
+/* Those that came with the report first. */
 static GPtrArray *blobs_of(const AppraisalJudge *judge, const char *const *roles)
 {
-    const GPtrArray *lists[] = {judge->input->evidence->certificates, judge->input->certificates};
     GPtrArray *blobs = g_ptr_array_new();
 
-    for (gsize l = 0; l < G_N_ELEMENTS(lists); l++) {
-        for (guint i = 0; lists[l] && i < lists[l]->len; i++) {
-            AppraisalBlob *blob = g_ptr_array_index(lists[l], i);
-
-            if (g_strv_contains(roles, blob->role))
-                g_ptr_array_add(blobs, blob);
-        }
-    }
+    add_blobs(blobs, judge->input->evidence->certificates, roles);
+    add_blobs(blobs, judge->input->certificates, roles);
     return blobs;
 }
 
@@ -437,9 +441,11 @@ static void skip(AppraisalJudge *judge, const char *name, const char *why)
 void appraisal_judge_authenticity(AppraisalJudge *judge)
 {
     static const char *const roles[] = {"ask", "ark", NULL};
-    g_autoptr(GPtrArray) intermediates = blobs_of(judge, roles);
+    g_autoptr(GPtrArray) intermediates = g_ptr_array_new();
     static const char no_certificate[] = "not judged: there is no certificate to judge it by";
 
+    /* The anchors have them all. What came along must fit nevertheless; what lies in a folder may be of other lines. */
+    add_blobs(intermediates, judge->input->evidence->certificates, roles);
     judge_form(judge);
     judge_signer(judge);
     judge_certificate(judge, intermediates);

@@ -44,8 +44,8 @@ typedef struct {
 /**
  * AppraisalCase:
  * @evidence: the report and what came with it
- * @certificates: (nullable) (element-type AppraisalBlob): further ones, "vcek", "vlek", "ask", "ark"; tried after those that
- *   came with the report. None is trusted before it was verified
+ * @certificates: (nullable) (element-type AppraisalBlob): further ones, "vcek", "vlek", "crl"; tried after those that came
+ *   with the report. None is trusted before it was verified. "ask" and "ark" are not needed: the anchors have them
  * @crls: (nullable) (element-type AppraisalCrl): revocation lists
  * @anchors: the roots
  * @rules: what the report must say
