@@ -426,6 +426,13 @@ static const CmdOption bundle_define_options[] = {
     END,
 };
 
+static const CmdOption report_show_options[] = {
+    {"certificates", 0, CMD_VALUE, "FILE",
+     "what came beside the report: a certificate table (auxblob), or certificates in PEM or DER"},
+    FORMAT_OPTION,
+    END,
+};
+
 const CmdCommand cmd_commands[] = {
     {"measure", "[OPTION…] DOMAIN.xml|-\n--mode MODE OPTION…", 0, 1, "expected launch measurement of a domain XML",
      "Computes the launch measurement that the processor will report for a domain, from the domain XML or from "
@@ -542,6 +549,10 @@ const CmdCommand cmd_commands[] = {
     {"bundle-define", "[OPTION…] BUNDLE", 1, 1, "define a domain from a bundle",
      "Checks a bundle, puts its files into the state folder, defines the domain and pins its reference.",
      bundle_define_options, cmd_bundle_define},
+    {"report-show", "[OPTION…] FILE|-", 1, 1, "every field of an attestation report, unverified",
+     "Prints every field of an attestation report with its name, and the certificates that came along. Nothing is "
+     "verified.",
+     report_show_options, cmd_report_show},
     END,
 };
 
