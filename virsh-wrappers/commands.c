@@ -425,6 +425,13 @@ static const CmdOption bundle_define_options[] = {
     END,
 };
 
+static const CmdOption report_show_options[] = {
+    {"certificates", 0, CMD_VALUE, "FILE",
+     "what came beside the report: a certificate table (auxblob), or certificates in PEM or DER"},
+    FORMAT_OPTION,
+    END,
+};
+
 static const CmdOption verify_options[] = {
     {"domain", 0, CMD_VALUE, "DOMAIN", "what must have been launched: a domain (its pinned reference), or a domain XML"},
     {"reference", 0, CMD_VALUE, "FILE", "the same, from a reference document, a bundle or a domain XML"},
@@ -573,6 +580,10 @@ const CmdCommand cmd_commands[] = {
     {"bundle-define", "[OPTION…] BUNDLE", 1, 1, "define a domain from a bundle",
      "Checks a bundle, puts its files into the state folder, defines the domain and pins its reference.",
      bundle_define_options, cmd_bundle_define},
+    {"report-show", "[OPTION…] FILE|-", 1, 1, "every field of an attestation report, unverified",
+     "Prints every field of an attestation report with its name, and the certificates that came along. Nothing is "
+     "verified.",
+     report_show_options, cmd_report_show},
     {"verify", "[OPTION…] REPORT|-", 1, 1, "judge an attestation report",
      "Checks who signed a report and whether it says what it must: every check is listed with what was found and what was "
      "expected. Never touches the network.",

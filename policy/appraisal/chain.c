@@ -30,6 +30,8 @@ static gboolean check_time(const char *name, gint64 not_before, gint64 not_after
 {
     g_autofree gchar *now = appraisal_time_format(at);
 
+    if (at == APPRAISAL_ANY_TIME)
+        return TRUE;
     if (at < not_before) {
         g_autofree gchar *start = appraisal_time_format(not_before);
         return reject(error, "%s is not valid before %s, and it is %s", name, start, now);
@@ -147,6 +149,29 @@ gboolean appraisal_chain_verify(const AppraisalEndorsement *endorsement, const A
            check_signature(endorsement, anchors, issuer, error);
 }
 
+gboolean appraisal_authority_check(GBytes *certificate, const AppraisalAnchors *anchors, gint64 at, const char **role,
+                                   AppraisalLine *line, GError **error)
+{
+    static const char *const roles[] = {"ark", "ask", "asvk"};
+    AppraisalAuthorityKind kind = APPRAISAL_AUTHORITY_ARK;
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(X509) parsed =
+        appraisal_certificate_parse(g_bytes_get_data(certificate, NULL), g_bytes_get_size(certificate), &cause);
+    g_autofree gchar *name = parsed ? appraisal_name_common(X509_get_subject_name(parsed)) : NULL;
+
+    if (!parsed)
+        return reject(error, "%s", cause->message);
+    if (!name || !appraisal_authority_from_name(name, &kind, line))
+        return reject(error, "this certificate is none of an ARK, ASK or ASVK");
+    *role = roles[kind];
+    const AppraisalAuthority *authority = appraisal_anchors_find(anchors, kind, *line);
+    const AppraisalAuthority *root = appraisal_anchors_find(anchors, APPRAISAL_AUTHORITY_ARK, *line);
+    if (!authority || !root)
+        return reject(error, "there is no trust anchor %s", name);
+    const AppraisalBlob blob = {.role = (gchar *)*role, .data = certificate};
+    return fits(&blob, authority, root, at, error) && check_authority_time(authority, at, error);
+}
+
 gboolean appraisal_intermediates_check(const GPtrArray *intermediates, const AppraisalAnchors *anchors, gint64 at,
                                        GError **error)
 {
@@ -154,30 +179,19 @@ gboolean appraisal_intermediates_check(const GPtrArray *intermediates, const App
 
     for (guint i = 0; i < intermediates->len; i++) {
         const AppraisalBlob *blob = g_ptr_array_index(intermediates, i);
-        AppraisalAuthorityKind kind = APPRAISAL_AUTHORITY_ARK;
         AppraisalLine line = APPRAISAL_LINE_UNKNOWN;
-        g_autoptr(GError) cause = NULL;
+        const char *role = NULL;
 
         if (!g_str_equal(blob->role, "ask") && !g_str_equal(blob->role, "ark"))
             continue;
-        g_autoptr(X509) certificate =
-            appraisal_certificate_parse(g_bytes_get_data(blob->data, NULL), g_bytes_get_size(blob->data), &cause);
-        g_autofree gchar *name = certificate ? appraisal_name_common(X509_get_subject_name(certificate)) : NULL;
-        if (!certificate)
-            return reject(error, "%s", cause->message);
-        if (!name || !appraisal_authority_from_name(name, &kind, &line) ||
-            (kind == APPRAISAL_AUTHORITY_ARK) != g_str_equal(blob->role, "ark"))
-            return reject(error, "the certificate given as %s has another subject", blob->role);
+        if (!appraisal_authority_check(blob->data, anchors, at, &role, &line, error))
+            return FALSE;
+        if (g_str_equal(role, "ark") != g_str_equal(blob->role, "ark"))
+            return reject(error, "the certificate given as %s is an %s", blob->role, role);
         if (all != APPRAISAL_LINE_UNKNOWN && line != all)
             return reject(error, "these are certificates of %s and of %s", appraisal_line_name(all),
                           appraisal_line_name(line));
         all = line;
-        const AppraisalAuthority *authority = appraisal_anchors_find(anchors, kind, line);
-        const AppraisalAuthority *root = appraisal_anchors_find(anchors, APPRAISAL_AUTHORITY_ARK, line);
-        if (!authority || !root)
-            return reject(error, "there is no trust anchor %s", name);
-        if (!fits(blob, authority, root, at, error) || !check_authority_time(authority, at, error))
-            return FALSE;
     }
     return all != APPRAISAL_LINE_UNKNOWN || reject(error, "there is no ASK and no ARK in it");
 }

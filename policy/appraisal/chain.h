@@ -72,6 +72,7 @@ void appraisal_crl_free(AppraisalCrl *crl);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AppraisalCrl, appraisal_crl_free)
 AppraisalLine appraisal_crl_line(const AppraisalCrl *crl);
 gint64 appraisal_crl_next_update(const AppraisalCrl *crl);
+gint64 appraisal_crl_this_update(const AppraisalCrl *crl);
 
 typedef enum {
     APPRAISAL_CRL_GOOD,
@@ -81,10 +82,13 @@ typedef enum {
     APPRAISAL_CRL_REVOKED, /* by a stale list too */
 } AppraisalCrlState;
 
+/* In place of a time: validity is not judged. For keeping certificates, never for a verdict. */
+#define APPRAISAL_ANY_TIME G_MININT64
+
 /**
  * appraisal_chain_verify:
  * @intermediates: (nullable) (element-type AppraisalBlob): "ask" and "ark" that came along; they must fit the anchors
- * @at: Unix seconds at which the certificates must be valid
+ * @at: Unix seconds at which the certificates must be valid; %APPRAISAL_ANY_TIME when that is not asked
  *
  * Signature of the endorsement by the anchors' ASK or ASVK, names, validity of all three. A certificate that came along
  * is either that of the anchors to the byte, or another one of the same name and key that the anchors' ARK signed.
@@ -92,6 +96,16 @@ typedef enum {
  */
 gboolean appraisal_chain_verify(const AppraisalEndorsement *endorsement, const AppraisalAnchors *anchors,
                                 const GPtrArray *intermediates, gint64 at, GError **error);
+/**
+ * appraisal_authority_check:
+ * @certificate: DER or PEM of one ARK, ASK or ASVK; hostile
+ * @at: Unix seconds, or %APPRAISAL_ANY_TIME
+ * @role: (out): "ark", "ask" or "asvk"
+ *
+ * Whether it fits an anchor, as in appraisal_chain_verify(). Errors: %ATTEST_ERROR_REJECTED.
+ */
+gboolean appraisal_authority_check(GBytes *certificate, const AppraisalAnchors *anchors, gint64 at, const char **role,
+                                   AppraisalLine *line, GError **error);
 /**
  * appraisal_intermediates_check:
  * @intermediates: (element-type AppraisalBlob): "ask" and "ark"; others are ignored
@@ -105,6 +119,8 @@ gboolean appraisal_intermediates_check(const GPtrArray *intermediates, const App
 /**
  * appraisal_crl_check:
  * @crl: (nullable)
+ * @endorsement: (nullable): without one the list itself is judged, not whom it revokes
+ * @at: Unix seconds, or %APPRAISAL_ANY_TIME
  * @detail: (out): one sentence
  *
  * Looks up the serial of the ASK or ASVK that the endorsement hangs from, and of its ARK.

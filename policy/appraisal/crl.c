@@ -140,6 +140,11 @@ AppraisalLine appraisal_crl_line(const AppraisalCrl *crl)
     return crl->line;
 }
 
+gint64 appraisal_crl_this_update(const AppraisalCrl *crl)
+{
+    return crl->this_update;
+}
+
 gint64 appraisal_crl_next_update(const AppraisalCrl *crl)
 {
     return crl->next_update;
@@ -157,23 +162,13 @@ static gboolean lists(const AppraisalCrl *crl, const ASN1_INTEGER *serial)
     return FALSE;
 }
 
-AppraisalCrlState appraisal_crl_check(const AppraisalCrl *crl, const AppraisalEndorsement *endorsement,
-                                      const AppraisalAnchors *anchors, gint64 at, gchar **detail)
+/* The list itself: whose it is, and from when until when it holds. */
+static AppraisalCrlState check_list(const AppraisalCrl *crl, const AppraisalAuthority *root, gchar **detail)
 {
-    AppraisalAuthorityKind kind =
-        endorsement->kind == APPRAISAL_SIGNER_VLEK ? APPRAISAL_AUTHORITY_ASVK : APPRAISAL_AUTHORITY_ASK;
-    const AppraisalAuthority *issuer = appraisal_anchors_find(anchors, kind, endorsement->line);
-    const AppraisalAuthority *root = appraisal_anchors_find(anchors, APPRAISAL_AUTHORITY_ARK, endorsement->line);
-    g_autofree gchar *name = appraisal_authority_name(kind, endorsement->line);
-    const char *line = appraisal_line_name(endorsement->line);
+    const char *line = appraisal_line_name(crl->line);
 
-    if (!crl) {
-        *detail = g_strdup_printf("there is no revocation list of %s", line);
-        return APPRAISAL_CRL_ABSENT;
-    }
-    if (!issuer || !root || crl->line != endorsement->line ||
-        X509_NAME_cmp(X509_CRL_get_issuer(crl->list), root->name) != 0) {
-        *detail = g_strdup_printf("the revocation list is not that of %s", line);
+    if (!root || X509_NAME_cmp(X509_CRL_get_issuer(crl->list), root->name) != 0) {
+        *detail = g_strdup_printf("the revocation list names another ARK-%s than the trust anchors", line);
         return APPRAISAL_CRL_BAD;
     }
     if (X509_CRL_verify(crl->list, root->key) != 1) {
@@ -181,16 +176,49 @@ AppraisalCrlState appraisal_crl_check(const AppraisalCrl *crl, const AppraisalEn
         *detail = g_strdup_printf("the revocation list is not signed by ARK-%s", line);
         return APPRAISAL_CRL_BAD;
     }
-    if (lists(crl, issuer->serial) || lists(crl, root->serial)) {
-        *detail = g_strdup_printf("%s has been revoked", lists(crl, issuer->serial) ? name : "the ARK");
-        return APPRAISAL_CRL_REVOKED;
-    }
-    if (at < crl->this_update || at >= crl->next_update) {
-        g_autofree gchar *from = appraisal_time_format(crl->this_update);
-        g_autofree gchar *until = appraisal_time_format(crl->next_update);
+    return APPRAISAL_CRL_GOOD;
+}
+
+static AppraisalCrlState check_dates(const AppraisalCrl *crl, gint64 at, gchar **detail)
+{
+    g_autofree gchar *from = appraisal_time_format(crl->this_update);
+    g_autofree gchar *until = appraisal_time_format(crl->next_update);
+
+    if (at != APPRAISAL_ANY_TIME && (at < crl->this_update || at >= crl->next_update)) {
         *detail = g_strdup_printf("the revocation list holds from %s until %s only", from, until);
         return APPRAISAL_CRL_STALE;
     }
-    *detail = g_strdup_printf("%s is not on the revocation list", name);
+    return APPRAISAL_CRL_GOOD;
+}
+
+AppraisalCrlState appraisal_crl_check(const AppraisalCrl *crl, const AppraisalEndorsement *endorsement,
+                                      const AppraisalAnchors *anchors, gint64 at, gchar **detail)
+{
+    gboolean vlek = endorsement && endorsement->kind == APPRAISAL_SIGNER_VLEK;
+    AppraisalAuthorityKind kind = vlek ? APPRAISAL_AUTHORITY_ASVK : APPRAISAL_AUTHORITY_ASK;
+    AppraisalLine line = endorsement ? endorsement->line : crl ? crl->line : APPRAISAL_LINE_UNKNOWN;
+    const AppraisalAuthority *issuer = appraisal_anchors_find(anchors, kind, line);
+    const AppraisalAuthority *root = appraisal_anchors_find(anchors, APPRAISAL_AUTHORITY_ARK, line);
+    g_autofree gchar *name = appraisal_authority_name(kind, line);
+    AppraisalCrlState state = APPRAISAL_CRL_ABSENT;
+
+    if (!crl) {
+        *detail = g_strdup_printf("there is no revocation list of %s", appraisal_line_name(line));
+        return APPRAISAL_CRL_ABSENT;
+    }
+    if (crl->line != line || (endorsement && !issuer)) {
+        *detail = g_strdup_printf("the revocation list is not that of %s", appraisal_line_name(line));
+        return APPRAISAL_CRL_BAD;
+    }
+    if ((state = check_list(crl, root, detail)) != APPRAISAL_CRL_GOOD)
+        return state;
+    if (endorsement && (lists(crl, issuer->serial) || lists(crl, root->serial))) {
+        *detail = g_strdup_printf("%s has been revoked", lists(crl, issuer->serial) ? name : "the ARK");
+        return APPRAISAL_CRL_REVOKED;
+    }
+    if ((state = check_dates(crl, at, detail)) != APPRAISAL_CRL_GOOD)
+        return state;
+    *detail = endorsement ? g_strdup_printf("%s is not on the revocation list", name)
+                          : g_strdup_printf("the revocation list is that of %s", appraisal_line_name(line));
     return APPRAISAL_CRL_GOOD;
 }

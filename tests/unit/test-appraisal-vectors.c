@@ -341,7 +341,7 @@ static void test_certificate_flips(void)
 
     g_assert_true(certificate_accepted(der, size, report, anchors));
     for (gsize i = 0; i < 2 * size; i++) {
-        guint8 mask = i % 2 ? 0xff : (guint8)(1u << i / 2 % 8);
+        guint8 mask = (guint8)(i % 2 ? 0xffu : 1u << i / 2 % 8);
 
         der[i / 2] ^= mask;
         if (certificate_accepted(der, size, report, anchors))
