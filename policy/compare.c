@@ -6,8 +6,7 @@
  */
 #include <string.h>
 
-#include "policy/gate.h"
-#include "policy/reference-private.h"
+#include "policy/compare-private.h"
 #include "policy/text.h"
 
 void policy_change_free(PolicyChange *change)
@@ -21,10 +20,8 @@ void policy_change_free(PolicyChange *change)
     g_free(change);
 }
 
-static void add(GPtrArray *changes, const char *what, const char *pinned, const char *found, const char *format, ...)
-    G_GNUC_PRINTF(5, 6);
-
-static void add(GPtrArray *changes, const char *what, const char *pinned, const char *found, const char *format, ...)
+void policy_change_add(GPtrArray *changes, const char *what, const char *pinned, const char *found, const char *format,
+                       ...)
 {
     PolicyChange *change = g_new0(PolicyChange, 1);
     g_autofree gchar *text = NULL;
@@ -40,15 +37,20 @@ static void add(GPtrArray *changes, const char *what, const char *pinned, const 
     g_ptr_array_add(changes, change);
 }
 
-/* "WHAT was A, is B", either of them possibly absent; @label: how people call it. */
-static void compare_text(GPtrArray *changes, const char *what, const char *label, const char *pinned, const char *found)
+void policy_change_add_text(GPtrArray *changes, const char *what, const char *label, const char *pinned,
+                            const char *found)
 {
     g_autofree gchar *was = pinned ? policy_short_digest(pinned) : NULL;
     g_autofree gchar *is = found ? policy_short_digest(found) : NULL;
 
     if (g_strcmp0(pinned, found))
-        add(changes, what, pinned, found, "%s changed: was %s, is %s", label, was ? was : "absent", is ? is : "absent");
+        policy_change_add(changes, what, pinned, found, "%s changed: was %s, is %s", label, was ? was : "absent",
+                          is ? is : "absent");
 }
+
+/* They are called on every other line here. */
+#define add policy_change_add
+#define compare_text policy_change_add_text
 
 static gchar *quoted_cmdline(const char *text)
 {
@@ -89,67 +91,18 @@ static void compare_input(GPtrArray *changes, const char *role, const PolicyRefe
     }
 }
 
-/* ---- Measurements ---- */
-
-static gboolean is_foreseen(const GPtrArray *measurements, guint32 signature)
-{
-    for (guint i = 0; i < measurements->len; i++) {
-        if (((const XmlMeasurement *)g_ptr_array_index(measurements, i))->signature == signature)
-            return TRUE;
-    }
-    return FALSE;
-}
-
-static gchar *cpu_list(const GPtrArray *measurements)
-{
-    g_autoptr(GString) text = g_string_new(NULL);
-
-    for (guint i = 0; i < measurements->len && i < 8; i++) {
-        const XmlMeasurement *measurement = g_ptr_array_index(measurements, i);
-
-        if (!measurement->cpu)
-            continue;
-        g_string_append_printf(text, "%s%s (signature 0x%x)", text->len ? ", " : "", measurement->cpu,
-                               measurement->signature);
-    }
-    return g_string_free(g_steal_pointer(&text), FALSE);
-}
-
-/* The vCPU counts or the features of some measurements, each once. */
-static gchar *value_list(const GPtrArray *measurements, gboolean vcpus)
-{
-    g_autoptr(GPtrArray) seen = g_ptr_array_new_with_free_func(g_free);
-
-    for (guint i = 0; i < measurements->len; i++) {
-        const XmlMeasurement *measurement = g_ptr_array_index(measurements, i);
-        gchar *value = vcpus ? g_strdup_printf("%u", measurement->vcpus)
-                             : g_strdup_printf("0x%" G_GINT64_MODIFIER "x", measurement->features);
-
-        if (g_ptr_array_find_with_equal_func(seen, value, g_str_equal, NULL))
-            g_free(value);
-        else
-            g_ptr_array_add(seen, value);
-    }
-    g_ptr_array_add(seen, NULL);
-    return g_strjoinv(", ", (gchar **)seen->pdata);
-}
+/* ---- Facts of the launch ---- */
 
 static void compare_facts(GPtrArray *changes, const PolicyReference *pinned, const PolicyReference *found)
 {
-    g_autofree gchar *old_vcpus = value_list(pinned->measurements, TRUE);
-    g_autofree gchar *new_vcpus = value_list(found->measurements, TRUE);
-    g_autofree gchar *old_features = value_list(pinned->measurements, FALSE);
-    g_autofree gchar *new_features = value_list(found->measurements, FALSE);
     g_autofree gchar *old_policy = policy_guest_describe(pinned->platform, pinned->policy);
     g_autofree gchar *new_policy = policy_guest_describe(found->platform, found->policy);
 
     compare_text(changes, "platform", "platform", measure_platform_name(pinned->platform),
                  measure_platform_name(found->platform));
-    if (pinned->platform == found->platform) {
-        compare_text(changes, "vcpus", "number of vCPUs at start", old_vcpus, new_vcpus);
-        compare_text(changes, "features", "SEV features of the vCPUs", old_features, new_features);
+    /* SEV-ES has it in every measurement. */
+    if (pinned->platform == found->platform && pinned->platform != MEASURE_PLATFORM_SEV_ES)
         compare_text(changes, "features", "floating-point words of the vCPUs", pinned->vmm_fpu, found->vmm_fpu);
-    }
     if (pinned->policy != found->policy)
         compare_text(changes, "policy", "guest policy", old_policy, new_policy);
     compare_text(changes, "kernel-hashes", "kernelHashes", pinned->kernel_hashes ? "yes" : "no",
@@ -176,37 +129,6 @@ static void compare_program(GPtrArray *changes, const PolicyReference *pinned, c
             pinned->emulator, found->emulator ? found->emulator : "");
 }
 
-/* Digests of the CPU types that both sides have. */
-static void compare_digests(GPtrArray *changes, const PolicyReference *pinned, const PolicyReference *found)
-{
-    gboolean explained = changes->len > 0;
-
-    if (pinned->platform != found->platform)
-        return;
-    for (guint i = 0; i < found->measurements->len; i++) {
-        const XmlMeasurement *is = g_ptr_array_index(found->measurements, i);
-
-        for (guint j = 0; j < pinned->measurements->len; j++) {
-            const XmlMeasurement *was = g_ptr_array_index(pinned->measurements, j);
-            g_autofree gchar *old_hex = NULL;
-            g_autofree gchar *new_hex = NULL;
-            g_autofree gchar *old_short = NULL;
-            g_autofree gchar *new_short = NULL;
-
-            if (was->signature != is->signature || was->digest.size != is->digest.size ||
-                measure_digest_equal(was->digest.bytes, is->digest.bytes, is->digest.size))
-                continue;
-            old_hex = measure_digest_hex(&was->digest);
-            new_hex = measure_digest_hex(&is->digest);
-            old_short = policy_short_digest(old_hex);
-            new_short = policy_short_digest(new_hex);
-            add(changes, "digest", old_hex, new_hex, "expected measurement%s%s changed%s: was %s, is %s",
-                is->cpu ? " for " : "", is->cpu ? is->cpu : "", explained ? "" : " although no input did", old_short,
-                new_short);
-        }
-    }
-}
-
 /* Inputs first: they are what people know, and usually the cause of everything else. */
 static void compare_references(GPtrArray *changes, const PolicyReference *pinned, const PolicyReference *found)
 {
@@ -225,8 +147,6 @@ static void compare_references(GPtrArray *changes, const PolicyReference *pinned
 GPtrArray *policy_reference_diff(const PolicyReference *old_reference, const PolicyReference *new_reference)
 {
     GPtrArray *changes = g_ptr_array_new_with_free_func((GDestroyNotify)policy_change_free);
-    g_autofree gchar *old_cpus = cpu_list(old_reference->measurements);
-    g_autofree gchar *new_cpus = cpu_list(new_reference->measurements);
     g_autofree gchar *old_level = g_strdup_printf("%u", old_reference->level);
     g_autofree gchar *new_level = g_strdup_printf("%u", new_reference->level);
 
@@ -240,37 +160,10 @@ GPtrArray *policy_reference_diff(const PolicyReference *old_reference, const Pol
             new_reference->emulator);
     if (!old_reference->session && new_reference->session)
         add(changes, "session", "no", "yes", "a guest owner's session was added");
-    if (strcmp(old_cpus, new_cpus))
-        add(changes, "cpu", old_cpus, new_cpus, "CPU types changed: were %s, are %s", *old_cpus ? old_cpus : "none",
-            *new_cpus ? new_cpus : "none");
-    compare_digests(changes, old_reference, new_reference);
+    policy_diff_measurements(changes, old_reference, new_reference);
     compare_text(changes, "level", "attestation level", old_level, new_level);
-    compare_text(changes, "on-mismatch", "onMismatch",
-                 old_reference->on_mismatch == XML_ON_MISMATCH_OBSERVE ? "observe" : "refuse",
-                 new_reference->on_mismatch == XML_ON_MISMATCH_OBSERVE ? "observe" : "refuse");
+    policy_diff_rules(changes, old_reference, new_reference);
     return changes;
-}
-
-/*
- * One measurement is a launch: its CPU type must be foreseen. Several are a
- * choice that the host has still to make (a definition with host-model): then it
- * is enough that one of the foreseen types is among them.
- */
-static void compare_cpus(GPtrArray *changes, const PolicyReference *pinned, const PolicyReference *found)
-{
-    guint foreseen = 0;
-
-    if (found->platform == MEASURE_PLATFORM_SEV || pinned->platform != found->platform)
-        return;
-    for (guint i = 0; i < found->measurements->len; i++)
-        foreseen +=
-            is_foreseen(pinned->measurements, ((XmlMeasurement *)g_ptr_array_index(found->measurements, i))->signature);
-    if (!foreseen) {
-        g_autofree gchar *was = cpu_list(pinned->measurements);
-        g_autofree gchar *is = cpu_list(found->measurements);
-
-        add(changes, "cpu", was, is, "CPU type is not one that the reference foresees: it has %s, this is %s", was, is);
-    }
 }
 
 /* ---- The metadata element ---- */
@@ -296,6 +189,7 @@ static const char *metadata_contradiction(const XmlAttestation *metadata, const 
 
             same = shown->platform == real->platform && shown->signature == real->signature &&
                    shown->features == real->features && (!shown->vcpus || shown->vcpus == real->vcpus) &&
+                   (!shown->has_fpu || !real->has_fpu || shown->fpu == real->fpu) &&
                    shown->digest.size == real->digest.size &&
                    measure_digest_equal(shown->digest.bytes, real->digest.bytes, real->digest.size);
         }
@@ -329,8 +223,7 @@ GPtrArray *policy_compare(const PolicyReference *reference, const XmlDomain *dom
     found = policy_reference_new(domain, evaluation, reference->on_mismatch, NULL);
     if (found) {
         compare_references(changes, reference, found);
-        compare_cpus(changes, reference, found);
-        compare_digests(changes, reference, found);
+        policy_compare_launch(changes, reference, found);
     } else {
         add(changes, "digest", "", "", "the expected measurement cannot be computed: %s",
             evaluation->unmeasurable ? evaluation->unmeasurable->message : "the domain has none");

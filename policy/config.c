@@ -214,6 +214,12 @@ static gboolean read_state_directory(PolicyConfig *config, const char *group, co
     return read_path(config, &config->state_directory, group, key, value, error);
 }
 
+static gboolean read_trusted_keys(PolicyConfig *config, const char *group, const char *key, const char *value,
+                                  GError **error)
+{
+    return read_path(config, &config->trusted_keys, group, key, value, error);
+}
+
 typedef struct {
     const char *group, *key;
     gboolean (*read)(PolicyConfig *config, const char *group, const char *key, const char *value, GError **error);
@@ -229,6 +235,7 @@ static const ConfigKey known_keys[] = {
     {"firmware", "trusted", read_trusted},
     {"guest", "init", read_guest_init},
     {"guest", "trusted-init", read_trusted_init},
+    {"reference", "trusted-keys", read_trusted_keys},
     {"paths", "state-directory", read_state_directory},
 };
 
@@ -395,6 +402,13 @@ static gchar *default_path(void)
     return g_strdup(CONFIG_FILE);
 }
 
+static gchar *default_trusted_keys(void)
+{
+    g_autofree gchar *folder = g_path_get_dirname(CONFIG_FILE);
+
+    return g_build_filename(folder, "trusted-keys.d", NULL);
+}
+
 gchar *policy_config_default_state_directory(void)
 {
     return geteuid() == 0 ? g_strdup(STATE_DIRECTORY)
@@ -418,6 +432,7 @@ PolicyConfig *policy_config_load(const char *path, GError **error)
     config->trusted_firmware = g_ptr_array_new_with_free_func(g_free);
     config->guest_init = g_strdup(LIBEXEC_DIRECTORY "/guest-init");
     config->trusted_init = g_ptr_array_new_with_free_func(g_free);
+    config->trusted_keys = default_trusted_keys();
     config->state_directory = policy_config_default_state_directory();
     config->allowed_cpus = g_ptr_array_new_with_free_func((GDestroyNotify)measure_cpu_free);
     add_cpus(config->allowed_cpus, default_snp_cpus);
@@ -450,5 +465,6 @@ void policy_config_free(PolicyConfig *config)
     g_clear_pointer(&config->trusted_firmware, g_ptr_array_unref);
     g_free(config->guest_init);
     g_clear_pointer(&config->trusted_init, g_ptr_array_unref);
+    g_free(config->trusted_keys);
     g_free(config);
 }

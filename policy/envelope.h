@@ -35,6 +35,8 @@ gboolean policy_envelope_recognise(const char *text, gsize size);
 PolicyEnvelope *policy_envelope_parse(const char *text, gssize size, GError **error);
 /* Canonical: members sorted, signatures sorted by key. @pretty as in policy_json_format(). */
 gchar *policy_envelope_format(const PolicyEnvelope *envelope, gboolean pretty);
+/* What is signed: "DSSEv1", length and text of the type, length and bytes of the document, with blanks between. */
+GByteArray *policy_envelope_signed_bytes(const PolicyEnvelope *envelope);
 /* A second signature by the same key replaces the first. */
 gboolean policy_envelope_sign(PolicyEnvelope *envelope, const PolicyKey *key, GError **error);
 /**

@@ -9,3 +9,6 @@ void policy_evaluation_add(PolicyEvaluation *evaluation, const char *rule, guint
 
 /* Level 4: the findings about the root file system. Sets @evaluation->words. */
 void policy_evaluate_root(PolicyEvaluation *evaluation, const XmlDomain *domain, const PolicyEvaluateOptions *options);
+
+/* A finding about the ID block, where the domain has one: it lowers no level. */
+void policy_evaluate_id_block(PolicyEvaluation *evaluation, const XmlDomain *domain);

@@ -573,6 +573,7 @@ PolicyEvaluation *policy_evaluate(const XmlDomain *domain, const PolicyEvaluateO
     check_firmware_metadata(evaluation);
     check_cpu(evaluation, domain, options);
     check_reference(evaluation, options);
+    policy_evaluate_id_block(evaluation, domain);
     check_kernel(evaluation, domain, options);
     policy_evaluate_root(evaluation, domain, options);
     check_measurable(evaluation, domain);

@@ -21,7 +21,7 @@ const char *policy_outcome_name(PolicyOutcome outcome); /* "pass", "fail", "note
 /**
  * PolicyFinding:
  * @rule: stable identifier: "launch-security", "debug-policy", "policy-bits", "host-arguments", "firmware-file",
- *   "firmware-metadata", "reference", "cpu", "kernel", "kernel-hashes", "hash-area", "hash-verifier",
+ *   "firmware-metadata", "reference", "cpu", "id-block", "kernel", "kernel-hashes", "hash-area", "hash-verifier",
  *   "guest-words", "root-hash", "boot-shell", "initrd", "root-disks", "writable-layer"
  * @level: the attestation level that needs this rule
  * @outcome: pass, fail or note

@@ -5,7 +5,7 @@
  * measured, does it agree. Every way out of here that is not a plain yes has a
  * reason and a remedy in it.
  */
-#include "policy/gate.h"
+#include "policy/gate-private.h"
 
 #include <string.h>
 
@@ -127,13 +127,63 @@ static void decide_mismatch(PolicyDecision *decision, const char *reason)
            acceptable ? "to accept this: " : "put this right first", acceptable ? command : "");
 }
 
-static void decide_pinned(PolicyDecision *decision)
+/* "A (and 2 more)" */
+static gchar *first_change(const GPtrArray *changes)
+{
+    const PolicyChange *first = g_ptr_array_index(changes, 0);
+
+    return changes->len == 1 ? g_strdup(first->text) : g_strdup_printf("%s (and %u more)", first->text, changes->len - 1);
+}
+
+/*
+ * Where keys are trusted: TRUE when the pin is signed by one of them and the launch is what was signed. What the pin
+ * says of mismatches does not count before that, since nobody has signed it.
+ */
+static gboolean decide_signed(PolicyDecision *decision, const PolicyConfig *config)
+{
+    g_autoptr(GPtrArray) changes = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autofree gchar *key_id = NULL;
+    g_autofree gchar *short_id = NULL;
+    g_autofree gchar *reason = NULL;
+    g_autofree gchar *command = policy_define_command("--accept --sign-key KEY",
+                                                      policy_command_word(decision->name, decision->uuid));
+
+    if (!policy_gate_check_signature(config, decision->reference, decision->domain, decision->evaluation, &key_id,
+                                     &changes, &error)) {
+        if (g_error_matches(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED))
+            decide(decision, POLICY_VERDICT_REFUSED, "start refused; %s", error->message);
+        else
+            decide(decision, POLICY_VERDICT_REFUSED,
+                   "start refused; %s, and '%s' has keys one of which must have signed it; to sign it: %s", error->message,
+                   config->trusted_keys, command);
+        return FALSE;
+    }
+    if (!key_id)
+        return TRUE;
+    short_id = policy_short_digest(key_id);
+    detail(decision, "its reference is signed by the key %s", short_id);
+    if (!changes->len)
+        return TRUE;
+    g_ptr_array_unref(decision->changes);
+    decision->changes = g_steal_pointer(&changes);
+    list_changes(decision);
+    reason = first_change(decision->changes);
+    decide(decision, POLICY_VERDICT_REFUSED,
+           "start refused; it differs from what the key %s has signed: %s; if this is wanted, have it signed anew: %s",
+           short_id, reason, command);
+    return FALSE;
+}
+
+static void decide_pinned(PolicyDecision *decision, const PolicyConfig *config)
 {
     const PolicyEvaluation *evaluation = decision->evaluation;
     const XmlMeasurement *measurement = NULL;
     g_autofree gchar *digest = NULL;
     g_autofree gchar *short_digest = NULL;
 
+    if (!decide_signed(decision, config))
+        return;
     if (evaluation->confidential && !evaluation->unmeasurable && evaluation->measurements->len != 1) {
         decide_mismatch(decision,
                         "its CPU type is not resolved, so the measurement cannot be known: name a model in <cpu "
@@ -143,10 +193,7 @@ static void decide_pinned(PolicyDecision *decision)
     g_ptr_array_unref(decision->changes);
     decision->changes = policy_compare(decision->reference, decision->domain, evaluation);
     if (decision->changes->len) {
-        const PolicyChange *first = g_ptr_array_index(decision->changes, 0);
-        g_autofree gchar *reason = decision->changes->len == 1
-                                       ? g_strdup(first->text)
-                                       : g_strdup_printf("%s (and %u more)", first->text, decision->changes->len - 1);
+        g_autofree gchar *reason = first_change(decision->changes);
 
         list_changes(decision);
         decide_mismatch(decision, reason);
@@ -280,7 +327,7 @@ PolicyDecision *policy_gate_decide(const char *xml, gsize size, const PolicyConf
     } else {
         evaluate(decision, config, store);
         if (decision->reference)
-            decide_pinned(decision);
+            decide_pinned(decision, config);
         else
             decide_unpinned(decision, config);
     }

@@ -8,7 +8,9 @@
  * PolicyChange:
  * @what: "firmware", "kernel", "initrd", "cmdline", "cpu", "vcpus", "policy", "platform", "features", "kernel-hashes",
  *   "on-mismatch", "level", "id-block", "id-auth", "host-data", "guest-visible-workarounds", "author-key", "vcek",
- *   "session", "domain-type", "emulator", "metadata", "digest"
+ *   "session", "domain-type", "emulator", "metadata", "digest"; between two references also "product", "minimum-tcb",
+ *   "platform-info", "id-key", "author-key-digest", "family-id", "image-id", "guest-svn", "root-hash", "source",
+ *   "obtained", "signed"
  * @pinned, @found: the two values (digests in hexadecimal, a command line as text)
  * @text: one line for people: "kernel '/boot/vmlinuz' changed: SHA-256 was 12ab…, is 34cd…"
  */
@@ -19,13 +21,30 @@ void policy_change_free(PolicyChange *change);
 
 /*
  * Everything in which @evaluation (of @domain) differs from @reference; empty when they agree. Digests in constant
- * time. An evaluation of several CPU types is a choice that the host has still to make: one foreseen type among them
- * is enough.
+ * time. A launch agrees when its CPU type, features, number of vCPUs and floating-point variant are among those of
+ * @reference together. An evaluation of several CPU types is a choice that the host has still to make: one foreseen
+ * among them is enough. The owner's rules are for reports: no launch can show them.
  */
 GPtrArray *policy_compare(const PolicyReference *reference, const XmlDomain *domain,
                           const PolicyEvaluation *evaluation);
 /* The same between two references (old, new): what `define --accept` shows. */
 GPtrArray *policy_reference_diff(const PolicyReference *old_reference, const PolicyReference *new_reference);
+
+/* policy_compare() with a document that travels: the metadata of @domain, which belongs to a pin, and the emulator, which
+ * belongs to a host, do not count. */
+GPtrArray *policy_compare_document(const PolicyReference *document, const XmlDomain *domain,
+                                   const PolicyEvaluation *evaluation);
+
+/**
+ * policy_signed_reference:
+ * @pin: a pinned reference
+ * @keys: (nullable) (element-type PolicyKey): the trusted ones; %NULL: the signatures are not verified
+ * @key_id: (out) (optional) (nullable): the one that has signed it
+ *
+ * Returns: the signed document that the pin carries, when one of @keys has signed it and it has the rules of the pin.
+ * %ATTEST_ERROR_REJECTED or %ATTEST_ERROR_UNREADABLE otherwise; the message goes on from "start refused; ".
+ */
+PolicyReference *policy_signed_reference(const PolicyReference *pin, GPtrArray *keys, gchar **key_id, GError **error);
 
 typedef enum {
     POLICY_VERDICT_NONE,     /* not a confidential domain and nothing pinned: not our business, nothing is recorded */
@@ -80,6 +99,8 @@ XmlDomain *policy_gate_read_domain(const char *xml, gsize size, GError **damaged
  *    them, or moved it here), until that is removed; and a domain with any metadata element of ours, damaged or not,
  *    while configuration or state folder cannot be used, so that nobody can tell whether it is pinned.
  *  - launchSecurity or a pin while configuration or state folder cannot be used: refused.
+ *  - Pinned while keys are trusted: refused, whatever the pin says of mismatches, when it is not signed by one of them,
+ *    when the launch differs from what was signed, or when the keys cannot be read.
  *  - Pinned: measured and compared; a difference, or what cannot be measured, is refused, or only noted where the pin
  *    says "observe".
  *  - Not pinned: refused when the metadata says onMismatch='refuse' or the configuration unpinned = refuse. Otherwise

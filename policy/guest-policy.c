@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "policy/guest-policy.h"
 
+#include <string.h>
+
 #include "measure/error.h"
 
 typedef struct {
@@ -64,25 +66,69 @@ gchar *policy_guest_invalid(MeasurePlatform platform, guint64 policy)
     return NULL;
 }
 
-gchar *policy_guest_describe(MeasurePlatform platform, guint64 policy)
+/* Of the minimum version: SNP keeps that of its ABI as major 15:8, minor 7:0, SEV that of its API as 23:16 and 31:24. */
+typedef struct {
+    const char *name;
+    guint major, minor; /* the lowest bit of each */
+} PolicyVersion;
+
+static PolicyVersion policy_version(MeasurePlatform platform)
 {
-    g_autoptr(GString) words = g_string_new(NULL);
+    if (platform == MEASURE_PLATFORM_SNP)
+        return (PolicyVersion){"abi", 8, 0};
+    return (PolicyVersion){"api", 16, 24};
+}
+
+static gchar *policy_words(MeasurePlatform platform, guint64 policy, const char *separator)
+{
+    GString *words = g_string_new(NULL);
     gsize n = 0;
     const PolicyBit *bits = policy_bits(platform, &n);
-    /* SNP keeps the minimum firmware ABI as major 15:8, minor 7:0; SEV its API as major 23:16, minor 31:24. */
-    gboolean snp = platform == MEASURE_PLATFORM_SNP;
-    guint major = (guint)(policy >> (snp ? 8 : 16)) & 0xff;
-    guint minor = (guint)(policy >> (snp ? 0 : 24)) & 0xff;
+    PolicyVersion version = policy_version(platform);
+    guint major = (guint)(policy >> version.major) & 0xff;
+    guint minor = (guint)(policy >> version.minor) & 0xff;
 
     for (gsize i = 0; i < n; i++) {
         if (policy >> bits[i].bit & 1)
-            g_string_append_printf(words, "%s%s", words->len ? ", " : "", bits[i].name);
+            g_string_append_printf(words, "%s%s", words->len ? separator : "", bits[i].name);
     }
     if (major || minor)
-        g_string_append_printf(words, "%s%s >= %u.%u", words->len ? ", " : "", snp ? "ABI" : "API", major, minor);
-    if (!words->len)
+        g_string_append_printf(words, "%s%s=%u.%u", words->len ? separator : "", version.name, major, minor);
+    return g_string_free(words, FALSE);
+}
+
+gchar *policy_guest_flags(MeasurePlatform platform, guint64 policy)
+{
+    return policy_words(platform, policy, ",");
+}
+
+gchar *policy_guest_describe(MeasurePlatform platform, guint64 policy)
+{
+    g_autofree gchar *words = policy_words(platform, policy, ", ");
+
+    if (!*words)
         return g_strdup_printf("0x%" G_GINT64_MODIFIER "x", policy);
-    return g_strdup_printf("0x%" G_GINT64_MODIFIER "x (%s)", policy, words->str);
+    return g_strdup_printf("0x%" G_GINT64_MODIFIER "x (%s)", policy, words);
+}
+
+gboolean policy_guest_check(MeasurePlatform platform, guint64 policy, gboolean allow_debug, GError **error)
+{
+    g_autofree gchar *invalid = policy_guest_invalid(platform, policy);
+
+    if (invalid) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED, "the processor would refuse this guest policy: %s",
+                    invalid);
+        return FALSE;
+    }
+    if (!allow_debug && policy_guest_allows_debug(platform, policy)) {
+        g_autofree gchar *described = policy_guest_describe(platform, policy);
+
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
+                    "guest policy %s lets the host read the guest's memory: %s, or give --allow-debug if that is wanted",
+                    described, platform == MEASURE_PLATFORM_SNP ? "clear bit 19 (debug)" : "set bit 0 (nodbg)");
+        return FALSE;
+    }
+    return TRUE;
 }
 
 static gboolean parse_number(const char *text, guint64 *out)
@@ -93,10 +139,53 @@ static gboolean parse_number(const char *text, guint64 *out)
     return g_ascii_isxdigit(*text) && g_ascii_string_to_unsigned(text, 16, 0, G_MAXUINT64, out, NULL);
 }
 
-gboolean policy_guest_parse(MeasurePlatform platform, const char *text, guint64 *out, GError **error)
+/* "1.55": two decimal numbers of at most 255. */
+static gboolean parse_version(const char *text, guint64 *major, guint64 *minor)
 {
+    g_auto(GStrv) parts = g_strsplit(text, ".", 3);
+
+    return g_strv_length(parts) == 2 && g_ascii_isdigit(*parts[0]) && g_ascii_isdigit(*parts[1]) &&
+           g_ascii_string_to_unsigned(parts[0], 10, 0, 0xff, major, NULL) &&
+           g_ascii_string_to_unsigned(parts[1], 10, 0, 0xff, minor, NULL);
+}
+
+static gboolean parse_word(MeasurePlatform platform, const char *word, guint64 *value)
+{
+    PolicyVersion version = policy_version(platform);
+    gsize n = 0, length = strlen(version.name);
+    const PolicyBit *bits = policy_bits(platform, &n);
+    guint64 major = 0, minor = 0;
+
+    for (gsize i = 0; i < n; i++) {
+        if (!g_ascii_strcasecmp(word, bits[i].name)) {
+            *value |= G_GUINT64_CONSTANT(1) << bits[i].bit;
+            return TRUE;
+        }
+    }
+    if (g_ascii_strncasecmp(word, version.name, length) || word[length] != '=' ||
+        !parse_version(word + length + 1, &major, &minor))
+        return FALSE;
+    /* A second version would be one that nobody can tell from the first. */
+    if (*value >> version.major & 0xff || *value >> version.minor & 0xff)
+        return FALSE;
+    *value |= major << version.major | minor << version.minor;
+    return TRUE;
+}
+
+static gchar *known_words(MeasurePlatform platform)
+{
+    GString *known = g_string_new(NULL);
     gsize n = 0;
     const PolicyBit *bits = policy_bits(platform, &n);
+
+    for (gsize i = 0; i < n; i++)
+        g_string_append_printf(known, "%s, ", bits[i].name);
+    g_string_append_printf(known, "%s=MAJOR.MINOR", policy_version(platform).name);
+    return g_string_free(known, FALSE);
+}
+
+gboolean policy_guest_parse(MeasurePlatform platform, const char *text, guint64 *out, GError **error)
+{
     guint64 value = 0;
 
     if (!parse_number(text, &value)) {
@@ -104,22 +193,14 @@ gboolean policy_guest_parse(MeasurePlatform platform, const char *text, guint64 
 
         value = platform == MEASURE_PLATFORM_SNP ? POLICY_SNP_RESERVED_ONE : 0;
         for (guint w = 0; words[w]; w++) {
-            gsize i = 0;
+            if (!parse_word(platform, g_strstrip(words[w]), &value)) {
+                g_autofree gchar *known = known_words(platform);
 
-            g_strstrip(words[w]);
-            while (i < n && g_ascii_strcasecmp(words[w], bits[i].name))
-                i++;
-            if (i == n) {
-                g_autoptr(GString) known = g_string_new(NULL);
-
-                for (i = 0; i < n; i++)
-                    g_string_append_printf(known, "%s%s", i ? ", " : "", bits[i].name);
                 g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
                             "guest policy '%s': '%s' is neither a hexadecimal number nor one of %s", text, words[w],
-                            known->str);
+                            known);
                 return FALSE;
             }
-            value |= G_GUINT64_CONSTANT(1) << bits[i].bit;
         }
         /* No words at all: g_strsplit() of "". */
         if (!words[0]) {

@@ -15,10 +15,21 @@
 gboolean policy_guest_allows_debug(MeasurePlatform platform, guint64 policy);
 /* Why the platform would refuse this policy (reserved bits, bit 17 of SNP clear), or NULL when it is well-formed. */
 gchar *policy_guest_invalid(MeasurePlatform platform, guint64 policy);
-/* "0x30000 (smt)" – the number and the names of the bits that are set; ABI minimum when not 0. */
+/* "smt,single-socket,abi=1.55": names that policy_guest_parse() takes; "" when no named bit is set. */
+gchar *policy_guest_flags(MeasurePlatform platform, guint64 policy);
+/* "0x30000 (smt)": the number and, where there are any, the same names. */
 gchar *policy_guest_describe(MeasurePlatform platform, guint64 policy);
 /**
  * policy_guest_parse:
- * @text: hexadecimal number with or without 0x (as libvirt reads it), or names joined by commas ("smt,single-socket")
+ * @text: hexadecimal number with or without 0x (as libvirt reads it), or names joined by commas ("smt,single-socket,
+ *   abi=1.55"); SEV has "api=MAJOR.MINOR" for its minimum version
  */
 gboolean policy_guest_parse(MeasurePlatform platform, const char *text, guint64 *out, GError **error);
+/**
+ * policy_guest_check:
+ * @allow_debug: the owner said --allow-debug
+ *
+ * What every command asks before it hands a policy on. Errors: %ATTEST_ERROR_REJECTED: reserved bits, always; a policy
+ * that lets the host read the guest's memory, unless @allow_debug.
+ */
+gboolean policy_guest_check(MeasurePlatform platform, guint64 policy, gboolean allow_debug, GError **error);

@@ -41,12 +41,40 @@ gboolean policy_id_issuer_sign(const PolicyIdIssuer *issuer, const guint8 block[
 gboolean policy_id_key_digest(const PolicyKey *key, guint8 out[MEASURE_SHA384_SIZE], GError **error);
 
 /**
+ * policy_id_auth_problems:
+ * @author_key_enabled: the launch says so (authorKey='yes')
+ * @out: (out) (optional): what a report of such a launch would show; filled whatever the problems, with zeros where the
+ *   page has another size
+ *
+ * As policy_id_auth_verify(), but goes on after the first fault.
+ *
+ * Returns: (element-type utf8): one sentence for each thing that is wrong; empty for a good page.
+ */
+GPtrArray *policy_id_auth_problems(const guint8 block[POLICY_ID_BLOCK_SIZE], gconstpointer auth, gsize auth_size,
+                                   gboolean author_key_enabled, PolicyIdentity *out);
+
+/**
  * policy_id_auth_verify:
  * @author_key_enabled: the launch says so (authorKey='yes')
  * @out: (out) (optional): what a report of such a launch shows
  *
- * As the firmware does it: algorithms, curve, points on the curve, both signatures, reserved bytes zero.
+ * As the firmware does it: algorithms, curve, points on the curve, both signatures, reserved bytes zero. Stricter in one
+ * thing: without @author_key_enabled the author's half of the page must be all zero or good too, so that no byte of a
+ * page that is called good can be anything.
  * Errors: %ATTEST_ERROR_REJECTED with what is wrong; %ATTEST_ERROR_UNREADABLE for a page of another size.
  */
 gboolean policy_id_auth_verify(const guint8 block[POLICY_ID_BLOCK_SIZE], gconstpointer auth, gsize auth_size,
                                gboolean author_key_enabled, PolicyIdentity *out, GError **error);
+
+/**
+ * policy_id_block_misfits:
+ * @domain: a domain of type sev-snp with ID block or ID authentication page
+ * @policy: its guest policy
+ * @measurements: (element-type XmlMeasurement): what it measures; empty where that is not known
+ *
+ * What the processor would refuse a start of the domain for, in the order in which firmware looks: digest (one of
+ * @measurements will do), policy, keys and signatures.
+ *
+ * Returns: (element-type utf8): one sentence each; empty when the start would be let through.
+ */
+GPtrArray *policy_id_block_misfits(const XmlDomain *domain, guint64 policy, const GPtrArray *measurements);

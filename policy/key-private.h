@@ -7,13 +7,13 @@
 #include <openssl/provider.h>
 #include <openssl/store.h>
 #include <openssl/ui.h>
+#include <sys/stat.h>
 
+#include "measure/foreign-autoptr.h"
 #include "policy/key.h"
 
 #define POLICY_KEY_MAX_SIZE (64u * 1024)
 
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(EVP_PKEY, EVP_PKEY_free)
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BIO, BIO_free_all)
 
 /* "openssl genpkey …": makes a key of the first of @kinds. */
@@ -38,15 +38,27 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PolicyKeyContext, policy_key_context_free)
 PolicyKey *policy_key_accept(EVP_PKEY *key, PolicyKeyContext *context, PolicyKeyKind kinds, const char *what,
                              const char *label, GError **error);
 
+/* What is asked of a file: nothing; that nobody but root and the user can change it; that nobody else can read it either. */
+typedef enum {
+    POLICY_KEY_FILE_ANY,
+    POLICY_KEY_FILE_TRUSTED,
+    POLICY_KEY_FILE_SECRET,
+} PolicyKeyFile;
+
+/* Owned by root or the user, and writable for nobody else, root's group excepted. */
+gboolean policy_owner_only_writes(const struct stat *st);
+
 /**
  * policy_key_read_file:
- * @secret: the file must be the user's or root's own, and nobody else may read it
  * @size: (out): bytes
  *
- * The whole file, through one descriptor, with a zero byte behind it. Wipe it with OPENSSL_cleanse() when @secret.
+ * The whole file, through one descriptor, on which the permissions are checked too, with a zero byte behind it. Wipe it with
+ * OPENSSL_cleanse() when it is secret.
  */
-gchar *policy_key_read_file(const char *path, gboolean secret, PolicyKeyKind kinds, const char *what, gsize *size,
+gchar *policy_key_read_file(const char *path, PolicyKeyFile file, PolicyKeyKind kinds, const char *what, gsize *size,
                             GError **error);
+/* As policy_key_load_public(), of a file that only root and the user can change. */
+PolicyKey *policy_key_load_trusted(const char *path, PolicyKeyKind kinds, const char *what, GError **error);
 
 /**
  * policy_key_parse_private:

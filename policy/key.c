@@ -25,6 +25,7 @@ struct PolicyKey {
     EVP_PKEY *evp;
     PolicyKeyKind kind;
     gchar *label;
+    gchar *id;
     PolicyKeyContext *context;
 };
 
@@ -173,6 +174,7 @@ PolicyKey *policy_key_accept(EVP_PKEY *evp, PolicyKeyContext *context, PolicyKey
     g_autoptr(PolicyKeyContext) owned_context = context;
     g_autoptr(EVP_PKEY) owned = evp;
     g_autoptr(GByteArray) public = g_byte_array_new();
+    guint8 digest[MEASURE_SHA256_SIZE];
     PolicyKeyKind kind = 0;
     PolicyKey *key = NULL;
 
@@ -194,6 +196,8 @@ PolicyKey *policy_key_accept(EVP_PKEY *evp, PolicyKeyContext *context, PolicyKey
     key->evp = g_steal_pointer(&owned);
     key->kind = kind;
     key->label = g_strdup(label);
+    policy_sha256(public->data, public->len, digest);
+    key->id = measure_hex_encode(digest, sizeof(digest));
     key->context = g_steal_pointer(&owned_context);
     ERR_clear_error();
     return key;
@@ -212,6 +216,7 @@ void policy_key_free(PolicyKey *key)
     EVP_PKEY_free(key->evp);
     policy_key_context_free(key->context);
     g_free(key->label);
+    g_free(key->id);
     g_free(key);
 }
 
@@ -237,14 +242,7 @@ EVP_PKEY *policy_key_evp(const PolicyKey *key)
 
 gchar *policy_key_id(const PolicyKey *key)
 {
-    g_autoptr(GByteArray) public = g_byte_array_new();
-    guint8 digest[MEASURE_SHA256_SIZE];
-
-    /* It could be had when the key was accepted. */
-    if (!put_public(key->evp, key->kind, public))
-        ERR_clear_error();
-    policy_sha256(public->data, public->len, digest);
-    return measure_hex_encode(digest, sizeof(digest));
+    return g_strdup(key->id);
 }
 
 /* ---- Signatures ---- */

@@ -146,6 +146,19 @@ const char *policy_product_intern(const char *word)
     return NULL;
 }
 
+void policy_reference_keep_rules(PolicyReference *reference, const PolicyReference *pinned)
+{
+    if (reference->platform != pinned->platform)
+        return;
+    g_free(reference->product);
+    reference->product = g_strdup(pinned->product);
+    reference->has_minimum_tcb = pinned->has_minimum_tcb;
+    reference->minimum_tcb = pinned->minimum_tcb;
+    reference->has_platform_info = pinned->has_platform_info;
+    reference->platform_info = pinned->platform_info;
+    reference->platform_info_mask = pinned->platform_info_mask;
+}
+
 const char *policy_reference_rules_invalid(const PolicyReference *reference)
 {
     if (reference->platform != MEASURE_PLATFORM_SNP &&

@@ -147,6 +147,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PolicyReference, policy_reference_free)
 
 /* @word, one of policy_source_intern(), becomes the source of the launch description and of every input. */
 void policy_reference_set_source(PolicyReference *reference, const char *word);
+/* Product, minimum TCB and rule for the platform information of @pinned, unless it is for another platform. */
+void policy_reference_keep_rules(PolicyReference *reference, const PolicyReference *pinned);
 /* Why the owner's rules of @reference cannot be (a value outside its mask, another platform), or %NULL. */
 const char *policy_reference_rules_invalid(const PolicyReference *reference);
 

@@ -139,7 +139,8 @@ static gboolean is_ours(const char *name)
     gsize digits = strspn(name, "0123456789abcdef");
 
     return digits == 2 * MEASURE_SHA256_SIZE &&
-           (!strcmp(name + digits, ".kernel") || !strcmp(name + digits, ".initrd"));
+           (!strcmp(name + digits, ".kernel") || !strcmp(name + digits, ".initrd") ||
+            !strcmp(name + digits, ".firmware"));
 }
 
 gboolean storage_boot_sweep(PolicyStore *store, GError **error)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Kernels and initrds that domains boot: STATE/boot/SHA256.kernel, SHA256.initrd; mode 0444. Named by what is in them,
- * so that what a pinned domain names can never become something else. QEMU's user can open one whose name it knows.
+ * Kernels, initrds and firmware that domains boot: STATE/boot/SHA256.kernel, SHA256.initrd, SHA256.firmware; mode 0444.
+ * Named by what is in them, so that what a pinned domain names can never become something else. QEMU's user can open one
+ * whose name it knows.
  */
 #pragma once
 
@@ -13,7 +14,7 @@ int storage_boot_lock(PolicyStore *store, GError **error);
 
 /**
  * storage_boot_put:
- * @suffix: "kernel" or "initrd"
+ * @suffix: "kernel", "initrd" or "firmware"
  *
  * One that is there already is read and compared: another content under its name is %ATTEST_ERROR_REJECTED.
  *

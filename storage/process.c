@@ -31,6 +31,7 @@ static volatile sig_atomic_t interrupted;
 static volatile pid_t running[RUNNING_MAX];
 static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 static struct sigaction saved[G_N_ELEMENTS(signals)];
+static guint depth; /* of storage_interrupt_begin() */
 
 static void note_signal(int number)
 {
@@ -48,6 +49,8 @@ void storage_interrupt_begin(void)
 {
     struct sigaction action = {.sa_handler = note_signal};
 
+    if (depth++)
+        return;
     interrupted = 0;
     for (guint i = 0; i < G_N_ELEMENTS(signals); i++) {
         sigaction(signals[i], NULL, &saved[i]);
@@ -67,6 +70,8 @@ gboolean storage_interrupt_check(GError **error)
 
 void storage_interrupt_end(void)
 {
+    if (--depth)
+        return;
     for (guint i = 0; i < G_N_ELEMENTS(signals); i++)
         sigaction(signals[i], &saved[i], NULL);
     if (interrupted)

@@ -75,7 +75,7 @@ gboolean storage_process_run(const char *const *argv, const StorageProcessOption
  *
  * Between the two SIGINT, SIGTERM and SIGHUP are noted and passed on to the programs that run, instead of ending this
  * process; storage_interrupt_check() is then an error, so that everything is undone on the way out. _end restores the
- * handlers and, when a signal came, dies of it as it would have.
+ * handlers and, when a signal came, dies of it as it would have. Pairs may be nested: the outermost counts.
  */
 void storage_interrupt_begin(void);
 gboolean storage_interrupt_check(GError **error);

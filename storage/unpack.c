@@ -1,73 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "storage/unpack.h"
 
-#include <lzma.h>
 #include <string.h>
 #include <zlib.h>
 #include <zstd.h>
 
+#include "storage/unpacker.h"
+
 enum {
     FIRST_SIZE = 256 * 1024,
-    XZ_MEMORY = 128 * 1024 * 1024, /* a dictionary of 64 MiB, the largest that xz makes */
-    GZIP_WINDOW = 15 + 16,         /* zlib: the largest window, in a gzip header */
-    ZSTD_LEVEL = 9,                /* the levels above cost seconds and save a few percent */
-    ZSTD_MAX_WINDOW = 27,          /* log2 of bytes: what the kernel takes, too */
+    GZIP_WINDOW = 15 + 16, /* zlib: the largest window, in a gzip header */
+    ZSTD_LEVEL = 9,        /* the levels above cost seconds and save a few percent */
 };
-
-typedef enum { STEP_MORE, STEP_END, STEP_DAMAGED } Step;
-
-/* Takes bytes from @in and puts bytes to @out; both move on. */
-typedef Step (*Stepper)(gpointer state, const guint8 **in, gsize *in_size, guint8 **out, gsize *out_size);
-
-static Step xz_step(gpointer state, const guint8 **in, gsize *in_size, guint8 **out, gsize *out_size)
-{
-    lzma_stream *stream = state;
-    lzma_ret result;
-
-    stream->next_in = *in;
-    stream->avail_in = *in_size;
-    stream->next_out = *out;
-    stream->avail_out = *out_size;
-    result = lzma_code(stream, LZMA_FINISH);
-    *in = stream->next_in;
-    *in_size = stream->avail_in;
-    *out = stream->next_out;
-    *out_size = stream->avail_out;
-    return result == LZMA_OK ? STEP_MORE : result == LZMA_STREAM_END ? STEP_END : STEP_DAMAGED;
-}
-
-static Step gzip_step(gpointer state, const guint8 **in, gsize *in_size, guint8 **out, gsize *out_size)
-{
-    z_stream *stream = state;
-    uInt given = (uInt)MIN(*in_size, (gsize)G_MAXUINT32), room = (uInt)MIN(*out_size, (gsize)G_MAXUINT32);
-    int result;
-
-    stream->next_in = (z_const Bytef *)*in;
-    stream->avail_in = given;
-    stream->next_out = *out;
-    stream->avail_out = room;
-    result = inflate(stream, Z_NO_FLUSH);
-    *in += given - stream->avail_in;
-    *in_size -= given - stream->avail_in;
-    *out += room - stream->avail_out;
-    *out_size -= room - stream->avail_out;
-    return result == Z_OK ? STEP_MORE : result == Z_STREAM_END ? STEP_END : STEP_DAMAGED;
-}
-
-static Step zstd_step(gpointer state, const guint8 **in, gsize *in_size, guint8 **out, gsize *out_size)
-{
-    ZSTD_inBuffer input = {*in, *in_size, 0};
-    ZSTD_outBuffer output = {*out, *out_size, 0};
-    size_t result = ZSTD_decompressStream(state, &output, &input);
-
-    *in += input.pos;
-    *in_size -= input.pos;
-    *out += output.pos;
-    *out_size -= output.pos;
-    if (ZSTD_isError(result))
-        return STEP_DAMAGED;
-    return result == 0 ? STEP_END : STEP_MORE;
-}
 
 static GBytes *unpack_failed(GError **error, const char *name, const char *why)
 {
@@ -77,31 +21,31 @@ static GBytes *unpack_failed(GError **error, const char *name, const char *why)
     return NULL;
 }
 
-static GBytes *run(const char *name, Stepper stepper, gpointer state, GBytes *data, gsize max_size, GError **error)
+static GBytes *run(const char *name, StorageUnpacker *unpacker, GBytes *data, gsize max_size, GError **error)
 {
     gsize in_size = 0, size = FIRST_SIZE, done = 0;
     const guint8 *in = g_bytes_get_data(data, &in_size);
     g_autofree guint8 *out = NULL;
-    Step step = STEP_MORE;
+    StorageUnpackStep step = STORAGE_UNPACK_MORE;
 
     size = MIN(size, max_size + 1);
     out = g_malloc(size);
-    while (step == STEP_MORE) {
+    while (step == STORAGE_UNPACK_MORE) {
         guint8 *at = out + done;
         gsize room = size - done, before_in = in_size, before_room = room;
 
         if (done > max_size)
             return unpack_failed(error, name, "is too large once unpacked");
-        step = stepper(state, &in, &in_size, &at, &room);
+        step = storage_unpacker_step(unpacker, &in, &in_size, &at, &room);
         done = size - room;
-        if (step == STEP_MORE && !room) {
+        if (step == STORAGE_UNPACK_MORE && !room) {
             size = MIN(size * 2, max_size + 1);
             out = g_realloc(out, size);
-        } else if (step == STEP_MORE && in_size == before_in && room == before_room) {
-            step = STEP_DAMAGED; /* no progress: the input ends too early */
+        } else if (step == STORAGE_UNPACK_MORE && in_size == before_in && room == before_room) {
+            step = STORAGE_UNPACK_DAMAGED; /* no progress: the input ends too early */
         }
     }
-    if (step == STEP_DAMAGED)
+    if (step == STORAGE_UNPACK_DAMAGED)
         return unpack_failed(error, name, "is damaged or cut short");
     if (in_size)
         return unpack_failed(error, name, "has something behind its end");
@@ -112,38 +56,24 @@ static GBytes *run(const char *name, Stepper stepper, gpointer state, GBytes *da
 
 GBytes *storage_unpack(const char *name, GBytes *data, gsize max_size, GError **error)
 {
-    GBytes *result = NULL;
+    static const char *const suffixes[] = {".xz", ".gz", ".zst"};
 
-    if (g_str_has_suffix(name, ".xz")) {
-        lzma_stream stream = LZMA_STREAM_INIT;
+    for (guint i = 0; i < G_N_ELEMENTS(suffixes); i++) {
+        g_autoptr(StorageUnpacker) unpacker = NULL;
 
-        if (lzma_stream_decoder(&stream, XZ_MEMORY, 0) != LZMA_OK)
-            return unpack_failed(error, name, "cannot be unpacked: no memory");
-        result = run(name, xz_step, &stream, data, max_size, error);
-        lzma_end(&stream);
-    } else if (g_str_has_suffix(name, ".gz")) {
-        z_stream stream = {0};
-
-        if (inflateInit2(&stream, GZIP_WINDOW) != Z_OK)
-            return unpack_failed(error, name, "cannot be unpacked: no memory");
-        result = run(name, gzip_step, &stream, data, max_size, error);
-        inflateEnd(&stream);
-    } else if (g_str_has_suffix(name, ".zst")) {
-        ZSTD_DStream *stream = ZSTD_createDStream();
-
-        if (!stream)
-            return unpack_failed(error, name, "cannot be unpacked: no memory");
-        ZSTD_DCtx_setParameter(stream, ZSTD_d_windowLogMax, ZSTD_MAX_WINDOW);
-        result = run(name, zstd_step, stream, data, max_size, error);
-        ZSTD_freeDStream(stream);
-    } else if (g_bytes_get_size(data) > max_size) {
+        if (!g_str_has_suffix(name, suffixes[i]))
+            continue;
+        unpacker = storage_unpacker_new(suffixes[i]);
+        return unpacker ? run(name, unpacker, data, max_size, error)
+                        : unpack_failed(error, name, "cannot be unpacked: no memory");
+    }
+    if (g_bytes_get_size(data) > max_size) {
         g_autofree gchar *shown = measure_printable(name);
 
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "'%s' is too large", shown);
-    } else {
-        result = g_bytes_ref(data);
+        return NULL;
     }
-    return result;
+    return g_bytes_ref(data);
 }
 
 static GBytes *pack_failed(GError **error, const char *compression)

@@ -10,6 +10,8 @@
 #include "storage/boot-store.h"
 #include "storage/process.h"
 #include "virsh-wrappers/commands.h"
+#include "virsh-wrappers/define-id-block.h"
+#include "virsh-wrappers/define-signed.h"
 #include "virsh-wrappers/define-volume.h"
 #include "virsh-wrappers/output.h"
 
@@ -84,9 +86,10 @@ int cmd_build(CmdContext *context, GError **error)
         !cmd_volume_open(&job, context, TRUE, error) || !cmd_volume_lock(&job, name, &lock, error)) {
         return -1;
     }
-    /* The options of the domain are read before anything is made. */
+    /* The options of the domain and its keys are read before anything is made. */
     g_autoptr(XmlCompose) compose = cmd_define_options(context, job.connection, TRUE, error);
-    if (!compose || !check_name_free(&job, name, error)) {
+    if (!compose || !cmd_define_identity(context, error) || !cmd_define_signing(context, error) ||
+        (level > 0 && !cmd_define_signing_expected(context, NULL, error)) || !check_name_free(&job, name, error)) {
         return -1;
     }
     storage_interrupt_begin();

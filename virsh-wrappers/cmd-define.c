@@ -23,7 +23,10 @@
 
 #include "measure/error.h"
 #include "virsh-wrappers/commands.h"
+#include "virsh-wrappers/define-id-block.h"
+#include "virsh-wrappers/define-signed.h"
 #include "virsh-wrappers/define-volume.h"
+#include "virsh-wrappers/reference-source.h"
 #include "virsh-wrappers/suggest.h"
 
 /* What define wants to be true of one domain. */
@@ -105,6 +108,7 @@ static gboolean check_pin(const DefineJob *job, const CmdSubject *subject, const
     } else {
         changes = policy_compare(subject->pinned, subject->domain, subject->evaluation);
     }
+    cmd_define_signing_drop(changes);
     if (changes->len == 0) {
         return TRUE;
     }
@@ -132,15 +136,58 @@ static gboolean check_pin(const DefineJob *job, const CmdSubject *subject, const
     return TRUE;
 }
 
+/* What the owner has laid down stays until it is laid down anew. */
+static gboolean add_rules(const DefineJob *job, const CmdSubject *subject, PolicyReference *reference, GError **error)
+{
+    policy_reference_set_source(reference, job->connection ? "libvirt" : "domain-xml");
+    if (subject->pinned) {
+        policy_reference_keep_rules(reference, subject->pinned);
+    }
+    return cmd_define_signing_rules(job->context, reference, error) && cmd_reference_facts(job->context, reference, error);
+}
+
 /* The reference that would be pinned; NULL without @error for a domain that carries no measurement. */
 static gboolean make_reference(const DefineJob *job, const CmdSubject *subject, PolicyReference **out, GError **error)
 {
+    static const char *const rules[] = {"product", "minimum-tcb", "platform-info"};
+    g_autoptr(PolicyReference) reference = NULL;
     *out = NULL;
-    if (is_measured(subject)) {
-        *out = policy_reference_new(subject->domain, subject->evaluation, on_mismatch(job->context, subject), error);
-        return *out != NULL;
+    if (!is_measured(subject)) {
+        for (gsize i = 0; i < G_N_ELEMENTS(rules); i++) {
+            if (cmd_context_has(job->context, rules[i])) {
+                g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
+                            "--%s is a rule of a reference, and domain '%s' gets none: it carries no measurement",
+                            rules[i], subject->domain->name);
+                return FALSE;
+            }
+        }
+        return TRUE;
     }
+    reference = policy_reference_new(subject->domain, subject->evaluation, on_mismatch(job->context, subject), error);
+    if (!reference || !add_rules(job, subject, reference, error)) {
+        return FALSE;
+    }
+    *out = g_steal_pointer(&reference);
     return TRUE;
+}
+
+/* The ID block and the host data that were asked for come into @subject; a domain that would never start is refused. */
+static gboolean identify(const DefineJob *job, CmdSubject **subject, GError **error)
+{
+    g_autofree gchar *xml = NULL;
+    g_autoptr(PolicyReference) reference = NULL;
+    gboolean changed = FALSE;
+    if (!cmd_define_identity_check(job->context, *subject, error) ||
+        !cmd_define_identity_block(job->context, *subject, &xml, error)) {
+        return FALSE;
+    }
+    if (xml) {
+        PolicyReference *pinned = g_steal_pointer(&(*subject)->pinned);
+        g_clear_pointer(subject, cmd_subject_free);
+        *subject = evaluate(job, xml, pinned, error);
+    }
+    return *subject && make_reference(job, *subject, &reference, error) &&
+           cmd_define_identity_host_data(job->context, *subject, reference, &changed, error);
 }
 
 static gboolean read_source(const DefineJob *job, const char *word, gchar **xml, GError **error)
@@ -188,11 +235,13 @@ static int print_xml(const DefineJob *job, const char *xml, GError **error)
     }
     cmd_report_warnings(job->context, subject->domain);
     g_autoptr(PolicyReference) reference = NULL;
-    if (!check_level(job, subject, error) || !make_reference(job, subject, &reference, error)) {
+    if (!check_level(job, subject, error) || !identify(job, &subject, error) ||
+        !make_reference(job, subject, &reference, error) ||
+        !cmd_define_signing_apply(job->context, subject, reference, FALSE, error)) {
         return -1;
     }
     g_autoptr(XmlAttestation) attestation = reference ? policy_reference_to_attestation(reference) : NULL;
-    g_autofree gchar *annotated = xml_document_set_attestation(xml, (gssize)strlen(xml), attestation, error);
+    g_autofree gchar *annotated = xml_document_set_attestation(subject->xml, -1, attestation, error);
     if (!annotated) {
         return -1;
     }
@@ -249,7 +298,8 @@ static gboolean check_planned(const PolicyReference *planned, const PolicyRefere
 {
     g_autoptr(GString) text = g_string_new(NULL);
     if (planned && found) {
-        static const char *const filled_in[] = {"emulator", "level", NULL};
+        /* The level is part of what host data binds. */
+        static const char *const filled_in[] = {"emulator", "level", "host-data", "signed", NULL};
         g_autoptr(GPtrArray) changes = policy_reference_diff(planned, found);
         for (guint i = 0; i < changes->len; i++) {
             const PolicyChange *change = g_ptr_array_index(changes, i);
@@ -268,6 +318,47 @@ static gboolean check_planned(const PolicyReference *planned, const PolicyRefere
     return FALSE;
 }
 
+/* The former definition comes back, or nothing stays where nothing was. */
+static void restore(virConnectPtr connection, virDomainPtr domain, const char *former_xml)
+{
+    if (former_xml) {
+        g_autoptr(VirDomainHandle) restored = virDomainDefineXML(connection, former_xml);
+        if (!restored) {
+            cmd_warn("cannot restore the former definition of domain '%s': %s", virDomainGetName(domain),
+                     virGetLastErrorMessage());
+        }
+    } else if (virDomainUndefineFlags(domain, VIR_DOMAIN_UNDEFINE_KEEP_NVRAM) < 0 && virDomainUndefine(domain) < 0) {
+        cmd_warn("cannot undefine domain '%s' again: %s", virDomainGetName(domain), virGetLastErrorMessage());
+    }
+}
+
+static gboolean same_bytes(GBytes *a, GBytes *b)
+{
+    return a == b || (a && b && g_bytes_equal(a, b));
+}
+
+/* The definition with ID block and host data; they must come back as they went in, for a pin of anything else is wrong. */
+static gboolean redefine(const DefineJob *job, const CmdSubject *subject, GError **error)
+{
+    const XmlDomain *wanted = subject->domain;
+    g_autoptr(VirDomainHandle) domain = virDomainDefineXML(job->connection, subject->xml);
+    if (!domain) {
+        return cmd_libvirt_error(error, "cannot define domain '%s' with its ID block", wanted->name);
+    }
+    g_autofree gchar *xml = cmd_domain_xml(domain, error);
+    g_autoptr(XmlDomain) found = xml ? xml_domain_parse(xml, -1, error) : NULL;
+    if (!found) {
+        return FALSE;
+    }
+    if (same_bytes(found->id_block, wanted->id_block) && same_bytes(found->id_auth, wanted->id_auth) &&
+        same_bytes(found->host_data, wanted->host_data) && found->author_key == wanted->author_key) {
+        return TRUE;
+    }
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
+                "libvirt did not take ID block and host data of domain '%s' as they are", wanted->name);
+    return FALSE;
+}
+
 /* Evaluates a domain as libvirt has it and writes metadata and pin. @planned: (nullable): what must come out */
 static gboolean annotate(const DefineJob *job, virDomainPtr domain, const PolicyReference *planned, const char *what,
                          GError **error)
@@ -283,9 +374,19 @@ static gboolean annotate(const DefineJob *job, virDomainPtr domain, const Policy
     }
     cmd_report_warnings(job->context, subject->domain);
     g_autoptr(PolicyReference) reference = NULL;
-    if (!check_level(job, subject, error) || !make_reference(job, subject, &reference, error) ||
+    if (!check_level(job, subject, error) || !identify(job, &subject, error) ||
+        !make_reference(job, subject, &reference, error) ||
         !check_planned(planned, reference, subject->domain->name, error) ||
-        !check_pin(job, subject, reference, TRUE, error) || !write_reference(job, domain, subject, reference, error)) {
+        !cmd_define_signing_apply(job->context, subject, reference, TRUE, error) ||
+        !check_pin(job, subject, reference, TRUE, error)) {
+        return FALSE;
+    }
+    cmd_define_identity_warn(job->context, subject->pinned, reference);
+    gboolean changed = !g_str_equal(subject->xml, xml);
+    if ((changed && !redefine(job, subject, error)) || !write_reference(job, domain, subject, reference, error)) {
+        if (changed) {
+            restore(job->connection, domain, xml);
+        }
         return FALSE;
     }
     print_result(job, subject, what);
@@ -348,32 +449,23 @@ static gboolean rehearse(const DefineJob *job, const char *xml, virDomainPtr for
     }
     g_autoptr(XmlAttestation) attestation = NULL;
     if (subject->domain->loader_type == XML_LOADER_UNRESOLVED) {
+        if (!cmd_define_signing_expected(job->context, subject, error)) {
+            return FALSE;
+        }
         attestation = subject->evaluation->confidential ? make_placeholder(job, subject) : NULL;
     } else {
         g_autoptr(PolicyReference) reference = NULL;
-        if (!check_level(job, subject, error) || !make_reference(job, subject, &reference, error) ||
+        if (!check_level(job, subject, error) || !identify(job, &subject, error) ||
+            !make_reference(job, subject, &reference, error) ||
+            !cmd_define_signing_apply(job->context, subject, reference, FALSE, error) ||
             !check_pin(job, subject, reference, FALSE, error)) {
             return FALSE;
         }
         attestation = reference ? policy_reference_to_attestation(reference) : NULL;
         *planned = g_steal_pointer(&reference);
     }
-    *annotated = xml_document_set_attestation(xml, (gssize)strlen(xml), attestation, error);
+    *annotated = xml_document_set_attestation(subject->xml, -1, attestation, error);
     return *annotated != NULL;
-}
-
-/* The former definition comes back, or nothing stays where nothing was. */
-static void restore(virConnectPtr connection, virDomainPtr domain, const char *former_xml)
-{
-    if (former_xml) {
-        g_autoptr(VirDomainHandle) restored = virDomainDefineXML(connection, former_xml);
-        if (!restored) {
-            cmd_warn("cannot restore the former definition of domain '%s': %s", virDomainGetName(domain),
-                     virGetLastErrorMessage());
-        }
-    } else if (virDomainUndefineFlags(domain, VIR_DOMAIN_UNDEFINE_KEEP_NVRAM) < 0 && virDomainUndefine(domain) < 0) {
-        cmd_warn("cannot undefine domain '%s' again: %s", virDomainGetName(domain), virGetLastErrorMessage());
-    }
 }
 
 static int define_xml(const DefineJob *job, const char *source, const char *from, GError **error)
@@ -462,6 +554,17 @@ int cmd_define_composed(CmdContext *context, virConnectPtr connection, guint lev
     return done;
 }
 
+int cmd_define_with_reference(CmdContext *context, virConnectPtr connection, guint level, const char *xml,
+                              const char *from, const PolicyReference *reference, const PolicyEnvelope *envelope,
+                              GError **error)
+{
+    g_autofree gchar *label = g_strdup_printf("the reference of %s", from);
+    if (reference && !cmd_define_signing_use(context, reference, envelope, label, error)) {
+        return -1;
+    }
+    return cmd_define_composed(context, connection, level, xml, from, error);
+}
+
 /* ---- --volume ---- */
 
 static int define_from_volume(CmdContext *context, const CmdVolumeJob *job, StorageVolume *volume, gboolean printing,
@@ -534,7 +637,8 @@ int cmd_define(CmdContext *context, GError **error)
                     foreign, word);
         return -1;
     }
-    if (!cmd_define_wanted_level(context, &job.level, error) || !cmd_context_cpus(context, &job.cpus, error)) {
+    if (!cmd_define_wanted_level(context, &job.level, error) || !cmd_context_cpus(context, &job.cpus, error) ||
+        !cmd_define_identity(context, error) || !cmd_define_signing(context, error)) {
         return -1;
     }
     if (cmd_context_has(context, "readonly") && !printing) {

@@ -2,6 +2,7 @@
 /* Parts of `define`. */
 #pragma once
 
+#include "policy/envelope.h"
 #include "virsh-wrappers/subject.h"
 #include "xml/compose.h"
 
@@ -25,3 +26,15 @@ gboolean cmd_define_wanted_level(const CmdContext *context, gint *out, GError **
  * everything as it was. */
 int cmd_define_composed(CmdContext *context, virConnectPtr connection, guint level, const char *xml, const char *from,
                         GError **error);
+
+/**
+ * cmd_define_with_reference:
+ * @reference: (nullable): must foresee the domain as it is measured here; its rules are pinned
+ * @envelope: (nullable): @reference with its signatures: kept as "signed" in the pin. One of the trusted keys, where there
+ *   are any, must have signed it
+ *
+ * As cmd_define_composed(); with @reference as with `define --reference`. Name, UUID, paths and emulator may be others.
+ */
+int cmd_define_with_reference(CmdContext *context, virConnectPtr connection, guint level, const char *xml,
+                              const char *from, const PolicyReference *reference, const PolicyEnvelope *envelope,
+                              GError **error);

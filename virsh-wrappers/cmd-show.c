@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "measure/error.h"
-#include "virsh-wrappers/subject.h"
+#include "virsh-wrappers/reference-source.h"
 #include "virsh-wrappers/undefine-volumes.h"
 
 typedef struct {
@@ -114,6 +114,8 @@ static void print_table(const CmdContext *context, const Shown *shown)
                 pinned->verifier ? pinned->verifier : "unknown");
             cmd_print_field("Firmware build", build);
         }
+        g_autofree gchar *rules = cmd_reference_rules_format(pinned);
+        fputs(rules, stdout);
     } else {
         cmd_print_field("Pinned level", "not pinned");
     }

@@ -342,7 +342,7 @@ static const CmdOption reference_verify_options[] = {
 
 static const CmdOption reference_diff_options[] = {
     FLEET_OPTIONS,
-    FORMAT_OPTION,
+    {"format", 0, CMD_VALUE, "text|table|json", "sentences, a table, or output for programs (default: text)"},
     END,
 };
 
@@ -350,6 +350,7 @@ static const CmdOption id_block_options[] = {
     {"measurement", 0, CMD_VALUE, "HEX", "launch digest of 48 bytes"},
     {"domain", 0, CMD_VALUE, "DOMAIN", "take digest and policy from this domain, domain XML, reference or bundle"},
     CPU_OPTION,
+    {"vcpus", 0, CMD_VALUE, "LIST", "number of vCPUs to make it for (default: the domain's)"},
     {"policy", 0, CMD_VALUE, "POLICY", "guest policy: hexadecimal, or names such as 'smt' (default: 0x30000, or the domain's)"},
     {"allow-debug", 0, CMD_FLAG, NULL, "accept a policy that lets the host read the guest's memory"},
     ID_BLOCK_OPTIONS,
@@ -378,6 +379,7 @@ static const CmdOption export_options[] = {
     FLEET_OPTIONS,
     REFERENCE_FACT_OPTIONS,
     OUTPUT_OPTIONS,
+    {"allow-debug", 0, CMD_FLAG, NULL, "accept a policy that lets the host read the guest's memory"},
     END,
 };
 
@@ -541,7 +543,7 @@ const CmdCommand cmd_commands[] = {
     {"initrd", "--level N --image FILE --output FILE [OPTION…]", 0, 0, "build the initrd of a level",
      "Builds an initrd without a shell from the guest's init and the kernel modules of an image.", initrd_options,
      cmd_initrd},
-    {"reference", "[OPTION…] DOMAIN|FILE", 1, 1, "reference document of a domain: everything it may measure, and why",
+    {"reference", "[OPTION…] DOMAIN|FILE", 1, 1, "reference document: what a domain may measure, and why",
      "Measures a domain, a domain XML or a bundle for every CPU type and vCPU count asked for and prints one document: "
      "measurements, inputs with their digests, level, policy and minimum TCB. The same facts give the same bytes.",
      reference_options, cmd_reference},

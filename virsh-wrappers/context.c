@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "measure/error.h"
+#include "virsh-wrappers/define-id-block.h"
+#include "virsh-wrappers/define-signed.h"
 
 gboolean cmd_context_has(const CmdContext *context, const char *name)
 {
@@ -145,4 +147,6 @@ void cmd_context_clear(CmdContext *context)
     g_clear_pointer(&context->arguments, cmd_arguments_free);
     g_clear_pointer(&context->config, policy_config_free);
     g_clear_pointer(&context->store, policy_store_free);
+    g_clear_pointer(&context->identity, cmd_define_identity_free);
+    g_clear_pointer(&context->signing, cmd_define_signing_free);
 }

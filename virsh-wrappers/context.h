@@ -37,6 +37,8 @@ struct CmdContext {
     CmdArguments *arguments; /* given behind it, global ones included */
     PolicyConfig *config;
     PolicyStore *store;
+    struct CmdDefineIdentity *identity; /* see cmd_define_identity() */
+    struct CmdDefineSigning *signing;   /* see cmd_define_signing() */
 };
 
 /* A global or own option wherever it was given; an option that the command does not have is not given. */

@@ -3,6 +3,7 @@
 #include "virsh-wrappers/cmd-define.h"
 
 #include "measure/error.h"
+#include "virsh-wrappers/define-id-block.h"
 #include "virsh-wrappers/domcaps.h"
 #include "virsh-wrappers/firmware-list.h"
 #include "xml/document.h"
@@ -109,6 +110,9 @@ XmlCompose *cmd_define_options(CmdContext *context, virConnectPtr connection, gb
     replace(&compose->domain_type, cmd_context_get(context, "type"));
     replace(&compose->emulator, cmd_context_get(context, "emulator"));
     replace(&compose->cpu, cmd_context_get(context, "cpu-model"));
+    if (!cmd_define_identity_cpu(context, compose->cpu, error)) {
+        return NULL;
+    }
     replace(&compose->kernel, cmd_context_get(context, "kernel"));
     replace(&compose->initrd, cmd_context_get(context, "initrd"));
     replace(&compose->cmdline, cmd_context_get(context, "cmdline"));

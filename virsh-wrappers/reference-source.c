@@ -17,6 +17,7 @@ static const char *const fact_options[] = {"product", "minimum-tcb", "platform-i
 void cmd_reference_source_clear(CmdReferenceSource *source)
 {
     g_clear_pointer(&source->reference, policy_reference_free);
+    g_clear_pointer(&source->envelope, policy_envelope_free);
     g_clear_pointer(&source->subject, cmd_subject_free);
 }
 
@@ -40,18 +41,6 @@ static gboolean refuse_options(const CmdContext *context, const char *const *nam
     return !name;
 }
 
-/* The owner's rules that a new reference takes over from the pinned one. */
-static void keep_facts(PolicyReference *reference, const PolicyReference *pinned)
-{
-    g_free(reference->product);
-    reference->product = g_strdup(pinned->product);
-    reference->has_minimum_tcb = pinned->has_minimum_tcb;
-    reference->minimum_tcb = pinned->minimum_tcb;
-    reference->has_platform_info = pinned->has_platform_info;
-    reference->platform_info = pinned->platform_info;
-    reference->platform_info_mask = pinned->platform_info_mask;
-}
-
 static gboolean measured(CmdContext *context, CmdReferenceSource *out, const char *source, GError **error)
 {
     const CmdSubject *subject = out->subject;
@@ -65,32 +54,69 @@ static gboolean measured(CmdContext *context, CmdReferenceSource *out, const cha
     }
     out->reference->form = POLICY_REFERENCE_PORTABLE;
     policy_reference_set_source(out->reference, source);
-    if (subject->pinned && subject->pinned->platform == out->reference->platform) {
-        keep_facts(out->reference, subject->pinned);
+    if (subject->pinned) {
+        policy_reference_keep_rules(out->reference, subject->pinned);
     }
     cmd_report_warnings(context, subject->domain);
     return cmd_reference_facts(context, out->reference, error);
 }
 
-static gboolean load_xml(CmdContext *context, const char *xml, gsize size, const char *source, CmdReferenceSource *out,
-                         GError **error)
+/* The CPU types and vCPU counts of a document, each once. */
+static gboolean fleet_like(const PolicyReference *like, GPtrArray **cpus, GArray **vcpus)
+{
+    g_autoptr(GPtrArray) types = g_ptr_array_new_with_free_func((GDestroyNotify)measure_cpu_free);
+    g_autofree gboolean *counted = g_new0(gboolean, MEASURE_MAX_VCPUS + 1);
+    for (guint i = 0; i < like->measurements->len; i++) {
+        const XmlMeasurement *each = g_ptr_array_index(like->measurements, i);
+        gboolean named = each->cpu && !g_str_has_prefix(each->cpu, "0x");
+        gboolean known = FALSE;
+        for (guint j = 0; j < types->len && !known; j++) {
+            known = ((const MeasureCpu *)g_ptr_array_index(types, j))->signature == each->signature;
+        }
+        if (!known) {
+            g_ptr_array_add(types, measure_cpu_new(named ? each->cpu : NULL, each->signature));
+        }
+        counted[MIN(each->vcpus, MEASURE_MAX_VCPUS)] = TRUE;
+    }
+    if (like->platform == MEASURE_PLATFORM_SEV || types->len == 0) {
+        return TRUE;
+    }
+    *vcpus = g_array_new(FALSE, FALSE, sizeof(guint));
+    for (guint count = 1; count <= MEASURE_MAX_VCPUS; count++) {
+        if (counted[count]) {
+            g_array_append_val(*vcpus, count);
+        }
+    }
+    *cpus = g_steal_pointer(&types);
+    return TRUE;
+}
+
+static gboolean find_fleet(const CmdContext *context, const PolicyReference *like, GPtrArray **cpus, GArray **vcpus,
+                           GError **error)
+{
+    return like && !first_given(context, fleet_options) ? fleet_like(like, cpus, vcpus)
+                                                        : cmd_fleet_options(context, cpus, vcpus, error);
+}
+
+static gboolean load_xml(CmdContext *context, const char *xml, gsize size, const PolicyReference *like,
+                         const char *source, CmdReferenceSource *out, GError **error)
 {
     g_autoptr(GPtrArray) cpus = NULL;
     g_autoptr(GArray) vcpus = NULL;
-    if (!cmd_fleet_options(context, &cpus, &vcpus, error)) {
+    if (!find_fleet(context, like, &cpus, &vcpus, error)) {
         return FALSE;
     }
     CmdFleet fleet = {.cpus = cpus, .vcpus = vcpus, .all_fpu = TRUE};
-    out->subject =
-        cmd_subject_new_fleet(context, xml, size, NULL, &fleet, FALSE, POLICY_REFERENCE_ASSUMED, error);
+    out->subject = cmd_subject_new_fleet(context, xml, size, NULL, &fleet, FALSE, POLICY_REFERENCE_ASSUMED, error);
     return out->subject && measured(context, out, source, error);
 }
 
-static gboolean load_domain(CmdContext *context, const char *word, CmdReferenceSource *out, GError **error)
+static gboolean load_domain(CmdContext *context, const char *word, const PolicyReference *like,
+                            CmdReferenceSource *out, GError **error)
 {
     g_autoptr(GPtrArray) cpus = NULL;
     g_autoptr(GArray) vcpus = NULL;
-    if (!cmd_fleet_options(context, &cpus, &vcpus, error)) {
+    if (!find_fleet(context, like, &cpus, &vcpus, error)) {
         return FALSE;
     }
     CmdFleet fleet = {.cpus = cpus, .vcpus = vcpus, .all_fpu = TRUE};
@@ -107,11 +133,13 @@ static gboolean load_domain(CmdContext *context, const char *word, CmdReferenceS
 static gboolean load_document(CmdContext *context, const char *text, gsize size, const char *label,
                               CmdReferenceSource *out, GError **error)
 {
-    if (!refuse_options(context, fleet_options, "a reference document is not measured anew: give a domain or its XML",
+    /* A command of one word is about this document alone; others choose from it, or measure another one. */
+    if (context->command->words_max == 1 &&
+        !refuse_options(context, fleet_options, "a reference document is not measured anew: give a domain or its XML",
                         error)) {
         return FALSE;
     }
-    out->reference = policy_reference_parse(text, (gssize)size, error);
+    out->reference = policy_reference_read(text, (gssize)size, &out->envelope, error);
     if (!out->reference) {
         g_prefix_error(error, "%s: ", label);
         return FALSE;
@@ -128,7 +156,8 @@ static gboolean is_file(const char *word)
     return cmd_word_is_file(word) || g_str_has_suffix(word, ".json") || g_str_has_suffix(word, ".tar");
 }
 
-static gboolean load_file(CmdContext *context, const char *path, CmdReferenceSource *out, GError **error)
+static gboolean load_file(CmdContext *context, const char *path, const PolicyReference *like, CmdReferenceSource *out,
+                          GError **error)
 {
     g_autofree gchar *text = NULL;
     gsize size = 0;
@@ -138,7 +167,7 @@ static gboolean load_file(CmdContext *context, const char *path, CmdReferenceSou
     }
     const char *start = text + strspn(text, " \t\r\n");
     if (*start != '{') {
-        return load_xml(context, text, size, "domain-xml", out, error);
+        return load_xml(context, text, size, like, "domain-xml", out, error);
     }
     g_autofree gchar *shown = cmd_printable(path);
     g_autofree gchar *label =
@@ -146,12 +175,19 @@ static gboolean load_file(CmdContext *context, const char *path, CmdReferenceSou
     return load_document(context, text, size, label, out, error);
 }
 
-gboolean cmd_reference_source_load(CmdContext *context, const char *word, CmdReferenceSource *out, GError **error)
+gboolean cmd_reference_source_load_like(CmdContext *context, const char *word, const PolicyReference *like,
+                                        CmdReferenceSource *out, GError **error)
 {
     /* Where a command takes a word instead, --domain is there for domains whose names look like files. */
     gboolean domain =
         context->command->words_max > 0 && cmd_context_has(context, "domain") && !cmd_context_word(context, 0);
-    return is_file(word) && !domain ? load_file(context, word, out, error) : load_domain(context, word, out, error);
+    return is_file(word) && !domain ? load_file(context, word, like, out, error)
+                                    : load_domain(context, word, like, out, error);
+}
+
+gboolean cmd_reference_source_load(CmdContext *context, const char *word, CmdReferenceSource *out, GError **error)
+{
+    return cmd_reference_source_load_like(context, word, NULL, out, error);
 }
 
 gboolean cmd_write_output(const CmdContext *context, gconstpointer data, gsize size, gboolean secret, GError **error)

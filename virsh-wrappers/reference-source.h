@@ -28,10 +28,14 @@ typedef struct {
  *
  * Reads the options --cpu, --cpu-types, --vcpus, --product, --minimum-tcb and --platform-info where the command has them:
  * a domain is measured for all of them, and SEV-ES always for both floating-point variants; the facts override those of
- * its pinned reference. With a document or a bundle that holds one, the fleet options are %ATTEST_ERROR_USAGE, and so are
- * the facts where it is signed. Needs libvirt only for a domain.
+ * its pinned reference. With a document or a bundle that holds one, the fleet options of a command of one word are
+ * %ATTEST_ERROR_USAGE, and so are the facts where it is signed. Needs libvirt only for a domain.
  */
 gboolean cmd_reference_source_load(CmdContext *context, const char *word, CmdReferenceSource *out, GError **error);
+/* The same for a command that compares: without fleet options a domain is measured for the CPU types and vCPU counts of
+ * @like. */
+gboolean cmd_reference_source_load_like(CmdContext *context, const char *word, const PolicyReference *like,
+                                        CmdReferenceSource *out, GError **error);
 void cmd_reference_source_clear(CmdReferenceSource *source);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CmdReferenceSource, cmd_reference_source_clear)
 

@@ -185,14 +185,24 @@ void cmd_report_findings(GPtrArray *findings, gboolean only_bad, gboolean bare)
     }
 }
 
-void cmd_report_changes(GPtrArray *changes, gboolean bare)
+static void report_changes(const GPtrArray *changes, const char *was, const char *is, gboolean bare)
 {
-    g_autoptr(CmdTable) table = cmd_table_new("What", "Pinned", "Found", NULL);
+    g_autoptr(CmdTable) table = cmd_table_new("What", was, is, NULL);
     for (guint i = 0; i < changes->len; i++) {
         const PolicyChange *each = g_ptr_array_index(changes, i);
         cmd_table_row(table, each->what, each->pinned, each->found);
     }
     cmd_table_print(table, bare);
+}
+
+void cmd_report_changes(GPtrArray *changes, gboolean bare)
+{
+    report_changes(changes, "Pinned", "Found", bare);
+}
+
+void cmd_report_differences(GPtrArray *changes, gboolean bare)
+{
+    report_changes(changes, "Old", "New", bare);
 }
 
 void cmd_json_findings(JsonBuilder *builder, const char *name, GPtrArray *findings)

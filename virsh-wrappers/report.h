@@ -32,6 +32,8 @@ void cmd_report_inputs(GPtrArray *inputs, gboolean bare);
 void cmd_report_findings(GPtrArray *findings, gboolean only_bad, gboolean bare);
 /* Table of changes; (element-type PolicyChange). */
 void cmd_report_changes(GPtrArray *changes, gboolean bare);
+/* The same between two references. */
+void cmd_report_differences(GPtrArray *changes, gboolean bare);
 /* JSON arrays of the same. */
 void cmd_json_findings(JsonBuilder *builder, const char *name, GPtrArray *findings);
 void cmd_json_changes(JsonBuilder *builder, const char *name, GPtrArray *changes);

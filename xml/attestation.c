@@ -606,7 +606,6 @@ gchar *xml_document_set_attestation(const char *domain_xml, gssize size, const X
     g_autoptr(xmlDoc) document = xml_document_parse(domain_xml, size, error);
     xmlNode *domain = NULL;
     xmlNode *metadata = NULL;
-    g_autoptr(GString) text = g_string_new(NULL);
 
     if (document != NULL) {
         domain = xmlDocGetRootElement(document);
@@ -622,12 +621,5 @@ gchar *xml_document_set_attestation(const char *domain_xml, gssize size, const X
         replace_element(metadata,
                         attestation != NULL ? build_element(document, attestation, XML_ATTESTATION_PREFIX, 2) : NULL);
     }
-    /* Node by node: a comment before or after the root stays, and no XML declaration is invented. */
-    for (xmlNode *node = document->children; node != NULL; node = node->next) {
-        g_autofree gchar *part = xml_node_to_text(node, 0);
-
-        g_string_append(text, part);
-        g_string_append_c(text, '\n');
-    }
-    return g_string_free(g_steal_pointer(&text), FALSE);
+    return xml_document_to_text(document);
 }

@@ -223,6 +223,20 @@ gchar *xml_node_to_text(xmlNode *node, int options)
     return text;
 }
 
+/* Node by node: a comment before or after the root stays, and no XML declaration is invented. */
+gchar *xml_document_to_text(xmlDoc *document)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    for (xmlNode *node = document->children; node != NULL; node = node->next) {
+        g_autofree gchar *part = xml_node_to_text(node, 0);
+
+        g_string_append(text, part);
+        g_string_append_c(text, '\n');
+    }
+    return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
 gboolean xml_is_element(const xmlNode *node, const char *uri, const char *name)
 {
     const char *own = node->ns != NULL ? (const char *)node->ns->href : NULL;

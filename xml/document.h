@@ -26,6 +26,9 @@ xmlDoc *xml_document_parse(const char *text, gssize size, GError **error);
 /* The subtree as text in UTF-8, without an XML declaration; @options as for xmlSaveToBuffer(). */
 gchar *xml_node_to_text(xmlNode *node, int options);
 
+/* The whole document as text in UTF-8, comments around the root included, without an XML declaration. */
+gchar *xml_document_to_text(xmlDoc *document);
+
 /* A copy of @text that is safe on a terminal and in a log: one line, unprintable characters escaped, cut when long. */
 gchar *xml_printable(const char *text);
 /* Whether XML 1.0 can carry @text at all: UTF-8 without control characters other than tab, newline, carriage return. */

@@ -4,10 +4,14 @@
  * VIRT_ATTEST_REGENERATE=1 writes the results anew: look at the difference
  * before committing it.
  */
+#include <glib/gstdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "measure/error.h"
 #include "xml/compose.h"
 #include "xml/domain.h"
+#include "xml/identity.h"
 
 static gchar *folder_of(const char *name)
 {
@@ -191,6 +195,109 @@ static void test_metadata(void)
     walk("metadata", ".xml", check_metadata);
 }
 
+static void assert_bytes(GBytes *bytes, const guint8 *expected, gsize size)
+{
+    g_assert_nonnull(bytes);
+    g_assert_cmpuint(g_bytes_get_size(bytes), ==, size);
+    g_assert_cmpint(memcmp(g_bytes_get_data(bytes, NULL), expected, size), ==, 0);
+}
+
+/* libvirt's own schema, where libvirt's program is there. */
+static void assert_valid(const char *text)
+{
+    g_autofree gchar *program = g_find_program_in_path("virt-xml-validate");
+    g_autofree gchar *path = NULL;
+    const char *argv[] = {program, NULL, "domain", NULL};
+    g_autofree gchar *said = NULL;
+    g_autoptr(GError) error = NULL;
+    gint status = 0;
+    gint fd = -1;
+
+    if (program == NULL) {
+        g_test_message("no virt-xml-validate");
+        return;
+    }
+    fd = g_file_open_tmp("identity-XXXXXX.xml", &path, &error);
+    g_assert_no_error(error);
+    close(fd);
+    g_file_set_contents(path, text, -1, &error);
+    g_assert_no_error(error);
+    argv[1] = path;
+    g_spawn_sync(NULL, (gchar **)argv, NULL, G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL, NULL, &said, &status, &error);
+    g_assert_no_error(error);
+    g_unlink(path);
+    if (!g_spawn_check_wait_status(status, NULL)) {
+        g_error("virt-xml-validate: %s", said);
+    }
+}
+
+static void check_identity(const char *folder, const char *base, const char *text)
+{
+    guint8 block[96], auth[4096], host_data[32];
+    XmlIdentity identity = {.id_block = block, .id_auth = auth, .author_key = TRUE, .host_data = host_data};
+    g_autoptr(GError) error = NULL;
+
+    for (gsize i = 0; i < sizeof(auth); i++) {
+        auth[i] = (guint8)(i * 7);
+    }
+    memset(block, 0xb1, sizeof(block));
+    memset(host_data, 0xda, sizeof(host_data));
+    g_autofree gchar *set = xml_document_set_identity(text, -1, &identity, &error);
+    g_assert_no_error(error);
+    compare(folder, base, ".set.xml", set);
+    assert_valid(set);
+    g_autoptr(XmlDomain) domain = xml_domain_parse(set, -1, &error);
+    g_assert_no_error(error);
+    g_assert_true(domain->author_key);
+    assert_bytes(domain->id_block, block, sizeof(block));
+    assert_bytes(domain->id_auth, auth, sizeof(auth));
+    assert_bytes(domain->host_data, host_data, sizeof(host_data));
+    /* Twice is once. */
+    g_autofree gchar *again = xml_document_set_identity(set, -1, &identity, &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(again, ==, set);
+
+    /* Host data alone leaves the rest as it was. */
+    XmlIdentity only = {.host_data = host_data};
+    g_autoptr(XmlDomain) before = xml_domain_parse(text, -1, &error);
+    g_autofree gchar *one = xml_document_set_identity(text, -1, &only, &error);
+    g_assert_no_error(error);
+    g_autoptr(XmlDomain) after = xml_domain_parse(one, -1, &error);
+    g_assert_no_error(error);
+    assert_bytes(after->host_data, host_data, sizeof(host_data));
+    g_assert_cmpint(after->id_block != NULL, ==, before->id_block != NULL);
+    g_assert_cmpint(after->author_key, ==, before->author_key);
+}
+
+static void test_identity(void)
+{
+    walk("identity", ".xml", check_identity);
+}
+
+/* Where no processor would look for them. */
+static void test_identity_refused(void)
+{
+    static const char *const refused[] = {
+        "<domain type='kvm'><name>a</name></domain>",
+        "<domain type='kvm'><launchSecurity type='sev'><policy>0x1</policy></launchSecurity></domain>",
+        "<domain type='kvm'><launchSecurity><policy>0x1</policy></launchSecurity></domain>",
+        "<domain type='kvm'><launchSecurity type='sev-snp'><hostData/><hostData/></launchSecurity></domain>",
+        "<domain type='kvm'><launchSecurity type='sev-snp'/><launchSecurity type='sev-snp'/></domain>",
+        "<domainsnapshot><launchSecurity type='sev-snp'/></domainsnapshot>",
+        "<!DOCTYPE d><domain type='kvm'><launchSecurity type='sev-snp'/></domain>",
+        "<domain",
+    };
+    guint8 host_data[32] = {0};
+    XmlIdentity identity = {.host_data = host_data};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(refused); i++) {
+        g_autoptr(GError) error = NULL;
+
+        g_assert_null(xml_document_set_identity(refused[i], -1, &identity, &error));
+        g_assert_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE);
+    }
+}
+
 static void take_string(GKeyFile *file, const char *key, gchar **out)
 {
     gchar *value = g_key_file_get_string(file, "compose", key, NULL);
@@ -263,6 +370,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/golden/xml/domain", test_domain);
     g_test_add_func("/golden/xml/metadata", test_metadata);
+    g_test_add_func("/golden/xml/identity", test_identity);
+    g_test_add_func("/golden/xml/identity-refused", test_identity_refused);
     g_test_add_func("/golden/xml/compose", test_compose);
     return g_test_run();
 }

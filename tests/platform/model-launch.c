@@ -36,7 +36,6 @@ enum { VM_DEFAULT = 0, VM_SEV = 2, VM_SEV_ES = 3, VM_SNP = 4 };
 enum {
     FIRMWARE_INVALID_LENGTH = 4,
     FIRMWARE_POLICY_FAILURE = 7,
-    FIRMWARE_BAD_MEASUREMENT = 11,
     FIRMWARE_INVALID_PARAM = 22,
 };
 
@@ -45,7 +44,6 @@ enum {
 #define FEATURE_SNP_ACTIVE 1U
 /* Where KVM says the save areas are: no guest memory, the highest page of a 48-bit space. */
 #define VMSA_ADDRESS 0xfffffffff000ULL
-#define ID_BLOCK_SIZE 96U
 
 typedef struct {
     uint32_t id;
@@ -386,31 +384,16 @@ static int snp_update(SnpUpdate *request) {
     return 0;
 }
 
-/* ID block (SEV-SNP firmware ABI): digest at 0, policy at 0x58. Its signatures are not looked at. */
-static int snp_check_id_block(Command *command, const SnpFinish *request) {
-    uint8_t block[ID_BLOCK_SIZE];
-    uint64_t policy = 0;
-
-    memcpy(block, pointer(request->id_block), sizeof block);
-    for (unsigned i = 0; i < 8; i++) {
-        policy |= (uint64_t) block[0x58 + i] << (8 * i);
-    }
-    if (memcmp(block, model_launch.digest, MODEL_DIGEST_SIZE) != 0) {
-        return refuse_firmware(command, FIRMWARE_BAD_MEASUREMENT);
-    }
-    if (policy != model_launch.policy) {
-        return refuse_firmware(command, FIRMWARE_POLICY_FAILURE);
-    }
-    model_launch.id_block = true;
-    return 0;
-}
-
 static int snp_finish(Command *command, const SnpFinish *request) {
     if (!snp_ready() || measure_vcpus() != 0) {
         return refuse(EINVAL);
     }
-    if (request->id_block_enabled && snp_check_id_block(command, request) != 0) {
-        return -1;
+    if (request->id_block_enabled) {
+        uint32_t status = model_identity_check(pointer(request->id_block), pointer(request->id_auth),
+                                               request->author_key_enabled != 0);
+        if (status != 0) {
+            return refuse_firmware(command, status);
+        }
     }
     memcpy(model_launch.host_data, request->host_data, sizeof model_launch.host_data);
     model_launch.finished = true;

@@ -139,15 +139,33 @@ static void print_pages(FILE *out) {
     }
 }
 
+static void print_bytes(FILE *out, const char *name, const uint8_t *bytes, size_t size) {
+    char text[2 * MODEL_DIGEST_SIZE + 1];
+
+    model_hex(bytes, size, text);
+    fprintf(out, "  \"%s\": \"%s\",\n", name, text);
+}
+
+static void print_identity(FILE *out) {
+    const ModelIdentity *identity = &model_launch.identity;
+
+    fprintf(out, "  \"id_block\": %s,\n  \"author_key\": %s,\n", model_launch.id_block ? "true" : "false",
+            identity->author_key ? "true" : "false");
+    print_bytes(out, "id_key_digest", identity->id_key_digest, sizeof identity->id_key_digest);
+    print_bytes(out, "author_key_digest", identity->author_key_digest, sizeof identity->author_key_digest);
+    print_bytes(out, "family_id", identity->family_id, sizeof identity->family_id);
+    print_bytes(out, "image_id", identity->image_id, sizeof identity->image_id);
+    fprintf(out, "  \"guest_svn\": %lu,\n", (unsigned long) identity->guest_svn);
+    print_bytes(out, "host_data", model_launch.host_data, sizeof model_launch.host_data);
+}
+
 static void print_document(FILE *out, const Identity *identity) {
     bool snp = model_launch.platform == MODEL_PLATFORM_SNP;
     char digest[2 * MODEL_DIGEST_SIZE + 1];
     char measure[2 * sizeof model_launch.measure + 1];
-    char host_data[2 * sizeof model_launch.host_data + 1];
 
     model_hex(model_launch.digest, snp ? 48 : 32, digest);
     model_hex(model_launch.measure, sizeof model_launch.measure, measure);
-    model_hex(model_launch.host_data, sizeof model_launch.host_data, host_data);
 
     fprintf(out, "{\n  \"model\": \"" MODEL_STATEMENT "\",\n  \"platform\": \"%s\",\n  \"digest\": \"%s\",\n",
             platform_names[model_launch.platform], digest);
@@ -158,8 +176,7 @@ static void print_document(FILE *out, const Identity *identity) {
             (unsigned long long) model_launch.rdx);
     print_pages(out);
     if (snp) {
-        fprintf(out, "  \"id_block\": %s,\n  \"host_data\": \"%s\",\n", model_launch.id_block ? "true" : "false",
-                host_data);
+        print_identity(out);
     } else {
         fprintf(out, "  \"measure\": \"%s\",\n", measure);
     }

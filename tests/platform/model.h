@@ -17,6 +17,7 @@
  *
  *   model.c         what is interposed: open() of /dev/sev and ioctl()
  *   model-launch.c  the launch commands and the digest
+ *   model-identity.c  ID block and ID authentication page, as the firmware checks them
  *   model-vmsa.c    a vCPU's save area, built from its registers as KVM does
  *   model-report.c  the JSON document about a launch
  */
@@ -54,6 +55,16 @@ typedef struct ModelVcpu {
     struct kvm_run *run; /* shared with QEMU; NULL when it could not be mapped */
 } ModelVcpu;
 
+/* What an ID block adds to the report of a launch; all zero without one. */
+typedef struct ModelIdentity {
+    uint8_t id_key_digest[48];
+    uint8_t author_key_digest[48];
+    uint8_t family_id[16];
+    uint8_t image_id[16];
+    uint32_t guest_svn;
+    bool author_key;
+} ModelIdentity;
+
 typedef struct ModelLaunch {
     ModelPlatform platform;
     unsigned long vm_type; /* what KVM_CREATE_VM was asked for; 0 is the default type */
@@ -69,6 +80,7 @@ typedef struct ModelLaunch {
     uint64_t rdx; /* RDX of the boot processor's save area: the CPU signature */
     uint8_t measure[48]; /* legacy: answer to LAUNCH_MEASURE */
     bool id_block;
+    ModelIdentity identity;
     uint8_t host_data[32];
     char *trace; /* JSON array elements, NULL without PLATFORM_MODEL_TRACE */
     size_t trace_length;
@@ -87,6 +99,12 @@ int model_launch_command(void *argument);
 
 /* SEV_ISSUE_CMD on /dev/sev: 0, or -1 with errno. */
 int model_device_command(void *argument);
+
+/*
+ * SNP_LAUNCH_FINISH with an ID block: the status of the firmware, 0 when it agrees with model_launch, which then has
+ * its identity.
+ */
+uint32_t model_identity_check(const void *id_block, const void *id_auth, bool author_key);
 
 /* Fills @page with the save area of @vcpu; false when KVM would not give a register. */
 bool model_vmsa_build(const ModelVcpu *vcpu, uint64_t features, bool with_fpu, uint8_t page[MODEL_PAGE_SIZE]);

@@ -22,6 +22,7 @@ import time
 from xml.sax.saxutils import escape
 
 sys.dont_write_bytecode = True
+import idblock  # noqa: E402
 import launch  # noqa: E402
 import predict  # noqa: E402
 
@@ -167,22 +168,71 @@ def test_document(tap, document):
     tap.equal(document['pages']['normal'], os.path.getsize(AMDSEV) // 4096, 'all of the firmware is measured')
 
 
-def test_id_block(tap):
-    """The model compares digest and policy of an ID block in the firmware's order, with its error numbers."""
-    digest = bytes.fromhex(predict.predict('sev-snp', read(AMDSEV), 1, 'EPYC-Milan', kernel_hashes=False))
+def id_block_cases(block, page, keys):
+    """(name, block, page, author key asked for, error of the firmware or None)"""
+    def flipped(data, at):
+        return data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+    signed_by_other = idblock.make_page(block, keys['other'], keys['author'])
+    without_author = idblock.make_page(block, keys['id'])
+    other_digest = flipped(block, 0)
+    other_policy = block[:0x58] + struct.pack('<Q', 0x20000)
+    other_author = page[:0x880] + signed_by_other[0x240:0x644] + page[0xc84:]
+    return [
+        ('a good ID block with its author', block, page, True, None),
+        ('a good ID block whose author is not asked for', block, page, False, None),
+        ('a good ID block without an author', block, without_author, False, None),
+        ('an ID block of another key', block, signed_by_other, True, None),
+        ('another digest, well signed', other_digest, idblock.make_page(other_digest, keys['id'], keys['author']), True,
+         11),
+        ('another digest and no signature', other_digest, bytes(4096), True, 11),
+        ('another policy, well signed', other_policy, idblock.make_page(other_policy, keys['id'], keys['author']), True,
+         7),
+        ('no signature at all', block, bytes(4096), False, 10),
+        ('a flipped byte in R of the block', block, flipped(page, 0x40), True, 10),
+        ('a flipped byte in S of the block', block, flipped(page, 0x40 + 72), True, 10),
+        ('a flipped byte in the ID key', block, flipped(page, 0x244), True, 10),
+        ('a flipped byte in the signature of the ID key', block, flipped(page, 0x680), True, 10),
+        ('the same where the author is not asked for', block, flipped(page, 0x680), False, None),
+        ('a flipped byte in the author key', block, flipped(page, 0x884), True, 10),
+        ('a flipped reserved byte', block, flipped(page, 8), True, 10),
+        ('another algorithm', block, b'\x02' + page[1:], True, 10),
+        ('another curve', block, page[:0x240] + b'\x01' + page[0x241:], True, 10),
+        ('no author where one is asked for', block, without_author, True, 10),
+        ('the key of another author', block, other_author, True, 10),
+        ('another security version than was signed', flipped(block, 0x54), page, True, 10),
+    ]
 
-    def attempt(block_digest, policy):
-        block = block_digest + bytes(32) + struct.pack('<IIQ', 1, 0, policy)
+
+def test_id_block(tap):
+    """Digest, policy and signatures of an ID block in the firmware's order, with its error numbers."""
+    digest = bytes.fromhex(predict.predict('sev-snp', read(AMDSEV), 1, 'EPYC-Milan', kernel_hashes=False))
+    with tempfile.TemporaryDirectory(prefix='platform-model-') as folder:
+        keys = {name: idblock.make_key(os.path.join(folder, name)) for name in ('id', 'author', 'other')}
+        block = idblock.make_block(digest, SNP_POLICY, bytes(range(16)), bytes(range(16, 32)), 7)
+        page = idblock.make_page(block, keys['id'], keys['author'])
+        cases = id_block_cases(block, page, keys)
+        digests = {name: idblock.digest(idblock.public_key(path)) for name, path in keys.items()}
+
+    def attempt(id_block, id_auth, author):
         try:
             return launch.launch('sev-snp', AMDSEV, properties={
-                'id-block': base64.b64encode(block).decode(), 'id-auth': base64.b64encode(bytes(4096)).decode()})
+                'id-block': base64.b64encode(id_block).decode(), 'id-auth': base64.b64encode(id_auth).decode(),
+                'author-key-enabled': 'on' if author else 'off', 'host-data': base64.b64encode(bytes(range(32))).decode()})
         except launch.LaunchFailed as error:
-            return {'refused': str(error)}
-    tap.equal(attempt(digest, SNP_POLICY).get('id_block'), True, 'a matching ID block is accepted')
-    tap.check('fw_error=11' in attempt(bytes(48), SNP_POLICY).get('refused', ''),
-              'another digest in the ID block is a bad measurement')
-    tap.check('fw_error=7' in attempt(digest, 0xb0000).get('refused', ''),
-              'another policy in the ID block is a policy failure')
+            return str(error)
+    for number, (name, id_block, id_auth, author, error) in enumerate(cases):
+        got = attempt(id_block, id_auth, author)
+        if error:
+            tap.check(isinstance(got, str) and f'fw_error={error} ' in got, f'ID block: {name}: error {error}', got)
+            continue
+        tap.check(isinstance(got, dict) and got['id_block'] is True, f'ID block: {name}: accepted', got)
+        if number == 0:
+            wanted = {'author_key': True, 'id_key_digest': digests['id'], 'author_key_digest': digests['author'],
+                      'family_id': bytes(range(16)).hex(), 'image_id': bytes(range(16, 32)).hex(), 'guest_svn': 7,
+                      'host_data': bytes(range(32)).hex()}
+            tap.equal({key: got[key] for key in wanted}, wanted, 'the document says what a report would')
+        elif not author:
+            tap.equal((got['author_key'], got['author_key_digest']), (False, '0' * 96), 'and shows no author')
 
 
 def test_refusals(tap, kernel):

@@ -74,6 +74,7 @@ static void test_defaults(void)
     g_assert_cmpuint(config->trusted_firmware->len, ==, 0);
     g_assert_cmpstr(config->guest_init, ==, LIBEXEC_DIRECTORY "/guest-init");
     g_assert_cmpuint(config->trusted_init->len, ==, 0);
+    g_assert_true(g_str_has_suffix(config->trusted_keys, "/virt-attest/trusted-keys.d"));
     g_assert_true(g_path_is_absolute(config->state_directory));
     g_assert_cmpuint(snp->len, ==, 8);
     assert_cpu(snp, 0, "EPYC-Milan", 0xa00f11);
@@ -96,6 +97,7 @@ static void test_every_key(void)
                                           "[guest]\ninit = /opt/an init\ntrusted-init = "
                                           "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef;"
                                           "0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcde0\n"
+                                          "[reference]\ntrusted-keys = /srv/the keys\n"
                                           "[paths]\nstate-directory=/srv/with blank\n");
     g_autoptr(GPtrArray) sev = policy_config_cpus(config, MEASURE_PLATFORM_SEV);
 
@@ -111,6 +113,7 @@ static void test_every_key(void)
     g_assert_cmpuint(config->trusted_init->len, ==, 2);
     g_assert_cmpstr(g_ptr_array_index(config->trusted_init, 1), ==,
                     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde0");
+    g_assert_cmpstr(config->trusted_keys, ==, "/srv/the keys");
     g_assert_cmpstr(config->state_directory, ==, "/srv/with blank");
     /* A list of one's own is the whole list, for SEV too. */
     g_assert_cmpuint(sev->len, ==, 3);
@@ -125,7 +128,7 @@ static void test_refused(void)
 
     refused("[gate]\nunpined = observe\n", "group [gate], key 'unpined'");
     refused("[gate]\nunpined = observe\n", "'unpinned', 'watchdog', 'history'");
-    refused("[Gate]\nunpinned = observe\n", "[gate], [measure], [firmware], [guest], [paths]");
+    refused("[Gate]\nunpinned = observe\n", "[gate], [measure], [firmware], [guest], [reference], [paths]");
     refused("[gates]\n", "group [gates]");
     refused("unpinned = observe\n", "configuration '");
     refused("[gate]\nunpinned[de] = observe\n", "unpinned[de]");
@@ -151,6 +154,9 @@ static void test_refused(void)
     refused("[guest]\ninit =\n", "absolute");
     refused("[guest]\ntrusted-init = abc\n", "'abc' is not a SHA-256");
     refused("[guest]\ntrusted = abc\n", "'init', 'trusted-init'");
+    refused("[reference]\ntrusted-keys = keys\n", "absolute");
+    refused("[reference]\ntrusted-keys =\n", "absolute");
+    refused("[reference]\ntrusted = /keys\n", "'trusted-keys'");
     refused("[paths]\nstate-directory = var/lib\n", "absolute");
     refused("[paths]\nstate-directory = /a\\qb\n", "state-directory");
     refused("nonsense\n", "nonsense");
@@ -228,6 +234,7 @@ static void test_sample(void)
     g_assert_cmpuint(config->trusted_firmware->len, ==, 0);
     g_assert_cmpstr(config->guest_init, ==, "/usr/libexec/virt-attest/guest-init");
     g_assert_cmpuint(config->trusted_init->len, ==, 0);
+    g_assert_cmpstr(config->trusted_keys, ==, "/etc/virt-attest/trusted-keys.d");
     g_assert_cmpstr(config->state_directory, ==, "/var/lib/virt-attest");
     g_assert_cmpuint(config->allowed_cpus->len, ==, defaults->allowed_cpus->len);
     for (guint i = 0; i < config->allowed_cpus->len; i++) {

@@ -64,8 +64,8 @@ static void test_describe(void)
 {
     assert_described(SNP, 0x30000, "0x30000 (smt)");
     assert_described(SNP, 0x20000, "0x20000");
-    assert_described(SNP, 0x3001f, "0x3001f (smt, ABI >= 0.31)");
-    assert_described(SNP, 0x20133, "0x20133 (ABI >= 1.51)");
+    assert_described(SNP, 0x3001f, "0x3001f (smt, abi=0.31)");
+    assert_described(SNP, 0x20133, "0x20133 (abi=1.51)");
     assert_described(SNP, 0xb0000, "0xb0000 (smt, debug)");
     assert_described(SNP, 0x3fe0000,
                      "0x3fe0000 (migrate-ma, debug, single-socket, cxl, mem-aes-256-xts, rapl-dis, "
@@ -73,7 +73,7 @@ static void test_describe(void)
     assert_described(SEV, 0x3f, "0x3f (nodbg, noks, es, nosend, domain, sev)");
     assert_described(SEV, 0x0, "0x0");
     /* Major in 23:16, minor in 31:24. */
-    assert_described(ES, 0x16010005, "0x16010005 (nodbg, es, API >= 1.22)");
+    assert_described(ES, 0x16010005, "0x16010005 (nodbg, es, api=1.22)");
 }
 
 static void assert_parsed(MeasurePlatform platform, const char *text, guint64 expected)
@@ -111,6 +111,10 @@ static void test_parse(void)
     assert_parsed(SEV, "nodbg,es", 0x5);
     assert_parsed(SEV, "0x3", 3);
     assert_parsed(SEV, "ffffffff", G_MAXUINT32);
+    assert_parsed(SNP, "abi=1.55", 0x20137);
+    assert_parsed(SNP, "smt, ABI=0.31", 0x3001f);
+    assert_parsed(SNP, "abi=0.0,smt", 0x30000);
+    assert_parsed(ES, "nodbg,es,api=1.22", 0x16010005);
 
     assert_refused(SNP, "");
     assert_refused(SNP, "0x");
@@ -124,7 +128,69 @@ static void test_parse(void)
     assert_refused(SNP, "smt,");
     assert_refused(SNP, "smt;debug");
     assert_refused(SEV, "smt");
+    assert_refused(SNP, "abi");
+    assert_refused(SNP, "abi=");
+    assert_refused(SNP, "abi=1");
+    assert_refused(SNP, "abi=1.2.3");
+    assert_refused(SNP, "abi=1.256");
+    assert_refused(SNP, "abi=-1.2");
+    assert_refused(SNP, "abi=1.+2");
+    assert_refused(SNP, "abi=1. 2");
+    assert_refused(SNP, "abi=0x1.2");
+    assert_refused(SNP, "abi=1.2,abi=1.3");
+    assert_refused(SNP, "api=1.2");
+    assert_refused(SEV, "abi=1.2");
     assert_refused(SEV, "0x100000000");
+}
+
+/* Names out are names in, for every bit and both numbers. */
+static void test_round_trip(void)
+{
+    for (guint bit = 0; bit < 26; bit++) {
+        guint64 snp = 0x20000 | G_GUINT64_CONSTANT(1) << bit;
+        g_autofree gchar *flags = policy_guest_flags(SNP, snp);
+
+        if (*flags)
+            assert_parsed(SNP, flags, snp);
+        else
+            g_assert_cmpuint(bit, ==, 17);
+    }
+    for (guint bit = 0; bit < 32; bit++) {
+        guint64 sev = G_GUINT64_CONSTANT(1) << bit;
+        g_autofree gchar *flags = policy_guest_flags(SEV, sev);
+
+        if (*flags)
+            assert_parsed(SEV, flags, sev);
+        else
+            g_assert_true(bit >= 6 && bit < 16);
+    }
+    g_autofree gchar *several = policy_guest_flags(SNP, 0x13001f);
+    g_assert_cmpstr(several, ==, "smt,single-socket,abi=0.31");
+}
+
+static void assert_checked(MeasurePlatform platform, guint64 policy, gboolean allow_debug, const char *says)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_assert_cmpint(policy_guest_check(platform, policy, allow_debug, &error), ==, !says);
+    if (!says) {
+        g_assert_no_error(error);
+        return;
+    }
+    g_assert_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED);
+    g_assert_nonnull(strstr(error->message, says));
+}
+
+static void test_check(void)
+{
+    assert_checked(SNP, 0x30000, FALSE, NULL);
+    assert_checked(SNP, 0xb0000, FALSE, "--allow-debug");
+    assert_checked(SNP, 0xb0000, TRUE, NULL);
+    assert_checked(SNP, 0x10000, TRUE, "bit 17");
+    assert_checked(SNP, 0x4030000, TRUE, "reserved bits");
+    assert_checked(SEV, 0x0, FALSE, "nodbg");
+    assert_checked(SEV, 0x0, TRUE, NULL);
+    assert_checked(ES, 0x1, TRUE, "bit 2");
 }
 
 int main(int argc, char **argv)
@@ -134,5 +200,7 @@ int main(int argc, char **argv)
     g_test_add_func("/guest-policy/invalid", test_invalid);
     g_test_add_func("/guest-policy/describe", test_describe);
     g_test_add_func("/guest-policy/parse", test_parse);
+    g_test_add_func("/guest-policy/round-trip", test_round_trip);
+    g_test_add_func("/guest-policy/check", test_check);
     return g_test_run();
 }

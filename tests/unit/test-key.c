@@ -5,8 +5,6 @@
  */
 #include <dlfcn.h>
 #include <fcntl.h>
-#include <gio/gio.h>
-#include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -17,39 +15,10 @@
 
 #include "measure/error.h"
 #include "policy/key.h"
+#include "tests/unit/openssl-fixture.h"
 
 #define BOTH (POLICY_KEY_P384 | POLICY_KEY_ED25519)
 #define PASSPHRASE "correct horse"
-
-static gchar *folder;
-
-/* A shell line in the folder of this test. */
-static void run(const char *format, ...) G_GNUC_PRINTF(1, 2);
-static void run(const char *format, ...)
-{
-    g_autofree gchar *line = NULL;
-    g_autofree gchar *whole = NULL;
-    const gchar *argv[] = {"/bin/sh", "-ec", NULL, NULL};
-    g_autofree gchar *errors = NULL;
-    g_autoptr(GError) error = NULL;
-    gint status = 0;
-    va_list args;
-
-    va_start(args, format);
-    line = g_strdup_vprintf(format, args);
-    va_end(args);
-    whole = g_strdup_printf("umask 077; %s", line);
-    argv[2] = whole;
-    g_spawn_sync(folder, (gchar **)argv, NULL, G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL, NULL, &errors, &status, &error);
-    g_assert_no_error(error);
-    if (status)
-        g_error("'%s' has failed: %s", line, errors);
-}
-
-static gchar *at(const char *name)
-{
-    return g_build_filename(folder, name, NULL);
-}
 
 /* A descriptor that gives @text and then its end. */
 static int text_fd(const char *text)
@@ -598,14 +567,6 @@ static void test_no_store(void)
     g_unsetenv("OPENSSL_MODULES");
 }
 
-static void remove_folder(void)
-{
-    const gchar *argv[] = {"rm", "-r", "--", folder, NULL};
-
-    g_assert_true(g_str_has_prefix(folder, g_get_tmp_dir()));
-    g_spawn_sync(NULL, (gchar **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL, NULL);
-}
-
 int main(int argc, char **argv)
 {
     int result;
@@ -615,8 +576,7 @@ int main(int argc, char **argv)
         g_test_add_func("/key/child/subprocess", test_token_child);
         return g_test_run();
     }
-    folder = g_dir_make_tmp("virt-attest-key-XXXXXX", NULL);
-    g_assert_nonnull(folder);
+    openssl_folder_new();
     make_keys();
     g_test_add_func("/key/core-dump", test_core_dump);
     g_test_add_func("/key/forms", test_forms);
@@ -631,7 +591,6 @@ int main(int argc, char **argv)
     g_test_add_func("/key/no-store", test_no_store);
     g_test_add_func("/key/child/subprocess", test_token_child);
     result = g_test_run();
-    remove_folder();
-    g_free(folder);
+    openssl_folder_free();
     return result;
 }

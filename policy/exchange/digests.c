@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "policy/exchange/digests.h"
+
+#include <string.h>
+
+#include "measure/error.h"
+#include "policy/reference-private.h"
+#include "policy/text.h"
+
+gboolean exchange_fail(GError **error, gint code, const char *format, ...)
+{
+    g_autofree gchar *text = NULL;
+    g_autofree gchar *line = NULL;
+    va_list args;
+
+    va_start(args, format);
+    text = g_strdup_vprintf(format, args);
+    va_end(args);
+    line = policy_one_line(text, 1024);
+    g_set_error_literal(error, ATTEST_ERROR, code, line);
+    return FALSE;
+}
+
+ExchangeDigest *exchange_digest_new(const char *label, const guint8 bytes[MEASURE_SHA384_SIZE])
+{
+    ExchangeDigest *digest = g_new0(ExchangeDigest, 1);
+
+    digest->label = g_strdup(label);
+    memcpy(digest->bytes, bytes, MEASURE_SHA384_SIZE);
+    return digest;
+}
+
+void exchange_digest_free(ExchangeDigest *digest)
+{
+    if (!digest)
+        return;
+    g_free(digest->label);
+    g_free(digest);
+}
+
+GPtrArray *exchange_digests_new(void)
+{
+    return g_ptr_array_new_with_free_func((GDestroyNotify)exchange_digest_free);
+}
+
+gboolean exchange_require_snp(const PolicyReference *reference, const char *format, GError **error)
+{
+    if (reference->platform != MEASURE_PLATFORM_SNP)
+        return exchange_fail(error, ATTEST_ERROR_USAGE, "%s is for SEV-SNP only, and this guest is one of %s", format,
+                             measure_platform_name(reference->platform));
+    if (!reference->measurements->len)
+        return exchange_fail(error, ATTEST_ERROR_USAGE, "%s needs a measurement, and the reference has none", format);
+    return TRUE;
+}
+
+const char *exchange_guest_name(const PolicyReference *reference)
+{
+    return reference->name && *reference->name ? reference->name : "guest";
+}
+
+const char *exchange_input(const PolicyReference *reference, const char *role, gboolean path)
+{
+    const PolicyReferenceInput *input = policy_reference_find_input(reference, role);
+    const char *text = input ? path ? input->path : input->text : NULL;
+
+    return text ? text : "";
+}
+
+guint exchange_only_vcpus(const PolicyReference *reference, const char *format, GError **error)
+{
+    const XmlMeasurement *first = g_ptr_array_index(reference->measurements, 0);
+
+    for (guint i = 1; i < reference->measurements->len; i++) {
+        const XmlMeasurement *each = g_ptr_array_index(reference->measurements, i);
+
+        if (each->vcpus != first->vcpus) {
+            exchange_fail(error, ATTEST_ERROR_USAGE, "%s has one number of vCPUs, and the reference has several: "
+                          "choose one with --vcpus", format);
+            return 0;
+        }
+    }
+    return first->vcpus;
+}
+
+gboolean exchange_only_features(const PolicyReference *reference, const char *format, guint64 *out, GError **error)
+{
+    const XmlMeasurement *first = g_ptr_array_index(reference->measurements, 0);
+
+    for (guint i = 1; i < reference->measurements->len; i++) {
+        const XmlMeasurement *each = g_ptr_array_index(reference->measurements, i);
+
+        if (each->features != first->features)
+            return exchange_fail(error, ATTEST_ERROR_USAGE,
+                                 "%s has one set of guest features, and the reference has several", format);
+    }
+    *out = first->features;
+    return TRUE;
+}
