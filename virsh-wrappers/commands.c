@@ -452,7 +452,7 @@ static const CmdOption verify_options[] = {
     {"minimum-reported-tcb", 0, CMD_VALUE, "TCB",
      "lowest reported TCB: bootloader=N,tee=N,snp=N,microcode=N[,fmc=N]"},
     {"maximum-age", 0, CMD_VALUE, "N", "seconds since the nonce was issued"},
-    {"certificates", 0, CMD_VALUES, "FILE|DIR", "certificates that did not come with the report"},
+    {"certificates", 0, CMD_VALUES, "PATH", "certificates that did not come with the report: a file or a folder"},
     {"crl", 0, CMD_VALUES, "FILE", "revocation list of AMD"},
     {"require-crl", 0, CMD_FLAG, NULL, "reject where no fresh revocation list is there"},
     {"trust-anchor", 0, CMD_VALUE, "FILE", "trust this root instead of AMD's: for tests"},

@@ -188,18 +188,20 @@ static guint64 allowed_bits(const AppraisalRules *rules)
 static gchar *show_policy_rules(const AppraisalRules *rules)
 {
     g_autoptr(GString) text = g_string_new(NULL);
+    g_autofree gchar *clear = policy_guest_describe(
+        MEASURE_PLATFORM_SNP, APPRAISAL_POLICY_ALLOW_BITS & ~allowed_bits(rules) & ~POLICY_SNP_DEBUG);
+    g_autofree gchar *value = policy_guest_describe(MEASURE_PLATFORM_SNP, rules->policy_value);
+    g_autofree gchar *required = policy_guest_describe(MEASURE_PLATFORM_SNP, rules->required);
 
     if (rules->policy_mask == G_MAXUINT64)
-        return g_strdup_printf("0x%" G_GINT64_MODIFIER "x", rules->policy_value);
+        return g_steal_pointer(&value);
     if (rules->policy_mask)
-        g_string_append_printf(text, "0x%" G_GINT64_MODIFIER "x of 0x%" G_GINT64_MODIFIER "x, ", rules->policy_value,
-                               rules->policy_mask);
+        g_string_append_printf(text, "%s of 0x%" G_GINT64_MODIFIER "x; ", value, rules->policy_mask);
     if (rules->required)
-        g_string_append_printf(text, "0x%" G_GINT64_MODIFIER "x set, ", rules->required);
-    g_string_append_printf(text, "0x%" G_GINT64_MODIFIER "x clear",
-                           APPRAISAL_POLICY_ALLOW_BITS & ~allowed_bits(rules) & ~POLICY_SNP_DEBUG);
+        g_string_append_printf(text, "%s set; ", required);
+    g_string_append_printf(text, "%s clear", clear);
     if (rules->minimum_abi)
-        g_string_append_printf(text, ", ABI >= %u.%u", rules->minimum_abi >> 8, rules->minimum_abi & 0xff);
+        g_string_append_printf(text, "; ABI >= %u.%u", rules->minimum_abi >> 8, rules->minimum_abi & 0xff);
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
