@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The attestation report of SEV-SNP: 1184 bytes, read field by field and kept as they came. What is verified is always the raw
- * bytes, never a structure written back. SEV-SNP Firmware ABI (56860), ATTESTATION_REPORT.
+ * The attestation report of SEV-SNP: 1184 bytes, read field by field and kept as they came. What is verified is always
+ * the raw bytes, never a structure written back. SEV-SNP Firmware ABI (56860), ATTESTATION_REPORT.
  */
 #pragma once
 
@@ -62,14 +62,15 @@ typedef struct {
  * appraisal_report_parse:
  * @data: exactly %APPRAISAL_REPORT_SIZE bytes, hostile
  *
- * Versions 2 to 5. Errors: %ATTEST_ERROR_UNREADABLE: another size, version or signature algorithm, reserved bits that must be
- * zero (named by their offset), a signature number of more than 384 bits.
+ * Versions 2 to 5. Errors: %ATTEST_ERROR_UNREADABLE: another size, version or signature algorithm, reserved bits that
+ * must be zero (named by their offset), a signature number of more than 384 bits.
  */
 AppraisalReport *appraisal_report_parse(gconstpointer data, gsize size, GError **error);
 void appraisal_report_free(AppraisalReport *report);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AppraisalReport, appraisal_report_free)
 
-/* The 16 hexadecimal digits (Turin) or 128 by which the Key Distribution Service and HWID know the chip; NULL when masked. */
+/* The 16 (Turin) or 128 hexadecimal digits by which the Key Distribution Service and HWID know the chip; NULL when
+ * masked. */
 gchar *appraisal_report_chip(const AppraisalReport *report, AppraisalLine line);
 
 /**
@@ -82,6 +83,9 @@ typedef struct {
     gchar *role; /* "vcek", "vlek", "ask", "ark", "crl", or the GUID */
     GBytes *data;
 } AppraisalBlob;
+/* A new (element-type AppraisalBlob) array that owns its elements; and one more at its end: @role is copied. */
+GPtrArray *appraisal_blobs_new(void);
+void appraisal_blobs_add(GPtrArray *blobs, const char *role, GBytes *data);
 typedef struct {
     AppraisalReport *report;
     GPtrArray *certificates;
@@ -97,6 +101,29 @@ typedef struct {
 AppraisalEvidence *appraisal_evidence_parse(gconstpointer data, gsize size, GBytes *aux, GError **error);
 void appraisal_evidence_free(AppraisalEvidence *evidence);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AppraisalEvidence, appraisal_evidence_free)
-/* A certificate table: entries of GUID, offset, length. Appends AppraisalBlob to @out. */
+/**
+ * appraisal_report_to_json:
+ *
+ * One line of JSON as virtee's Rust library (sev 1 to 5) and openend2e's get_report write it: integers, and arrays of
+ * numbers for bytes, reserved ones included, so that it holds every byte of any version.
+ */
+gchar *appraisal_report_to_json(const AppraisalReport *report);
+
+/**
+ * appraisal_table_parse:
+ * @out: (element-type AppraisalBlob): from appraisal_blobs_new(); what was found is appended
+ *
+ * A certificate table: entries of GUID, offset, length, ended by one of zeros. No entry may be empty, there twice, lie
+ * outside the data or overlap another. Errors: %ATTEST_ERROR_UNREADABLE.
+ */
 gboolean appraisal_table_parse(gconstpointer data, gsize size, GPtrArray *out, GError **error);
+/* @blobs: roles as above, or GUIDs. */
 GBytes *appraisal_table_format(const GPtrArray *blobs);
+
+/**
+ * appraisal_file_read:
+ * @path: a regular file, of configfs too, or "-" for standard input
+ *
+ * Errors: %ATTEST_ERROR_UNREADABLE.
+ */
+GBytes *appraisal_file_read(const char *path, gsize max_size, GError **error);
