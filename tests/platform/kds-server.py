@@ -93,9 +93,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
+    def do_CONNECT(self):
+        """As a proxy it leads nowhere, but tells who wanted to go where."""
+        self.server.owner.next_word(f'CONNECT {self.path}')
+        self.answer(403)
+
     def respond(self, word, argument):
         owner = self.server.owner
-        if word.isdigit() and word not in ('429',):
+        if word.isdigit() and word != '429':
             self.answer(int(word), b'no')
         elif word == '429':
             value = argument
