@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "virsh-wrappers/commands.h"
 
+#include "virsh-wrappers/certificates.h"
+
 #define DOMAIN_OPTION {"domain", 0, CMD_VALUE, "DOMAIN", "the domain: name, id or UUID"}
 #define FORMAT_OPTION {"format", 0, CMD_VALUE, "table|json", "output for people or for programs (default: table)"}
 #define CPU_OPTION                                                                                                     \
@@ -426,6 +428,18 @@ static const CmdOption bundle_define_options[] = {
     END,
 };
 
+static const CmdOption certs_options[] = {
+    {"product", 0, CMD_VALUE, "PRODUCT", "fetch for this processor: Milan, Genoa (Bergamo, Siena) or Turin"},
+    {"chip", 0, CMD_VALUE, "HEX", "the chip: CHIP_ID of its reports, 128 digits, on Turin 16"},
+    {"tcb", 0, CMD_VALUE, "TCB", "its reported TCB: bootloader=N,tee=N,snp=N,microcode=N[,fmc=N]"},
+    {"refresh", 0, CMD_FLAG, NULL, "fetch anew what is in the cache already"},
+    CMD_CERTIFICATE_OPTIONS,
+    {"table", 0, CMD_VALUE, "FILE", "export the certificate table that the host of REPORT would give to its guests"},
+    {"force", 0, CMD_FLAG, NULL, "replace existing files"},
+    FORMAT_OPTION,
+    END,
+};
+
 const CmdCommand cmd_commands[] = {
     {"measure", "[OPTION…] DOMAIN.xml|-\n--mode MODE OPTION…", 0, 1, "expected launch measurement of a domain XML",
      "Computes the launch measurement that the processor will report for a domain, from the domain XML or from "
@@ -542,6 +556,17 @@ const CmdCommand cmd_commands[] = {
     {"bundle-define", "[OPTION…] BUNDLE", 1, 1, "define a domain from a bundle",
      "Checks a bundle, puts its files into the state folder, defines the domain and pins its reference.",
      bundle_define_options, cmd_bundle_define},
+    {"certs",
+     "fetch [OPTION…] REPORT…\n"
+     "fetch --product PRODUCT [--chip HEX --tcb TCB] [OPTION…]\n"
+     "list [OPTION…]\n"
+     "import [OPTION…] FILE|DIR…\n"
+     "export [OPTION…] DIR\n"
+     "export --table FILE [OPTION…] REPORT",
+     1, 1001, "keep the certificates that reports are verified with",
+     "Brings certificates and revocation lists from AMD's Key Distribution Service, a mirror or files into the cache, after "
+     "checking them against the roots, lists what is there, and writes it out for machines without a network.",
+     certs_options, cmd_certs},
     END,
 };
 
