@@ -428,6 +428,13 @@ static const CmdOption bundle_define_options[] = {
     END,
 };
 
+static const CmdOption report_show_options[] = {
+    {"certificates", 0, CMD_VALUE, "FILE",
+     "what came beside the report: a certificate table (auxblob), or certificates in PEM or DER"},
+    FORMAT_OPTION,
+    END,
+};
+
 static const CmdOption certs_options[] = {
     {"product", 0, CMD_VALUE, "PRODUCT", "fetch for this processor: Milan, Genoa (Bergamo, Siena) or Turin"},
     {"chip", 0, CMD_VALUE, "HEX", "the chip: CHIP_ID of its reports, 128 digits, on Turin 16"},
@@ -556,6 +563,10 @@ const CmdCommand cmd_commands[] = {
     {"bundle-define", "[OPTION…] BUNDLE", 1, 1, "define a domain from a bundle",
      "Checks a bundle, puts its files into the state folder, defines the domain and pins its reference.",
      bundle_define_options, cmd_bundle_define},
+    {"report-show", "[OPTION…] FILE|-", 1, 1, "every field of an attestation report, unverified",
+     "Prints every field of an attestation report with its name, and the certificates that came along. Nothing is "
+     "verified.",
+     report_show_options, cmd_report_show},
     {"certs",
      "fetch [OPTION…] REPORT…\n"
      "fetch --product PRODUCT [--chip HEX --tcb TCB] [OPTION…]\n"

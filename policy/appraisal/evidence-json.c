@@ -251,18 +251,13 @@ static gboolean get_certificate(JsonArray *chain, guint index, GPtrArray *certif
     return TRUE;
 }
 
-gboolean appraisal_json_parse(const char *text, gsize size, guint8 raw[APPRAISAL_REPORT_SIZE], GPtrArray *certificates,
-                              GError **error)
+static gboolean get_evidence(JsonObject *object, guint8 raw[APPRAISAL_REPORT_SIZE], GPtrArray *certificates,
+                             GError **error)
 {
     static const char *const known[] = {"attestation_report", "cert_chain", NULL};
-    JsonObject *object = NULL, *report = NULL;
+    JsonObject *report = NULL;
     JsonArray *chain = NULL;
-    g_autoptr(JsonNode) root = policy_json_parse(text, (gssize)size, APPRAISAL_EVIDENCE_MAX_SIZE, "attestation report",
-                                                 error);
 
-    if (!root)
-        return FALSE;
-    object = json_node_get_object(root);
     if (!json_object_has_member(object, "attestation_report"))
         return get_report(object, raw, error);
     if (!policy_json_members(object, "", known, error) ||
@@ -275,6 +270,21 @@ gboolean appraisal_json_parse(const char *text, gsize size, guint8 raw[APPRAISAL
     for (guint i = 0; i < json_array_get_length(chain); i++) {
         if (!get_certificate(chain, i, certificates, error))
             return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean appraisal_json_parse(const char *text, gsize size, guint8 raw[APPRAISAL_REPORT_SIZE], GPtrArray *certificates,
+                              GError **error)
+{
+    static const char what[] = "attestation report";
+    g_autoptr(JsonNode) root = policy_json_parse(text, (gssize)size, APPRAISAL_EVIDENCE_MAX_SIZE, what, error);
+
+    if (!root)
+        return FALSE;
+    if (!get_evidence(json_node_get_object(root), raw, certificates, error)) {
+        g_prefix_error(error, "%s: ", what);
+        return FALSE;
     }
     return TRUE;
 }
