@@ -16,9 +16,10 @@
 #define STALE_SECONDS (10 * 60)
 #define TEMPORARY_PREFIX ".tmp-"
 
-static const char *const kinds[] = {"references", "records", "volumes", "cache", "nonces", NULL};
-/* State folders that older releases have made do not have them. */
-static const char *const late_kinds[] = {"volumes", "nonces", NULL};
+static const char *const kinds[] = {"references", "records", "volumes", "cache", "certificates", "nonces", NULL};
+/* State folders that older releases have made do not have them; nor is anything lost with certificates, and a nonce that is
+ * not there is refused. */
+static const char *const late_kinds[] = {"volumes", "certificates", "nonces", NULL};
 
 struct PolicyStore {
     gchar *directory;

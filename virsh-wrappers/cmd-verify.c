@@ -54,12 +54,6 @@ static gboolean read_time(const CmdContext *context, gint64 *at, GError **error)
     return TRUE;
 }
 
-static AppraisalAnchors *load_anchors(const CmdContext *context, GError **error)
-{
-    const char *path = cmd_context_get(context, "trust-anchor");
-    return path ? appraisal_anchors_load(path, error) : appraisal_anchors_builtin();
-}
-
 /* Looks up the nonce of --nonce and keeps it from others until the verdict is there. */
 static gboolean claim_nonce(CmdContext *context, const CmdVerifyRules *rules, AppraisalCase *input, AppraisalNonce **out,
                             GError **error)
@@ -89,7 +83,7 @@ static int finish(CmdContext *context, const CmdVerifyRules *rules, const Apprai
     if (verdict->incomplete) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
                     "the certificate of the key that signed the report is missing, so nothing can be said of the report; give "
-                    "it with --certificates");
+                    "it with --certificates, or get it with --fetch");
         return -1;
     }
     return verdict->accepted ? 0 : ATTEST_ERROR_REJECTED;
@@ -100,17 +94,16 @@ int cmd_verify(CmdContext *context, GError **error)
     g_autoptr(AppraisalEvidence) evidence = read_evidence(context, error);
     g_auto(CmdVerifyRules) rules = {.rules = NULL};
     g_auto(CmdEndorsements) endorsements = {.certificates = NULL};
-    g_autoptr(AppraisalAnchors) anchors = NULL;
     g_autoptr(AppraisalNonce) nonce = NULL;
     AppraisalCase input = {.evidence = evidence, .nonce_issued = -1};
     if (!evidence || !read_time(context, &input.at, error) || !cmd_verify_rules_load(context, &rules, error) ||
-        !(anchors = load_anchors(context, error)) || !cmd_find_endorsements(context, evidence, &endorsements, error) ||
+        !cmd_find_endorsements(context, evidence, &endorsements, error) ||
         !claim_nonce(context, &rules, &input, &nonce, error)) {
         return -1;
     }
     input.certificates = endorsements.certificates;
     input.crls = endorsements.crls;
-    input.anchors = anchors;
+    input.anchors = endorsements.job.anchors;
     input.rules = rules.rules;
     g_autoptr(AppraisalVerdict) verdict = appraisal_verdict_new(&input);
     /* Used only by what is accepted: a report that was rejected for another reason may be judged again. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "virsh-wrappers/commands.h"
 
+#include "virsh-wrappers/certificates.h"
+
 #define DOMAIN_OPTION {"domain", 0, CMD_VALUE, "DOMAIN", "the domain: name, id or UUID"}
 #define FORMAT_OPTION {"format", 0, CMD_VALUE, "table|json", "output for people or for programs (default: table)"}
 #define CPU_OPTION                                                                                                     \
@@ -434,6 +436,18 @@ static const CmdOption report_show_options[] = {
     END,
 };
 
+static const CmdOption certs_options[] = {
+    {"product", 0, CMD_VALUE, "PRODUCT", "fetch for this processor: Milan, Genoa (Bergamo, Siena) or Turin"},
+    {"chip", 0, CMD_VALUE, "HEX", "the chip: CHIP_ID of its reports, 128 digits, on Turin 16"},
+    {"tcb", 0, CMD_VALUE, "TCB", "its reported TCB: bootloader=N,tee=N,snp=N,microcode=N[,fmc=N]"},
+    {"refresh", 0, CMD_FLAG, NULL, "fetch anew what is in the cache already"},
+    CMD_CERTIFICATE_OPTIONS,
+    {"table", 0, CMD_VALUE, "FILE", "export the certificate table that the host of REPORT would give to its guests"},
+    {"force", 0, CMD_FLAG, NULL, "replace existing files"},
+    FORMAT_OPTION,
+    END,
+};
+
 static const CmdOption verify_options[] = {
     {"domain", 0, CMD_VALUE, "DOMAIN", "what must have been launched: a domain (its pinned reference), or a domain XML"},
     {"reference", 0, CMD_VALUE, "FILE", "the same, from a reference document, a bundle or a domain XML"},
@@ -455,7 +469,8 @@ static const CmdOption verify_options[] = {
     {"certificates", 0, CMD_VALUES, "PATH", "certificates that did not come with the report: a file or a folder"},
     {"crl", 0, CMD_VALUES, "FILE", "revocation list of AMD"},
     {"require-crl", 0, CMD_FLAG, NULL, "reject where no fresh revocation list is there"},
-    {"trust-anchor", 0, CMD_VALUE, "FILE", "trust this root instead of AMD's: for tests"},
+    {"fetch", 0, CMD_FLAG, NULL, "ask the Key Distribution Service for what is neither here nor in the cache"},
+    CMD_CERTIFICATE_OPTIONS,
     {"auxblob", 0, CMD_VALUE, "FILE", "certificate table that came beside the report (auxblob of configfs-tsm)"},
     {"at", 0, CMD_VALUE, "TIME", "judge the certificates as of this time (default: now)"},
     FORMAT_OPTION,
@@ -586,9 +601,20 @@ const CmdCommand cmd_commands[] = {
      "Prints every field of an attestation report with its name, and the certificates that came along. Nothing is "
      "verified.",
      report_show_options, cmd_report_show},
+    {"certs",
+     "fetch [OPTION…] REPORT…\n"
+     "fetch --product PRODUCT [--chip HEX --tcb TCB] [OPTION…]\n"
+     "list [OPTION…]\n"
+     "import [OPTION…] FILE|DIR…\n"
+     "export [OPTION…] DIR\n"
+     "export --table FILE [OPTION…] REPORT",
+     1, 1001, "keep the certificates that reports are verified with",
+     "Brings certificates and revocation lists from AMD's Key Distribution Service, a mirror or files into the cache, after "
+     "checking them against the roots, lists what is there, and writes it out for machines without a network.",
+     certs_options, cmd_certs},
     {"verify", "[OPTION…] REPORT|-", 1, 1, "judge an attestation report",
      "Checks who signed a report and whether it says what it must: every check is listed with what was found and what was "
-     "expected. Never touches the network.",
+     "expected. Asks the network only with --fetch or --kds.",
      verify_options, cmd_verify},
     {"nonce", "", 0, 0, "report data that is good once",
      "Prints a nonce for a guest to put into its report, and remembers it: 'verify --nonce' accepts it once.", nonce_options,

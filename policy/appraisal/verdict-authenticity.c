@@ -154,8 +154,7 @@ static void judge_certificate(AppraisalJudge *judge, const GPtrArray *intermedia
     judge->no_certificate = n == 0;
     if (n == 0) {
         appraisal_judge_add(judge, "certificate", APPRAISAL_FAIL, g_strdup("none"), g_strdup(wanted),
-                            "there is no certificate of the key that signed the report: none came with it; give it with "
-                            "--certificates");
+                            "there is no certificate of the key that signed the report, neither with it nor elsewhere");
     } else if (!judge->endorsement) {
         g_autofree gchar *why = policy_one_line(error->message, 300);
 
