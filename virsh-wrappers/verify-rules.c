@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "measure/error.h"
+#include "policy/gate.h"
 
 void cmd_verify_rules_clear(CmdVerifyRules *rules)
 {
@@ -62,18 +63,19 @@ static GPtrArray *trusted_keys(CmdContext *context, GError **error)
     return g_steal_pointer(&keys);
 }
 
-/* The document that the owner signed: that of the file, or that from which a domain was pinned. */
-static PolicyEnvelope *signed_document(const CmdVerifyRules *rules, GError **error)
-{
-    const char *text = rules->reference->signed_text;
-    return text ? policy_envelope_parse(text, -1, error) : NULL;
-}
-
-static gboolean check_signature(CmdContext *context, CmdVerifyRules *rules, GError **error)
+/*
+ * Whether somebody who is trusted vouches for the reference. Of a pin only what its owner has signed counts, and that is
+ * @document then.
+ */
+static gboolean check_signature(CmdContext *context, const CmdVerifyRules *rules, PolicyReference **document,
+                                GError **error)
 {
     const char *domain = cmd_context_get(context, "domain");
+    const CmdSubject *subject = rules->source.subject;
+    g_autofree gchar *key_id = NULL;
+    gboolean of_libvirt = domain && !cmd_word_is_file(domain);
     /* A domain XML that the user gives is measured here and now: there is nothing that could be signed. */
-    if (rules->source.subject && domain && cmd_word_is_file(domain)) {
+    if (subject && !of_libvirt && !rules->source.envelope && !rules->source.bundle) {
         return TRUE;
     }
     g_autoptr(GPtrArray) keys = trusted_keys(context, error);
@@ -86,25 +88,27 @@ static gboolean check_signature(CmdContext *context, CmdVerifyRules *rules, GErr
         }
         return TRUE;
     }
-    g_autoptr(GError) cause = NULL;
-    g_autoptr(PolicyEnvelope) pinned = rules->source.envelope ? NULL : signed_document(rules, &cause);
-    const PolicyEnvelope *envelope = rules->source.envelope ? rules->source.envelope : pinned;
-    if (cause) {
-        g_propagate_error(error, g_steal_pointer(&cause));
-        return FALSE;
+    if (subject && subject->pinned) {
+        *document = policy_signed_reference(subject->pinned, keys, &key_id, error);
+        return *document != NULL;
     }
-    if (!envelope) {
+    if (!rules->source.envelope) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
                     "the reference is not signed, and keys are configured that must have signed it: give a signed one "
                     "(virt-attest reference-sign)");
         return FALSE;
     }
-    g_autofree gchar *key_id = NULL;
-    if (!policy_envelope_verify(envelope, keys, &key_id, error)) {
+    if (!policy_envelope_verify(rules->source.envelope, keys, &key_id, error)) {
         g_prefix_error(error, "the reference: ");
         return FALSE;
     }
     return TRUE;
+}
+
+static gboolean merge_reference(AppraisalRules *rules, const PolicyReference *reference, GError **error)
+{
+    g_autoptr(AppraisalRules) more = appraisal_rules_from_reference(reference, error);
+    return more && appraisal_rules_merge(rules, more, error);
 }
 
 static gboolean add_reference(CmdContext *context, CmdVerifyRules *out, GError **error)
@@ -129,11 +133,9 @@ static gboolean add_reference(CmdContext *context, CmdVerifyRules *out, GError *
     if (domain && !cmd_word_is_file(domain) && !(subject && subject->pinned) && !cmd_context_quiet(context)) {
         cmd_warn("nothing is pinned for domain '%s': the report is compared with what it would measure now", domain);
     }
-    g_autoptr(AppraisalRules) more = NULL;
-    if (!check_signature(context, out, error) || !(more = appraisal_rules_from_reference(out->reference, error))) {
-        return FALSE;
-    }
-    return appraisal_rules_merge(out->rules, more, error);
+    g_autoptr(PolicyReference) document = NULL;
+    return check_signature(context, out, &document, error) && merge_reference(out->rules, out->reference, error) &&
+           (!document || merge_reference(out->rules, document, error));
 }
 
 /* ---- Options ---- */

@@ -166,9 +166,15 @@ static void judge_svn(AppraisalJudge *judge)
     guint32 svn = judge->report->guest_svn;
     gint64 minimum = judge->rules->minimum_svn;
     gchar *found = g_strdup_printf("%u", svn);
-    gchar *expected = minimum >= 0 ? g_strdup_printf("at least %" G_GINT64_FORMAT, minimum) : NULL;
+    gboolean id_key = !appraisal_all_zero(judge->report->id_key_digest, KEY_DIGEST_SIZE);
+    gchar *expected = minimum >= 0 ? g_strdup_printf("at least %" G_GINT64_FORMAT, minimum)
+                      : id_key     ? NULL
+                                   : g_strdup("0");
 
-    if (minimum < 0)
+    if (minimum < 0 && !id_key)
+        appraisal_judge_add(judge, "guest-svn", svn ? APPRAISAL_FAIL : APPRAISAL_PASS, found, expected, "%s",
+                            svn ? "without an ID block this must be zero" : "this is the value that was expected");
+    else if (minimum < 0)
         appraisal_judge_add(judge, "guest-svn", APPRAISAL_SKIP, found, expected, "no rule asks for a minimum");
     else if (svn < minimum)
         appraisal_judge_add(judge, "guest-svn", APPRAISAL_FAIL, found, expected,
