@@ -265,6 +265,59 @@ def test_nonce(tap, rig):
     tap.check(code == 3 and 'format' in errors, f'a damaged journal accepts nothing (exit {code}, {errors.strip()})')
 
 
+def test_references(tap, rig):
+    rules = ('--product', 'Milan', '--minimum-tcb', 'bootloader=4,tee=0,snp=24,microcode=219', '--platform-info', '0x4/0x6')
+    made = rig.run('reference', './snp.xml', *rules, '--output', 'ref.json')
+    tap.check(made.returncode == 0, f'a reference document is made ({made.stderr.strip()})')
+
+    def verify(report, *words, reference='ref.json', **more):
+        return rig.verify(report, '--reference', reference, *words, domain=None, **more)
+
+    code, checks, errors = verify(rig.report())
+    tap.check(code == 0 and checks['reported-tcb'][0] == 'pass' and checks['platform-info'][0] == 'pass',
+              f'a report is accepted by a reference document ({failed(checks)}, {errors.strip()})')
+    for what, expected, report in (
+            ('TSME', 'platform-info', rig.report(platform_info=6)),
+            ('an old launch', 'launch-tcb', rig.report(launch_tcb=OLD)),
+            ('an old committed TCB', 'committed-tcb provisional', rig.report(committed_tcb=OLD)),
+            ('another policy', 'policy', rig.report(policy=0x20000))):
+        code, checks, _ = verify(report)
+        tap.check(code == 1 and failed(checks) == expected,
+                  f'by the rules of the reference {what} is refused for {expected} ({failed(checks)})')
+    code, checks, _ = verify(rig.report(launch_tcb=OLD), *policy(rig, minimumTcb={'launch': {'Milan': OLD}}))
+    tap.check(code == 1 and failed(checks) == 'launch-tcb', f'and a weaker policy file does not undo them ({failed(checks)})')
+
+    for name in ('owner', 'stranger'):
+        subprocess.run(['openssl', 'genpkey', '-algorithm', 'ed25519', '-out', f'{name}.pem'], cwd=rig.folder, check=True,
+                       capture_output=True)
+        os.chmod(rig.folder / f'{name}.pem', 0o600)
+        subprocess.run(['openssl', 'pkey', '-in', f'{name}.pem', '-pubout', '-out', f'{name}.pub'], cwd=rig.folder, check=True,
+                       capture_output=True)
+    made = rig.run('reference-sign', '--key', 'owner.pem', '--output', 'signed.json', 'ref.json')
+    tap.check(made.returncode == 0, f'the reference is signed ({made.stderr.strip()})')
+    code, checks, errors = verify(rig.report(), '--key', 'owner.pub', reference='signed.json')
+    tap.check(code == 0, f'a signed reference is taken with its key ({failed(checks)}, {errors.strip()})')
+    code, checks, errors = verify(rig.report(), '--key', 'stranger.pub', reference='signed.json')
+    tap.check(code == 1 and not checks, f'not with another key (exit {code}, {errors.strip()})')
+    code, checks, errors = verify(rig.report(), '--key', 'owner.pub')
+    tap.check(code == 1 and 'not signed' in errors, f'where a key is asked for, an unsigned one is refused ({errors.strip()})')
+
+
+def test_other_domain(tap, rig):
+    """A report of another domain that is pinned on this host is named."""
+    document = json.loads(rig.run('reference', './no-kernel.xml').stdout)
+    document.update(created='2026-11-20T10:00:00Z', onMismatch='refuse')
+    document['domain'] = {'name': 'the-other', 'uuid': '00000000-1111-4222-8333-444444444444'}
+    folder = rig.folder / 'state' / 'references'
+    os.umask(0o077)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / '00000000-1111-4222-8333-444444444444.json').write_text(json.dumps(document))
+    report = rig.report(measurement=rig.measure(kernel=None, initrd=None, cmdline=None))
+    code, checks, _ = rig.verify(report)
+    tap.check(code == 1 and "the measurement of domain 'the-other' (EPYC-Milan, 2 vCPUs)" in checks['measurement'][1],
+              f'a report of another domain of this host is named ({checks["measurement"][1]})')
+
+
 def test_codes(tap, rig):
     code, checks, errors = rig.verify(rig.report(), certificates=None)
     tap.check(code == 4 and failed(checks) == 'certificate' and 'missing' in errors,
@@ -292,6 +345,8 @@ def main():
         test_attacks(tap, rig)
         test_nonce(tap, rig)
         test_codes(tap, rig)
+        test_references(tap, rig)
+        test_other_domain(tap, rig)
     print(f'1..{tap.number}')
     return 1 if tap.failed else 0
 
