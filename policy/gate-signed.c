@@ -3,11 +3,12 @@
  * Where keys are trusted, a pin counts for what its owner has signed, and for nothing else in it: the file lies on this
  * host, and who may write there can make one.
  */
-#include "policy/gate-private.h"
+#include "policy/gate.h"
 
 #include <string.h>
 
 #include "measure/error.h"
+#include "policy/envelope.h"
 #include "policy/reference-private.h"
 #include "policy/text.h"
 
@@ -63,9 +64,9 @@ PolicyReference *policy_signed_reference(const PolicyReference *pin, GPtrArray *
     return g_steal_pointer(&document);
 }
 
-gboolean policy_gate_check_signature(const PolicyConfig *config, const PolicyReference *pin, const XmlDomain *domain,
-                                     const PolicyEvaluation *evaluation, gchar **key_id, GPtrArray **changes,
-                                     GError **error)
+gboolean policy_check_signature(const PolicyConfig *config, const PolicyReference *pin, const XmlDomain *domain,
+                                const PolicyEvaluation *evaluation, gchar **key_id, GPtrArray **changes,
+                                GError **error)
 {
     g_autoptr(GPtrArray) keys = policy_trusted_keys_load(config->trusted_keys, error);
     g_autoptr(PolicyReference) document = NULL;

@@ -5,7 +5,7 @@
  * measured, does it agree. Every way out of here that is not a plain yes has a
  * reason and a remedy in it.
  */
-#include "policy/gate-private.h"
+#include "policy/gate.h"
 
 #include <string.h>
 
@@ -139,18 +139,17 @@ static gchar *first_change(const GPtrArray *changes)
  * Where keys are trusted: TRUE when the pin is signed by one of them and the launch is what was signed. What the pin
  * says of mismatches does not count before that, since nobody has signed it.
  */
-static gboolean decide_signed(PolicyDecision *decision, const PolicyConfig *config)
+static gboolean decide_signed(PolicyDecision *decision, const PolicyConfig *config, gchar **short_id)
 {
     g_autoptr(GPtrArray) changes = NULL;
     g_autoptr(GError) error = NULL;
     g_autofree gchar *key_id = NULL;
-    g_autofree gchar *short_id = NULL;
     g_autofree gchar *reason = NULL;
     g_autofree gchar *command = policy_define_command("--accept --sign-key KEY",
                                                       policy_command_word(decision->name, decision->uuid));
 
-    if (!policy_gate_check_signature(config, decision->reference, decision->domain, decision->evaluation, &key_id,
-                                     &changes, &error)) {
+    if (!policy_check_signature(config, decision->reference, decision->domain, decision->evaluation, &key_id, &changes,
+                                &error)) {
         if (g_error_matches(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED))
             decide(decision, POLICY_VERDICT_REFUSED, "start refused; %s", error->message);
         else
@@ -161,8 +160,7 @@ static gboolean decide_signed(PolicyDecision *decision, const PolicyConfig *conf
     }
     if (!key_id)
         return TRUE;
-    short_id = policy_short_digest(key_id);
-    detail(decision, "its reference is signed by the key %s", short_id);
+    *short_id = policy_short_digest(key_id);
     if (!changes->len)
         return TRUE;
     g_ptr_array_unref(decision->changes);
@@ -171,7 +169,7 @@ static gboolean decide_signed(PolicyDecision *decision, const PolicyConfig *conf
     reason = first_change(decision->changes);
     decide(decision, POLICY_VERDICT_REFUSED,
            "start refused; it differs from what the key %s has signed: %s; if this is wanted, have it signed anew: %s",
-           short_id, reason, command);
+           *short_id, reason, command);
     return FALSE;
 }
 
@@ -181,8 +179,9 @@ static void decide_pinned(PolicyDecision *decision, const PolicyConfig *config)
     const XmlMeasurement *measurement = NULL;
     g_autofree gchar *digest = NULL;
     g_autofree gchar *short_digest = NULL;
+    g_autofree gchar *signer = NULL;
 
-    if (!decide_signed(decision, config))
+    if (!decide_signed(decision, config, &signer))
         return;
     if (evaluation->confidential && !evaluation->unmeasurable && evaluation->measurements->len != 1) {
         decide_mismatch(decision,
@@ -204,8 +203,8 @@ static void decide_pinned(PolicyDecision *decision, const PolicyConfig *config)
     measurement = g_ptr_array_index(evaluation->measurements, 0);
     digest = measure_digest_hex(&measurement->digest);
     short_digest = policy_short_digest(digest);
-    decide(decision, POLICY_VERDICT_MATCH, "matches its reference: level %u, measurement %s", evaluation->level,
-           short_digest);
+    decide(decision, POLICY_VERDICT_MATCH, "matches its reference: level %u, measurement %s%s%s", evaluation->level,
+           short_digest, signer ? ", signed by the key " : "", signer ? signer : "");
 }
 
 static void decide_unpinned(PolicyDecision *decision, const PolicyConfig *config)

@@ -46,6 +46,19 @@ GPtrArray *policy_compare_document(const PolicyReference *document, const XmlDom
  */
 PolicyReference *policy_signed_reference(const PolicyReference *pin, GPtrArray *keys, gchar **key_id, GError **error);
 
+/**
+ * policy_check_signature:
+ * @pin: the pinned reference
+ * @key_id: (out) (nullable): the key that has signed it; %NULL when no key is trusted and none is needed
+ * @changes: (out) (nullable) (element-type PolicyChange): in what the launch differs from what was signed
+ *
+ * Errors: %ATTEST_ERROR_NOT_CONFIGURED: the folder of trusted keys cannot be used; others: the pin is not signed by one of
+ * them. The start is refused then, whatever the pin says of mismatches.
+ */
+gboolean policy_check_signature(const PolicyConfig *config, const PolicyReference *pin, const XmlDomain *domain,
+                                const PolicyEvaluation *evaluation, gchar **key_id, GPtrArray **changes,
+                                GError **error);
+
 typedef enum {
     POLICY_VERDICT_NONE,     /* not a confidential domain and nothing pinned: not our business, nothing is recorded */
     POLICY_VERDICT_MATCH,    /* pinned, and everything agrees */

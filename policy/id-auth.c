@@ -71,6 +71,20 @@ static gboolean read_point(const guint8 *key, guint8 point[1 + 2 * ID_COORDINATE
            is_zero(y + ID_COORDINATE_SIZE, ID_NUMBER_SIZE - ID_COORDINATE_SIZE);
 }
 
+static void check_all_reserved(GPtrArray *problems, const guint8 *page)
+{
+    static const gsize reserved[][2] = {
+        {ID_AUTH_AUTHOR_KEY_ALGORITHM + 4, ID_AUTH_BLOCK_SIGNATURE},
+        {ID_AUTH_BLOCK_SIGNATURE + ID_SIGNATURE_END, ID_AUTH_ID_KEY},
+        {ID_AUTH_ID_KEY + ID_KEY_END, ID_AUTH_KEY_SIGNATURE},
+        {ID_AUTH_KEY_SIGNATURE + ID_SIGNATURE_END, ID_AUTH_AUTHOR_KEY},
+        {ID_AUTH_AUTHOR_KEY + ID_KEY_END, POLICY_ID_AUTH_SIZE},
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(reserved); i++)
+        check_reserved(problems, page, reserved[i][0], reserved[i][1]);
+}
+
 /* The public key at @offset, or NULL; OpenSSL takes only a point that is on the curve. @what: "ID key" */
 static EVP_PKEY *read_key(GPtrArray *problems, const guint8 *page, gsize offset, const char *what)
 {
@@ -85,7 +99,6 @@ static EVP_PKEY *read_key(GPtrArray *problems, const guint8 *page, gsize offset,
     EVP_PKEY *key = NULL;
     guint32 curve = get_u32(page, offset + ID_KEY_CURVE);
 
-    check_reserved(problems, page, offset + ID_KEY_END, offset + POLICY_ID_KEY_SIZE);
     if (curve != ID_CURVE_P384) {
         add(problems, "the %s is on curve %u, and only 2 (P-384) is known", what, curve);
         return NULL;
@@ -136,7 +149,6 @@ static void check_signature(GPtrArray *problems, const guint8 *page, gsize offse
     g_autoptr(BIGNUM) s = NULL;
     g_autoptr(ECDSA_SIG) signature = ECDSA_SIG_new();
 
-    check_reserved(problems, page, offset + ID_SIGNATURE_END, offset + ID_SIGNATURE_SIZE);
     if (!key) {
         add(problems, "the signature of the %s cannot be checked without the %s", what, who);
         return;
@@ -193,14 +205,36 @@ static void fill_identity(const guint8 *block, const guint8 *page, gboolean auth
         policy_sha384(page + ID_AUTH_AUTHOR_KEY, POLICY_ID_KEY_SIZE, out->author_key_digest);
 }
 
-GPtrArray *policy_id_auth_problems(const guint8 block[POLICY_ID_BLOCK_SIZE], gconstpointer auth, gsize auth_size,
-                                   gboolean author_key_enabled, PolicyIdentity *out)
+/* What needs no arithmetic. */
+static void check_form(GPtrArray *problems, const guint8 *block, const guint8 *page)
+{
+    g_autoptr(GError) error = NULL;
+    PolicyIdBlock parsed;
+
+    if (!policy_id_block_parse(block, POLICY_ID_BLOCK_SIZE, &parsed, &error))
+        add(problems, "%s", error->message);
+    check_algorithm(problems, page, ID_AUTH_ID_KEY_ALGORITHM, "ID key");
+    check_all_reserved(problems, page);
+}
+
+static void check_keys(GPtrArray *problems, const guint8 *block, const guint8 *page, gboolean author_key_enabled)
+{
+    g_autoptr(EVP_PKEY) id_key = NULL;
+
+    /* What OpenSSL notes down about a bad page is nothing that a later caller should find. */
+    ERR_set_mark();
+    id_key = read_key(problems, page, ID_AUTH_ID_KEY, "ID key");
+    check_signature(problems, page, ID_AUTH_BLOCK_SIGNATURE, id_key, block, POLICY_ID_BLOCK_SIZE, "ID block", "ID key");
+    if (author_key_enabled || !has_no_author(page))
+        check_author(problems, page);
+    ERR_pop_to_mark();
+}
+
+/* @all: look at the keys even when the form is bad already */
+static GPtrArray *find_problems(const guint8 *block, const guint8 *page, gsize auth_size, gboolean author_key_enabled,
+                                gboolean all, PolicyIdentity *out)
 {
     g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(GError) bad_block = NULL;
-    g_autoptr(EVP_PKEY) id_key = NULL;
-    const guint8 *page = auth;
-    PolicyIdBlock parsed;
 
     if (out)
         memset(out, 0, sizeof(*out));
@@ -209,29 +243,25 @@ GPtrArray *policy_id_auth_problems(const guint8 block[POLICY_ID_BLOCK_SIZE], gco
             POLICY_ID_AUTH_SIZE, auth_size);
         return g_steal_pointer(&problems);
     }
-    /* What OpenSSL notes down about a bad page is nothing that a later caller should find. */
-    ERR_set_mark();
-    if (!policy_id_block_parse(block, POLICY_ID_BLOCK_SIZE, &parsed, &bad_block))
-        add(problems, "%s", bad_block->message);
-    check_algorithm(problems, page, ID_AUTH_ID_KEY_ALGORITHM, "ID key");
-    check_reserved(problems, page, ID_AUTH_AUTHOR_KEY_ALGORITHM + 4, ID_AUTH_BLOCK_SIGNATURE);
-    id_key = read_key(problems, page, ID_AUTH_ID_KEY, "ID key");
-    check_signature(problems, page, ID_AUTH_BLOCK_SIGNATURE, id_key, block, POLICY_ID_BLOCK_SIZE, "ID block", "ID key");
-    check_reserved(problems, page, ID_AUTH_ID_KEY + POLICY_ID_KEY_SIZE, ID_AUTH_KEY_SIGNATURE);
-    check_reserved(problems, page, ID_AUTH_AUTHOR_KEY + POLICY_ID_KEY_SIZE, POLICY_ID_AUTH_SIZE);
-    if (author_key_enabled || !has_no_author(page))
-        check_author(problems, page);
-    ERR_pop_to_mark();
+    check_form(problems, block, page);
+    if (all || problems->len == 0)
+        check_keys(problems, block, page, author_key_enabled);
     if (out)
         fill_identity(block, page, author_key_enabled, out);
     return g_steal_pointer(&problems);
+}
+
+GPtrArray *policy_id_auth_problems(const guint8 block[POLICY_ID_BLOCK_SIZE], gconstpointer auth, gsize auth_size,
+                                   gboolean author_key_enabled, PolicyIdentity *out)
+{
+    return find_problems(block, auth, auth_size, author_key_enabled, TRUE, out);
 }
 
 gboolean policy_id_auth_verify(const guint8 block[POLICY_ID_BLOCK_SIZE], gconstpointer auth, gsize auth_size,
                                gboolean author_key_enabled, PolicyIdentity *out, GError **error)
 {
     PolicyIdentity identity;
-    g_autoptr(GPtrArray) problems = policy_id_auth_problems(block, auth, auth_size, author_key_enabled, &identity);
+    g_autoptr(GPtrArray) problems = find_problems(block, auth, auth_size, author_key_enabled, FALSE, &identity);
 
     if (problems->len > 0) {
         g_set_error_literal(error, ATTEST_ERROR,

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Making ID blocks: the 96 bytes, the public keys as a page has them, and the signatures. Judging them: id-auth.c. */
 #include <openssl/bn.h>
-#include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
-#include <openssl/x509.h>
 #include <string.h>
 
 #include "measure/bytes.h"
@@ -54,44 +52,17 @@ gboolean policy_id_block_parse(gconstpointer data, gsize size, PolicyIdBlock *ou
     return TRUE;
 }
 
-static gboolean openssl_failed(GError **error, const char *what)
+/* The number, big-endian in 48 bytes, as the page has it: 72 bytes, the lowest first. */
+static void put_coordinate(const guint8 *number, guint8 *out)
 {
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "%s", what);
-    return FALSE;
-}
-
-/* A key of a token has no numbers to ask for. Through its public form every key is one of OpenSSL's own. */
-static EVP_PKEY *public_half(EVP_PKEY *key)
-{
-    g_autofree guint8 *copy = NULL;
-    guint8 *der = NULL;
-    int size = i2d_PUBKEY(key, &der);
-    const guint8 *at = NULL;
-
-    if (size <= 0)
-        return NULL;
-    copy = g_memdup2(der, (gsize)size);
-    OPENSSL_free(der);
-    at = copy;
-    return d2i_PUBKEY(NULL, &at, size);
-}
-
-/* The number in @out: 72 bytes, little-endian. */
-static gboolean put_coordinate(EVP_PKEY *key, const char *name, guint8 *out)
-{
-    BIGNUM *number = NULL;
-    gboolean done = EVP_PKEY_get_bn_param(key, name, &number) == 1 && BN_num_bytes(number) <= ID_COORDINATE_SIZE &&
-                    BN_bn2lebinpad(number, out, ID_NUMBER_SIZE) == ID_NUMBER_SIZE;
-
-    BN_free(number);
-    return done;
+    for (gsize i = 0; i < ID_COORDINATE_SIZE; i++)
+        out[i] = number[ID_COORDINATE_SIZE - 1 - i];
 }
 
 /* @what: "ID key" */
 static gboolean format_key(const PolicyKey *key, const char *what, guint8 out[POLICY_ID_KEY_SIZE], GError **error)
 {
-    g_autoptr(EVP_PKEY) public_key = NULL;
-    g_autofree gchar *failure = g_strdup_printf("the public half of the %s cannot be read", what);
+    guint8 x[ID_COORDINATE_SIZE], y[ID_COORDINATE_SIZE];
 
     if (policy_key_kind(key) != POLICY_KEY_P384) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
@@ -102,10 +73,13 @@ static gboolean format_key(const PolicyKey *key, const char *what, guint8 out[PO
     }
     memset(out, 0, POLICY_ID_KEY_SIZE);
     measure_put_u32(out + ID_KEY_CURVE, ID_CURVE_P384);
-    public_key = public_half(policy_key_evp(key));
-    return (public_key && put_coordinate(public_key, OSSL_PKEY_PARAM_EC_PUB_X, out + ID_KEY_X) &&
-            put_coordinate(public_key, OSSL_PKEY_PARAM_EC_PUB_Y, out + ID_KEY_Y)) ||
-           openssl_failed(error, failure);
+    if (!policy_key_point(key, x, y)) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "the public half of the %s cannot be read", what);
+        return FALSE;
+    }
+    put_coordinate(x, out + ID_KEY_X);
+    put_coordinate(y, out + ID_KEY_Y);
+    return TRUE;
 }
 
 gboolean policy_id_key_digest(const PolicyKey *key, guint8 out[MEASURE_SHA384_SIZE], GError **error)
@@ -119,7 +93,7 @@ gboolean policy_id_key_digest(const PolicyKey *key, guint8 out[MEASURE_SHA384_SI
 }
 
 struct PolicyIdIssuer {
-    EVP_PKEY *id_key;
+    const PolicyKey *id_key;
     guint8 page[POLICY_ID_AUTH_SIZE]; /* everything but the signature over the block */
 };
 
@@ -127,22 +101,25 @@ struct PolicyIdIssuer {
  * ECDSA over SHA-384 of @data as the page has it. The numbers are of any size up to 48 bytes: a short one is filled up
  * at its high end, which is behind.
  */
-static gboolean put_signature(EVP_PKEY *key, gconstpointer data, gsize size, guint8 out[ID_SIGNATURE_SIZE])
+static gboolean put_signature(const PolicyKey *key, gconstpointer data, gsize size, guint8 out[ID_SIGNATURE_SIZE],
+                              GError **error)
 {
-    guint8 der[160];
-    gsize length = sizeof(der);
-    const guint8 *at = der;
-    g_autoptr(EVP_MD_CTX) context = EVP_MD_CTX_new();
+    g_autoptr(GBytes) der = policy_key_sign(key, data, size, error);
     g_autoptr(ECDSA_SIG) signature = NULL;
+    const guint8 *at = NULL;
+    gsize length = 0;
 
     memset(out, 0, ID_SIGNATURE_SIZE);
-    if (!context || EVP_DigestSignInit_ex(context, NULL, "SHA384", NULL, NULL, key, NULL) != 1 ||
-        EVP_DigestSign(context, der, &length, data, size) != 1)
+    if (!der)
         return FALSE;
+    at = g_bytes_get_data(der, &length);
     signature = d2i_ECDSA_SIG(NULL, &at, (long)length);
-    return signature &&
-           BN_bn2lebinpad(ECDSA_SIG_get0_r(signature), out + ID_SIGNATURE_R, ID_NUMBER_SIZE) == ID_NUMBER_SIZE &&
-           BN_bn2lebinpad(ECDSA_SIG_get0_s(signature), out + ID_SIGNATURE_S, ID_NUMBER_SIZE) == ID_NUMBER_SIZE;
+    if (signature &&
+        BN_bn2lebinpad(ECDSA_SIG_get0_r(signature), out + ID_SIGNATURE_R, ID_NUMBER_SIZE) == ID_NUMBER_SIZE &&
+        BN_bn2lebinpad(ECDSA_SIG_get0_s(signature), out + ID_SIGNATURE_S, ID_NUMBER_SIZE) == ID_NUMBER_SIZE)
+        return TRUE;
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "the key made something that is no ECDSA signature");
+    return FALSE;
 }
 
 PolicyIdIssuer *policy_id_issuer_new(const PolicyKey *id_key, const PolicyKey *author_key, GError **error)
@@ -156,23 +133,18 @@ PolicyIdIssuer *policy_id_issuer_new(const PolicyKey *id_key, const PolicyKey *a
         measure_put_u32(issuer->page + ID_AUTH_AUTHOR_KEY_ALGORITHM, ID_ALGORITHM_ECDSA_P384_SHA384);
         if (!format_key(author_key, "author key", issuer->page + ID_AUTH_AUTHOR_KEY, error))
             return NULL;
-        if (!put_signature(policy_key_evp(author_key), issuer->page + ID_AUTH_ID_KEY, POLICY_ID_KEY_SIZE,
-                           issuer->page + ID_AUTH_KEY_SIGNATURE)) {
-            openssl_failed(error, "the author key does not sign: is it a private key, and its token unlocked?");
+        if (!put_signature(author_key, issuer->page + ID_AUTH_ID_KEY, POLICY_ID_KEY_SIZE,
+                           issuer->page + ID_AUTH_KEY_SIGNATURE, error)) {
+            g_prefix_error(error, "the author key does not sign the ID key: ");
             return NULL;
         }
     }
-    issuer->id_key = policy_key_evp(id_key);
-    if (EVP_PKEY_up_ref(issuer->id_key) != 1)
-        g_error("out of memory");
+    issuer->id_key = id_key;
     return g_steal_pointer(&issuer);
 }
 
 void policy_id_issuer_free(PolicyIdIssuer *issuer)
 {
-    if (!issuer)
-        return;
-    EVP_PKEY_free(issuer->id_key);
     g_free(issuer);
 }
 
@@ -180,6 +152,8 @@ gboolean policy_id_issuer_sign(const PolicyIdIssuer *issuer, const guint8 block[
                                guint8 auth[POLICY_ID_AUTH_SIZE], GError **error)
 {
     memcpy(auth, issuer->page, POLICY_ID_AUTH_SIZE);
-    return put_signature(issuer->id_key, block, POLICY_ID_BLOCK_SIZE, auth + ID_AUTH_BLOCK_SIGNATURE) ||
-           openssl_failed(error, "the ID key does not sign: is it a private key, and its token unlocked?");
+    if (put_signature(issuer->id_key, block, POLICY_ID_BLOCK_SIZE, auth + ID_AUTH_BLOCK_SIGNATURE, error))
+        return TRUE;
+    g_prefix_error(error, "the ID key does not sign the ID block: ");
+    return FALSE;
 }

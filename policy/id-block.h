@@ -30,7 +30,7 @@ gboolean policy_id_block_parse(gconstpointer data, gsize size, PolicyIdBlock *ou
  * every further block costs one signature.
  */
 typedef struct PolicyIdIssuer PolicyIdIssuer;
-/* @author_key: (nullable). Both P-384. */
+/* @author_key: (nullable). Both P-384; @id_key is borrowed and has to live as long as the issuer. */
 PolicyIdIssuer *policy_id_issuer_new(const PolicyKey *id_key, const PolicyKey *author_key, GError **error);
 void policy_id_issuer_free(PolicyIdIssuer *issuer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PolicyIdIssuer, policy_id_issuer_free)

@@ -396,25 +396,6 @@ PolicyKey *policy_key_parse_private(gconstpointer data, gsize size, PolicyKeyKin
     return g_steal_pointer(&key);
 }
 
-PolicyKey *policy_key_load_private(const char *source, PolicyKeyKind kinds, const char *what, int passphrase_fd,
-                                   GError **error)
-{
-    PolicyKey *key = NULL;
-    gchar *data = NULL;
-    gsize size = 0;
-
-    policy_key_protect_process();
-    if (!g_ascii_strncasecmp(source, "pkcs11:", strlen("pkcs11:")))
-        return policy_key_load_token(source, kinds, what, passphrase_fd, error);
-    data = policy_key_read_file(source, POLICY_KEY_FILE_SECRET, kinds, what, &size, error);
-    if (!data)
-        return NULL;
-    key = policy_key_parse_private(data, size, kinds, what, source, passphrase_fd, error);
-    OPENSSL_cleanse(data, POLICY_KEY_MAX_SIZE + 1);
-    g_free(data);
-    return key;
-}
-
 /* ---- Public keys ---- */
 
 static PolicyKey *parse_public(gconstpointer data, gsize size, PolicyKeyKind kinds, const char *what, const char *label,
@@ -500,4 +481,35 @@ PolicyKey *policy_key_load_public(const char *path, PolicyKeyKind kinds, const c
 PolicyKey *policy_key_load_trusted(const char *path, PolicyKeyKind kinds, const char *what, GError **error)
 {
     return load_public(path, POLICY_KEY_FILE_TRUSTED, kinds, what, error);
+}
+
+/* ---- Loading ---- */
+
+PolicyKey *policy_key_load_private(const char *source, PolicyKeyKind kinds, const char *what, int passphrase_fd,
+                                   GError **error)
+{
+    PolicyKey *key = NULL;
+    g_autoptr(PolicyKey) public = NULL;
+    gchar *data = NULL;
+    gsize size = 0;
+
+    policy_key_protect_process();
+    if (!g_ascii_strncasecmp(source, "pkcs11:", strlen("pkcs11:")))
+        return policy_key_load_token(source, kinds, what, passphrase_fd, error);
+    data = policy_key_read_file(source, POLICY_KEY_FILE_SECRET, kinds, what, &size, error);
+    if (!data) {
+        /* The public half may be read by everybody, and closing it would not make it a private key. */
+        public = policy_key_load_public(source, POLICY_KEY_P384 | POLICY_KEY_ED25519, what, NULL);
+        if (public) {
+            g_clear_error(error);
+            return policy_key_error(error, ATTEST_ERROR_UNREADABLE, what, source,
+                                    "this is a public key and no private key; to make one: %s",
+                                    policy_key_make_command(kinds));
+        }
+        return NULL;
+    }
+    key = policy_key_parse_private(data, size, kinds, what, source, passphrase_fd, error);
+    OPENSSL_cleanse(data, POLICY_KEY_MAX_SIZE + 1);
+    g_free(data);
+    return key;
 }

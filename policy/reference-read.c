@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "measure/error.h"
+#include "policy/envelope.h"
 #include "policy/json.h"
 #include "policy/reference-private.h"
 
@@ -206,6 +207,22 @@ static gboolean read_facts(JsonObject *root, PolicyReference *reference, GError 
     return TRUE;
 }
 
+/* The envelope's shape; what it holds and who signed it is asked where that decides something. */
+static gboolean read_signed(JsonObject *object, PolicyReference *reference, GError **error)
+{
+    g_autofree gchar *text = policy_json_format(json_object_ref(object), FALSE);
+    g_autoptr(PolicyEnvelope) envelope = policy_envelope_parse(text, -1, error);
+
+    if (!envelope) {
+        g_prefix_error(error, "signed: ");
+        return FALSE;
+    }
+    if (strcmp(envelope->payload_type, POLICY_ENVELOPE_TYPE_REFERENCE))
+        return policy_json_error(error, "signed", "payloadType", "this is no reference");
+    reference->signed_text = policy_envelope_format(envelope, FALSE);
+    return TRUE;
+}
+
 /* What the pinned document has over the portable one. */
 static gboolean read_pin(JsonObject *root, PolicyReference *reference, GError **error)
 {
@@ -221,9 +238,7 @@ static gboolean read_pin(JsonObject *root, PolicyReference *reference, GError **
     if (strcmp(on_mismatch, "refuse") && strcmp(on_mismatch, "observe"))
         return policy_json_error(error, "", "onMismatch", "this is not 'refuse' or 'observe'");
     reference->on_mismatch = strcmp(on_mismatch, "observe") ? XML_ON_MISMATCH_REFUSE : XML_ON_MISMATCH_OBSERVE;
-    if (envelope)
-        reference->signed_text = policy_json_format(json_object_ref(envelope), FALSE);
-    return TRUE;
+    return !envelope || read_signed(envelope, reference, error);
 }
 
 /* The members that say which document it is, and of which domain. */

@@ -1,9 +1,161 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * bundle: domain XML, firmware, kernel, initrd, reference and ID block in one file.
+ *
+ * The files are hashed twice: when they are measured, and while they are copied. Whatever differs between the two is an
+ * error, so the reference in a bundle is always that of the files in it.
+ */
+#include <stdio.h>
+#include <string.h>
+
 #include "measure/error.h"
+#include "virsh-wrappers/bundle-check.h"
 #include "virsh-wrappers/commands.h"
+#include "virsh-wrappers/output.h"
+#include "virsh-wrappers/progress.h"
+#include "virsh-wrappers/reference-source.h"
+#include "virsh-wrappers/sign-options.h"
+#include "storage/process.h"
+
+static const char *const fleet_options[] = {"cpu",     "cpu-types",   "vcpus",        "product",
+                                            "minimum-tcb", "platform-info", NULL};
+
+static GBytes *take_text(gchar *text)
+{
+    return g_bytes_new_take(text, strlen(text));
+}
+
+/* A reference that was not measured just now must be that of the files. */
+static gboolean check_fits(CmdContext *context, const CmdSubject *subject, const PolicyReference *reference,
+                           const char *which, GError **error)
+{
+    g_autoptr(CmdSubject) measured = cmd_bundle_measure(context, subject->xml, reference, error);
+    g_autoptr(GPtrArray) rows = g_ptr_array_new_with_free_func((GDestroyNotify)policy_finding_free);
+    if (!measured) {
+        return FALSE;
+    }
+    cmd_bundle_compare(reference, measured, rows);
+    g_autofree gchar *failures = cmd_bundle_failures(rows);
+    if (*failures) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
+                    "%s is not that of domain '%s' as it is now; no bundle was made%s", which,
+                    subject->domain->name ? subject->domain->name : "", failures);
+    }
+    return !*failures;
+}
+
+/* The document that goes into the bundle, before anybody signs it here. @envelope: (out) (nullable) */
+static GBytes *choose_reference(CmdContext *context, const CmdReferenceSource *source, PolicyEnvelope **envelope,
+                                GError **error)
+{
+    const char *file = cmd_context_get(context, "reference");
+    const PolicyReference *pinned = source->subject->pinned;
+    g_autoptr(PolicyReference) reference = NULL;
+    g_autofree gchar *which = NULL;
+    g_autofree gchar *text = NULL;
+    gsize size = 0;
+    if (file) {
+        g_autofree gchar *shown = cmd_printable(file);
+        if (!cmd_read_xml(file, &text, &size, error)) {
+            return NULL;
+        }
+        which = g_strdup_printf("reference '%s'", shown);
+    } else if (pinned && pinned->signed_text && !cmd_arguments_first_of(context->arguments, fleet_options)) {
+        text = g_strdup(pinned->signed_text);
+        size = strlen(text);
+        which = g_strdup("the signed reference that is pinned");
+    } else if (source->envelope) {
+        *envelope = policy_envelope_parse(g_bytes_get_data(source->bundle->reference_text, NULL),
+                                          (gssize)g_bytes_get_size(source->bundle->reference_text), error);
+        return *envelope ? g_bytes_ref(source->bundle->reference_text) : NULL;
+    } else {
+        return take_text(policy_reference_format(source->reference, POLICY_REFERENCE_PORTABLE));
+    }
+    reference = policy_reference_read(text, (gssize)size, envelope, error);
+    if (!reference) {
+        g_prefix_error(error, "%s: ", which);
+        return NULL;
+    }
+    if (!check_fits(context, source->subject, reference, which, error)) {
+        return NULL;
+    }
+    /* Signed, it is taken from the envelope; else it may have been a pinned one, which is for one host. */
+    return take_text(policy_reference_format(reference, POLICY_REFERENCE_PORTABLE));
+}
+
+/* reference.json: signed here with --sign-key, in its canonical form when it is signed at all. */
+static GBytes *make_reference(CmdContext *context, const CmdReferenceSource *source, GError **error)
+{
+    g_autoptr(PolicyEnvelope) envelope = NULL;
+    g_autoptr(GBytes) document = choose_reference(context, source, &envelope, error);
+    if (!document) {
+        return NULL;
+    }
+    if (cmd_context_has(context, "sign-key")) {
+        g_autoptr(PolicyKey) key = cmd_sign_key(context, "sign-key", error);
+        if (!key) {
+            return NULL;
+        }
+        if (!envelope) {
+            envelope = policy_envelope_new(POLICY_ENVELOPE_TYPE_REFERENCE, document);
+        }
+        if (!policy_envelope_sign(envelope, key, error)) {
+            return NULL;
+        }
+    }
+    if (!envelope) {
+        return g_steal_pointer(&document);
+    }
+    return take_text(policy_envelope_format(envelope, TRUE));
+}
+
+static gboolean write_bundle(CmdContext *context, const CmdReferenceSource *source, GBytes *reference, const char *path,
+                             GError **error)
+{
+    const CmdSubject *subject = source->subject;
+    StorageBundleContents contents = {.xml = subject->xml,
+                                      .domain = subject->domain,
+                                      .inputs = subject->evaluation->inputs,
+                                      .reference = reference};
+    g_autoptr(CmdProgress) progress = cmd_progress_new(context);
+    g_autoptr(StorageOutput) output = storage_output_new(path, cmd_context_has(context, "force"), 0644, error);
+    return output && storage_bundle_write(&contents, output, cmd_progress_update, progress, error) &&
+           storage_output_commit(output, error);
+}
+
+static void print_result(const CmdContext *context, const CmdReferenceSource *source, const char *path)
+{
+    if (!cmd_context_quiet(context)) {
+        g_autofree gchar *name = cmd_printable(source->subject->domain->name);
+        g_autofree gchar *shown = cmd_printable(path);
+        printf("Domain '%s' was packed into '%s'\n", name, shown);
+    }
+}
 
 int cmd_bundle(CmdContext *context, GError **error)
 {
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED, "bundle is not built yet");
-    return -1;
+    const char *path = cmd_context_get(context, "output");
+    g_auto(CmdReferenceSource) source = {NULL};
+    if (!path) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "bundle needs --output FILE");
+        return -1;
+    }
+    if (!cmd_reference_source_load(context, cmd_domain_word(context), &source, error)) {
+        return -1;
+    }
+    if (!source.subject) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
+                    "a reference document has no files to pack: give a domain or its XML, and the document with "
+                    "--reference");
+        return -1;
+    }
+    storage_interrupt_begin();
+    g_autoptr(GBytes) reference = make_reference(context, &source, error);
+    gboolean good = reference && write_bundle(context, &source, reference, path, error);
+    storage_interrupt_end();
+    if (!good) {
+        return -1;
+    }
+    print_result(context, &source, path);
+    return 0;
 }

@@ -64,8 +64,9 @@ static XmlOnMismatch on_mismatch(const CmdContext *context, const CmdSubject *su
 
 static CmdSubject *evaluate(const DefineJob *job, const char *xml, PolicyReference *pinned, GError **error)
 {
-    return cmd_subject_new(job->context, xml, strlen(xml), pinned, job->cpus, job->connection != NULL,
-                           POLICY_REFERENCE_ASSUMED, error);
+    g_autoptr(GPtrArray) foreseen = job->cpus ? NULL : cmd_define_signing_cpus(job->context);
+    return cmd_subject_new(job->context, xml, strlen(xml), pinned, job->cpus ? job->cpus : foreseen,
+                           job->connection != NULL, POLICY_REFERENCE_ASSUMED, error);
 }
 
 static gboolean check_level(const DefineJob *job, const CmdSubject *subject, GError **error)
@@ -293,13 +294,14 @@ static gboolean write_reference(const DefineJob *job, virDomainPtr domain, const
  * libvirt has what it was given: it fills in an emulator, which may decide about a level, and nothing else changes.
  * Programs that do not know our lock may have defined the domain once more in between.
  */
-static gboolean check_planned(const PolicyReference *planned, const PolicyReference *found, const char *name,
-                              GError **error)
+static gboolean check_planned(const DefineJob *job, const PolicyReference *planned, const PolicyReference *found,
+                              const char *name, GError **error)
 {
     g_autoptr(GString) text = g_string_new(NULL);
+    /* Host data that binds the reference binds the level too. */
+    const char *bound = cmd_context_has(job->context, "id-key") ? "host-data" : NULL;
     if (planned && found) {
-        /* The level is part of what host data binds. */
-        static const char *const filled_in[] = {"emulator", "level", "host-data", "signed", NULL};
+        const char *const filled_in[] = {"emulator", "level", "signed", bound, NULL};
         g_autoptr(GPtrArray) changes = policy_reference_diff(planned, found);
         for (guint i = 0; i < changes->len; i++) {
             const PolicyChange *change = g_ptr_array_index(changes, i);
@@ -376,7 +378,7 @@ static gboolean annotate(const DefineJob *job, virDomainPtr domain, const Policy
     g_autoptr(PolicyReference) reference = NULL;
     if (!check_level(job, subject, error) || !identify(job, &subject, error) ||
         !make_reference(job, subject, &reference, error) ||
-        !check_planned(planned, reference, subject->domain->name, error) ||
+        !check_planned(job, planned, reference, subject->domain->name, error) ||
         !cmd_define_signing_apply(job->context, subject, reference, TRUE, error) ||
         !check_pin(job, subject, reference, TRUE, error)) {
         return FALSE;

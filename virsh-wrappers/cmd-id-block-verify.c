@@ -267,8 +267,8 @@ static void print_table(const CmdContext *context, const Verify *verify)
     cmd_print_field("Family id", family);
     cmd_print_field("Image id", image);
     cmd_print_field("Guest SVN", svn);
-    cmd_print_field("ID key digest", id_key);
-    cmd_print_field("Author key digest", verify->identity.has_author_key ? author : "not asked for");
+    cmd_print_field("ID key", id_key);
+    cmd_print_field("Author key", verify->identity.has_author_key ? author : "not asked for");
     printf("\n");
     g_autoptr(CmdTable) table = cmd_table_new("Check", "Outcome", "Expected", "Found", NULL);
     for (guint i = 0; i < verify->checks->len; i++) {

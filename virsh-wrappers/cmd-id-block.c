@@ -86,20 +86,18 @@ static void print_table(const Made *made, const PolicyIdentity *facts, const cha
     g_autofree gchar *policy = policy_guest_describe(MEASURE_PLATFORM_SNP, made->policy);
     g_autofree gchar *svn = g_strdup_printf("%u", facts->guest_svn);
     g_autofree gchar *block = sha256_hex(made->block, sizeof(made->block));
-    g_autofree gchar *auth = sha256_hex(made->auth, sizeof(made->auth));
     print_hex("Launch digest", made->digest, sizeof(made->digest));
     cmd_print_field("Guest policy", policy);
     print_hex("Family id", facts->family_id, sizeof(facts->family_id));
     print_hex("Image id", facts->image_id, sizeof(facts->image_id));
     cmd_print_field("Guest SVN", svn);
-    print_hex("ID key digest", facts->id_key_digest, sizeof(facts->id_key_digest));
+    print_hex("ID key", facts->id_key_digest, sizeof(facts->id_key_digest));
     if (facts->has_author_key) {
-        print_hex("Author key digest", facts->author_key_digest, sizeof(facts->author_key_digest));
+        print_hex("Author key", facts->author_key_digest, sizeof(facts->author_key_digest));
     } else {
-        cmd_print_field("Author key digest", "no author key");
+        cmd_print_field("Author key", "no author key");
     }
-    cmd_print_field("ID block SHA-256", block);
-    cmd_print_field("ID auth SHA-256", auth);
+    cmd_print_field("Block SHA-256", block);
     cmd_print_field("Written to", folder);
 }
 

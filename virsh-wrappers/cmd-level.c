@@ -3,7 +3,9 @@
 #include "virsh-wrappers/commands.h"
 
 #include <stdio.h>
+#include <string.h>
 
+#include "storage/bundle.h"
 #include "virsh-wrappers/subject.h"
 
 /* A file is asked "what would it be": nothing can be pinned for it yet. */
@@ -12,7 +14,17 @@ static CmdSubject *subject_from_file(CmdContext *context, const char *path, GErr
     g_autofree gchar *text = NULL;
     gsize size = 0;
     g_autoptr(GPtrArray) cpus = NULL;
-    if (!cmd_context_cpus(context, &cpus, error) || !cmd_read_xml(path, &text, &size, error)) {
+    g_autoptr(StorageBundle) bundle = NULL;
+    if (!cmd_context_cpus(context, &cpus, error)) {
+        return NULL;
+    }
+    if (!g_str_equal(path, "-") && storage_bundle_recognise(path)) {
+        bundle = storage_bundle_open(path, error);
+        return bundle ? cmd_subject_new(context, bundle->xml, strlen(bundle->xml), NULL, cpus, FALSE,
+                                        POLICY_REFERENCE_ASSUMED, error)
+                      : NULL;
+    }
+    if (!cmd_read_xml(path, &text, &size, error)) {
         return NULL;
     }
     return cmd_subject_new(context, text, size, NULL, cpus, FALSE, POLICY_REFERENCE_ASSUMED, error);

@@ -13,6 +13,7 @@
 #include "measure/error.h"
 #include "measure/svsm.h"
 #include "measure/vmsa.h"
+#include "virsh-wrappers/bundle-check.h"
 #include "virsh-wrappers/report.h"
 
 /* Options that only one of the two forms of the command understands. */
@@ -363,7 +364,18 @@ static int measure_xml(CmdContext *context, const char *path, GError **error)
     g_autofree gchar *text = NULL;
     gsize size = 0;
     g_autoptr(GPtrArray) cpus = NULL;
-    if (!cmd_context_cpus(context, &cpus, error) || !cmd_read_xml(path, &text, &size, error)) {
+    g_autoptr(StorageBundle) bundle = NULL;
+    if (!cmd_context_cpus(context, &cpus, error)) {
+        return -1;
+    }
+    if (!g_str_equal(path, "-") && storage_bundle_recognise(path)) {
+        bundle = storage_bundle_open(path, error);
+        if (!bundle) {
+            return -1;
+        }
+        text = g_strdup(bundle->xml);
+        size = strlen(text);
+    } else if (!cmd_read_xml(path, &text, &size, error)) {
         return -1;
     }
     PolicyConfig *config = cmd_context_config(context, error);
@@ -390,6 +402,9 @@ static int measure_xml(CmdContext *context, const char *path, GError **error)
     g_autoptr(PolicyReference) reference = policy_reference_new(domain, evaluation, on_mismatch, error);
     if (!reference) {
         return -1;
+    }
+    if (bundle) {
+        cmd_bundle_restore_paths(bundle, reference);
     }
     if (cmd_context_json(context)) {
         g_autofree gchar *json = policy_reference_format(reference, POLICY_REFERENCE_SHARED);

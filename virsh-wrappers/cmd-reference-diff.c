@@ -13,15 +13,21 @@ static gboolean fleet_given(const CmdContext *context)
            cmd_context_has(context, "vcpus");
 }
 
+/* Whether it says what was foreseen, and not what is there now. */
+static gboolean is_document(const CmdReferenceSource *source)
+{
+    return !source->subject || source->bundle;
+}
+
 /* A domain beside a document: it is measured for what the document foresees, and no launch shows the owner's rules. */
 static gboolean load_like(CmdContext *context, const char *word, const CmdReferenceSource *other,
                           CmdReferenceSource *out, GError **error)
 {
-    const PolicyReference *like = other->subject ? NULL : other->reference;
+    const PolicyReference *like = is_document(other) ? other->reference : NULL;
     if (!cmd_reference_source_load_like(context, word, like, out, error)) {
         return FALSE;
     }
-    if (like && out->subject && !out->subject->pinned) {
+    if (like && !is_document(out) && !out->subject->pinned) {
         policy_reference_keep_rules(out->reference, like);
     }
     return TRUE;
@@ -39,13 +45,13 @@ static gboolean load_both(CmdContext *context, CmdReferenceSource *old_source, C
         !load_like(context, new_word, old_source, new_source, error)) {
         return FALSE;
     }
-    if (!old_source->subject && !new_source->subject && fleet_given(context)) {
+    if (is_document(old_source) && is_document(new_source) && fleet_given(context)) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
                     "--cpu, --cpu-types and --vcpus are for a domain: neither of these is measured anew");
         return FALSE;
     }
     /* Once more, now that the other side is known to be a document; standard input cannot be read twice. */
-    if (!old_source->subject || new_source->subject || g_str_equal(old_word, "-")) {
+    if (is_document(old_source) || !is_document(new_source) || g_str_equal(old_word, "-")) {
         return TRUE;
     }
     cmd_reference_source_clear(old_source);

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "measure/error.h"
+#include "virsh-wrappers/identity.h"
 #include "virsh-wrappers/reference-source.h"
+#include "virsh-wrappers/subject.h"
 #include "virsh-wrappers/undefine-volumes.h"
 
 typedef struct {
@@ -147,6 +149,18 @@ static void json_launch(JsonBuilder *builder, const HookLaunch *launch)
     json_builder_end_object(builder);
 }
 
+/* Beside the reference, which is the document as it is. */
+static void json_identity(JsonBuilder *builder, const PolicyReference *pinned)
+{
+    g_autofree gchar *flags = pinned ? policy_guest_flags(pinned->platform, pinned->policy) : NULL;
+    cmd_json_string(builder, "policyFlags", flags);
+    if (pinned && pinned->host_data) {
+        cmd_json_boolean(builder, "hostDataBinds", cmd_reference_is_bound(pinned));
+    } else {
+        cmd_json_string(builder, "hostDataBinds", NULL);
+    }
+}
+
 static void print_json(const Shown *shown)
 {
     g_autoptr(JsonBuilder) builder = json_builder_new();
@@ -160,6 +174,7 @@ static void print_json(const Shown *shown)
     } else {
         cmd_json_string(builder, "reference", NULL);
     }
+    json_identity(builder, shown->pinned);
     cmd_json_string(builder, "metadata", metadata_state(shown));
     cmd_json_string(builder, "volume", shown->volume);
     if (shown->damaged) {

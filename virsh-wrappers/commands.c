@@ -326,6 +326,7 @@ static const CmdOption reference_options[] = {
     {"format", 0, CMD_VALUE, "json|table|binding",
      "json: the document; table: for people; binding: the bytes whose SHA-256 host data carries (default: json)"},
     OUTPUT_OPTIONS,
+    {"allow-debug", 0, CMD_FLAG, NULL, "accept a policy that lets the host read the guest's memory"},
     END,
 };
 
@@ -571,11 +572,11 @@ const CmdCommand cmd_commands[] = {
     {"reference-diff", "[OPTION…] OLD NEW", 2, 2, "what changed between two references, in words",
      "Compares two references, domains or domain XMLs and says what changed.", reference_diff_options,
      cmd_reference_diff},
-    {"id-block", "--measurement HEX|--domain D --id-key KEY --output-dir DIR [OPTION…]", 0, 0,
+    {"id-block", "--measurement HEX --id-key KEY --output-dir DIR\n--domain D --id-key KEY --output-dir DIR", 0, 0,
      "make ID block and ID authentication page",
      "Makes the signed ID block by which the processor itself refuses to launch anything else (SEV-SNP).",
      id_block_options, cmd_id_block},
-    {"id-block-verify", "[OPTION…] --domain D|--id-block FILE --id-auth FILE", 0, 0,
+    {"id-block-verify", "--domain D [OPTION…]\n--id-block FILE --id-auth FILE [OPTION…]", 0, 0,
      "check ID block and ID authentication page",
      "Checks both signatures of an ID block, the digests of its keys, and its digest and policy against a domain.",
      id_block_verify_options, cmd_id_block_verify},

@@ -163,6 +163,14 @@ gboolean cmd_define_signing_use(CmdContext *context, const PolicyReference *docu
 
 /* ---- What follows for a domain ---- */
 
+GPtrArray *cmd_define_signing_cpus(const CmdContext *context)
+{
+    const CmdDefineSigning *signing = context->signing;
+    return signing && signing->document && signing->document->platform != MEASURE_PLATFORM_SEV
+               ? cmd_reference_cpus(signing->document)
+               : NULL;
+}
+
 gboolean cmd_define_signing_rules(CmdContext *context, PolicyReference *reference, GError **error)
 {
     const CmdDefineSigning *signing = cmd_define_signing(context, error);

@@ -41,6 +41,10 @@ void cmd_define_signing_free(CmdDefineSigning *signing);
 gboolean cmd_define_signing_use(CmdContext *context, const PolicyReference *document, const PolicyEnvelope *envelope,
                                 const char *label, GError **error);
 
+/* (nullable) (element-type MeasureCpu): the CPU types of --reference: what a domain that leaves the choice to the host is
+ * measured for. */
+GPtrArray *cmd_define_signing_cpus(const CmdContext *context);
+
 /* The owner's rules of --reference take the place of those in @reference. */
 gboolean cmd_define_signing_rules(CmdContext *context, PolicyReference *reference, GError **error);
 

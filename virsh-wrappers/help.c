@@ -40,12 +40,33 @@ static gchar *option_label(const CmdOption *option)
     return g_string_free(label, FALSE);
 }
 
+/* A label with more choices than a line takes, broken behind its bars. */
+static void append_choices(GString *out, const char *label)
+{
+    g_auto(GStrv) parts = g_strsplit(label, "|", -1);
+    gsize column = 2;
+    g_string_append(out, "  ");
+    for (gchar **part = parts; *part; part++) {
+        gsize length = (gsize)g_utf8_strlen(*part, -1) + 1;
+        if (part != parts && column + length > WIDTH) {
+            g_string_append_printf(out, "\n%*s", INDENT, "");
+            column = INDENT;
+        }
+        g_string_append_printf(out, "%s%s", *part, part[1] ? "|" : "");
+        column += length;
+    }
+}
+
 static void append_options(GString *out, const CmdOption *options)
 {
     for (const CmdOption *option = options; option->name; option++) {
         g_autofree gchar *label = option_label(option);
         gsize length = (gsize)g_utf8_strlen(label, -1) + 2;
-        g_string_append_printf(out, "  %s", label);
+        if (length > WIDTH) {
+            append_choices(out, label);
+        } else {
+            g_string_append_printf(out, "  %s", label);
+        }
         if (length + 2 > INDENT) {
             g_string_append_printf(out, "\n%*s", INDENT, "");
         } else {
@@ -70,8 +91,8 @@ gchar *cmd_help_overview(void)
                                 "Attestation of confidential libvirt domains: what to expect, and what came.\n\n"
                                 "Commands:\n");
     for (const CmdCommand *command = cmd_commands; command->name; command++) {
-        g_string_append_printf(out, "  %-*s", INDENT - 10, command->name);
-        append_wrapped(out, command->summary, INDENT - 8, INDENT - 8);
+        g_string_append_printf(out, "  %-*s", INDENT - 9, command->name);
+        append_wrapped(out, command->summary, INDENT - 7, INDENT - 7);
     }
     g_string_append(out, "\nOptions of every command:\n");
     append_options(out, cmd_global_options);

@@ -19,6 +19,7 @@
 void cmd_identity_clear(CmdIdentity *identity)
 {
     g_clear_pointer(&identity->issuer, policy_id_issuer_free);
+    g_clear_pointer(&identity->id_key, policy_key_free);
 }
 
 gboolean cmd_hex_option(const CmdContext *context, const char *name, guint8 *out, gsize size, GError **error)
@@ -64,9 +65,8 @@ static gboolean open_keys(const CmdContext *context, CmdIdentity *out, GError **
     if (!passphrase_fd(context, &fd, error)) {
         return FALSE;
     }
-    g_autoptr(PolicyKey) id_key =
-        policy_key_load_private(cmd_context_get(context, "id-key"), POLICY_KEY_P384, "ID key", fd, error);
-    if (!id_key || !policy_id_key_digest(id_key, out->facts.id_key_digest, error)) {
+    out->id_key = policy_key_load_private(cmd_context_get(context, "id-key"), POLICY_KEY_P384, "ID key", fd, error);
+    if (!out->id_key || !policy_id_key_digest(out->id_key, out->facts.id_key_digest, error)) {
         return FALSE;
     }
     if (author) {
@@ -76,7 +76,7 @@ static gboolean open_keys(const CmdContext *context, CmdIdentity *out, GError **
         }
         out->facts.has_author_key = TRUE;
     }
-    out->issuer = policy_id_issuer_new(id_key, author_key, error);
+    out->issuer = policy_id_issuer_new(out->id_key, author_key, error);
     return out->issuer != NULL;
 }
 

@@ -7,10 +7,12 @@
 
 /**
  * CmdIdentity:
- * @issuer: signs with the keys of --id-key and --author-key
+ * @id_key: of --id-key
+ * @issuer: signs with it, and has the signature of --author-key
  * @facts: what a report of a launch with its blocks shows: digests of the keys, --family-id, --image-id, --svn
  */
 typedef struct {
+    PolicyKey *id_key;
     PolicyIdIssuer *issuer;
     PolicyIdentity facts;
 } CmdIdentity;

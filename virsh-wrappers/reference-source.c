@@ -10,6 +10,7 @@
 
 #include "measure/error.h"
 #include "storage/output.h"
+#include "virsh-wrappers/bundle-check.h"
 
 static const char *const fleet_options[] = {"cpu", "cpu-types", "vcpus", NULL};
 static const char *const fact_options[] = {"product", "minimum-tcb", "platform-info", NULL};
@@ -18,6 +19,7 @@ void cmd_reference_source_clear(CmdReferenceSource *source)
 {
     g_clear_pointer(&source->reference, policy_reference_free);
     g_clear_pointer(&source->envelope, policy_envelope_free);
+    g_clear_pointer(&source->bundle, storage_bundle_free);
     g_clear_pointer(&source->subject, cmd_subject_free);
 }
 
@@ -41,6 +43,14 @@ static gboolean refuse_options(const CmdContext *context, const char *const *nam
     return !name;
 }
 
+/* A command that hands the policy on asks first; one that only compares does not have the option. */
+static gboolean check_policy(CmdContext *context, const PolicyReference *reference, GError **error)
+{
+    const CmdOption *own[] = {context->command->options, NULL};
+    return !cmd_option_find(own, "allow-debug") ||
+           policy_guest_check(reference->platform, reference->policy, cmd_context_has(context, "allow-debug"), error);
+}
+
 static gboolean measured(CmdContext *context, CmdReferenceSource *out, const char *source, GError **error)
 {
     const CmdSubject *subject = out->subject;
@@ -58,7 +68,24 @@ static gboolean measured(CmdContext *context, CmdReferenceSource *out, const cha
         policy_reference_keep_rules(out->reference, subject->pinned);
     }
     cmd_report_warnings(context, subject->domain);
-    return cmd_reference_facts(context, out->reference, error);
+    return check_policy(context, out->reference, error) && cmd_reference_facts(context, out->reference, error);
+}
+
+/* Whether the document foresees the launch that the domain itself asks for, as far as it does not leave that open. */
+static gboolean foresees(const PolicyReference *like, const char *xml, gsize size)
+{
+    g_autoptr(XmlDomain) domain = xml_domain_parse(xml, (gssize)size, NULL);
+    g_autoptr(MeasureCpu) cpu = domain && domain->cpu_mode == XML_CPU_CUSTOM && domain->cpu_model
+                                    ? measure_cpu_from_name(domain->cpu_model, NULL)
+                                    : NULL;
+    for (guint i = 0; domain && i < like->measurements->len; i++) {
+        const XmlMeasurement *each = g_ptr_array_index(like->measurements, i);
+        gboolean open = domain->cpu_mode == XML_CPU_HOST_MODEL || domain->cpu_mode == XML_CPU_HOST_PASSTHROUGH;
+        if (each->vcpus == domain->vcpus_boot && (open || (cpu && cpu->signature == each->signature))) {
+            return TRUE;
+        }
+    }
+    return FALSE;
 }
 
 /* The CPU types and vCPU counts of a document, each once. */
@@ -91,11 +118,12 @@ static gboolean fleet_like(const PolicyReference *like, GPtrArray **cpus, GArray
     return TRUE;
 }
 
-static gboolean find_fleet(const CmdContext *context, const PolicyReference *like, GPtrArray **cpus, GArray **vcpus,
-                           GError **error)
+static gboolean find_fleet(const CmdContext *context, const PolicyReference *like, const char *xml, gsize size,
+                           GPtrArray **cpus, GArray **vcpus, GError **error)
 {
-    return like && !first_given(context, fleet_options) ? fleet_like(like, cpus, vcpus)
-                                                        : cmd_fleet_options(context, cpus, vcpus, error);
+    return like && !first_given(context, fleet_options) && foresees(like, xml, size)
+               ? fleet_like(like, cpus, vcpus)
+               : cmd_fleet_options(context, cpus, vcpus, error);
 }
 
 static gboolean load_xml(CmdContext *context, const char *xml, gsize size, const PolicyReference *like,
@@ -103,7 +131,7 @@ static gboolean load_xml(CmdContext *context, const char *xml, gsize size, const
 {
     g_autoptr(GPtrArray) cpus = NULL;
     g_autoptr(GArray) vcpus = NULL;
-    if (!find_fleet(context, like, &cpus, &vcpus, error)) {
+    if (!find_fleet(context, like, xml, size, &cpus, &vcpus, error)) {
         return FALSE;
     }
     CmdFleet fleet = {.cpus = cpus, .vcpus = vcpus, .all_fpu = TRUE};
@@ -116,18 +144,65 @@ static gboolean load_domain(CmdContext *context, const char *word, const PolicyR
 {
     g_autoptr(GPtrArray) cpus = NULL;
     g_autoptr(GArray) vcpus = NULL;
-    if (!find_fleet(context, like, &cpus, &vcpus, error)) {
-        return FALSE;
-    }
-    CmdFleet fleet = {.cpus = cpus, .vcpus = vcpus, .all_fpu = TRUE};
     g_autoptr(VirConnection) connection = cmd_connect(context, error);
     g_autoptr(VirDomainHandle) domain = connection ? cmd_domain_lookup(connection, word, error) : NULL;
     if (!domain) {
         cmd_hint_file(context, word, error);
         return FALSE;
     }
+    g_autofree gchar *xml = cmd_domain_xml(domain, error);
+    if (!xml || !find_fleet(context, like, xml, strlen(xml), &cpus, &vcpus, error)) {
+        return FALSE;
+    }
+    CmdFleet fleet = {.cpus = cpus, .vcpus = vcpus, .all_fpu = TRUE};
     out->subject = cmd_subject_from_domain_fleet(context, domain, &fleet, error);
     return out->subject && measured(context, out, "libvirt", error);
+}
+
+/* A bundle's reference is taken for what it says only where its files measure to that. */
+static gboolean check_bundle(const CmdReferenceSource *source, const char *path, GError **error)
+{
+    g_autoptr(GPtrArray) rows = g_ptr_array_new_with_free_func((GDestroyNotify)policy_finding_free);
+    cmd_bundle_compare(source->bundle->reference, source->subject, rows);
+    g_autofree gchar *failures = cmd_bundle_failures(rows);
+    if (*failures) {
+        g_autofree gchar *shown = cmd_printable(path);
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED, "bundle '%s': its reference is not that of its files%s",
+                    shown, failures);
+    }
+    return !*failures;
+}
+
+static gboolean load_bundle(CmdContext *context, const char *path, CmdReferenceSource *out, GError **error)
+{
+    gboolean fleet = context->command->words_max == 1 && first_given(context, fleet_options);
+    out->bundle = storage_bundle_open(path, error);
+    if (!out->bundle) {
+        return FALSE;
+    }
+    out->subject = cmd_bundle_measure(context, out->bundle->xml, out->bundle->reference, error);
+    if (!out->subject || !check_bundle(out, path, error)) {
+        return FALSE;
+    }
+    if (fleet) {
+        g_clear_pointer(&out->subject, cmd_subject_free);
+        if (!load_xml(context, out->bundle->xml, strlen(out->bundle->xml), NULL, "bundle", out,
+                      error)) {
+            return FALSE;
+        }
+        cmd_bundle_restore_paths(out->bundle, out->reference);
+        policy_reference_keep_rules(out->reference, out->bundle->reference);
+        return cmd_reference_facts(context, out->reference, error);
+    }
+    out->reference = g_steal_pointer(&out->bundle->reference);
+    out->envelope = g_steal_pointer(&out->bundle->envelope);
+    cmd_report_warnings(context, out->subject->domain);
+    if (out->envelope && !refuse_options(context, fact_options,
+                                         "the reference in the bundle is signed, and the signature would not hold any "
+                                         "more", error)) {
+        return FALSE;
+    }
+    return cmd_reference_facts(context, out->reference, error);
 }
 
 static gboolean load_document(CmdContext *context, const char *text, gsize size, const char *label,
@@ -161,15 +236,20 @@ static gboolean load_file(CmdContext *context, const char *path, const PolicyRef
 {
     g_autofree gchar *text = NULL;
     gsize size = 0;
+    if (!g_str_equal(path, "-") && storage_bundle_recognise(path)) {
+        return load_bundle(context, path, out, error);
+    }
+    g_autofree gchar *shown = cmd_printable(path);
+    g_autofree gchar *file = g_strdup_printf("'%s'", shown);
     /* A domain XML is the largest of them. */
-    if (!cmd_read_xml(path, &text, &size, error)) {
+    if (!(g_str_equal(path, "-") ? cmd_read_xml(path, &text, &size, error)
+                                 : cmd_read_file(path, file, XML_MAX_SIZE, &text, &size, error))) {
         return FALSE;
     }
     const char *start = text + strspn(text, " \t\r\n");
     if (*start != '{') {
         return load_xml(context, text, size, like, "domain-xml", out, error);
     }
-    g_autofree gchar *shown = cmd_printable(path);
     g_autofree gchar *label =
         g_str_equal(path, "-") ? g_strdup("standard input") : g_strdup_printf("reference '%s'", shown);
     return load_document(context, text, size, label, out, error);

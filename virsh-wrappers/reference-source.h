@@ -10,7 +10,7 @@
  * CmdReferenceSource:
  * @reference: portable form; measured now, or read from a document
  * @envelope: (nullable): the signed document it came from; signatures not verified
- * @subject: (nullable): the domain that was measured; %NULL when a document was read
+ * @subject: (nullable): the domain that was measured, of a bundle too; %NULL when a document was read
  * @bundle: (nullable): unpacked; cmd_reference_source_clear() removes its folder
  */
 typedef struct {
@@ -28,8 +28,11 @@ typedef struct {
  *
  * Reads the options --cpu, --cpu-types, --vcpus, --product, --minimum-tcb and --platform-info where the command has them:
  * a domain is measured for all of them, and SEV-ES always for both floating-point variants; the facts override those of
- * its pinned reference. With a document or a bundle that holds one, the fleet options of a command of one word are
- * %ATTEST_ERROR_USAGE, and so are the facts where it is signed. Needs libvirt only for a domain.
+ * its pinned reference. With a document the fleet options are %ATTEST_ERROR_USAGE, and so are the facts where it is signed.
+ * Needs libvirt only for a domain.
+ *
+ * A bundle gives its own reference, once its files have measured to that (%ATTEST_ERROR_REJECTED otherwise), and with fleet
+ * options a new one, without signature, that keeps the facts. @subject is the bundle's domain in both cases.
  */
 gboolean cmd_reference_source_load(CmdContext *context, const char *word, CmdReferenceSource *out, GError **error);
 /* The same for a command that compares: without fleet options a domain is measured for the CPU types and vCPU counts of
@@ -48,6 +51,8 @@ gboolean cmd_write_output(const CmdContext *context, gconstpointer data, gsize s
 
 /* The document for people: fields and tables. @bare leaves titles out (--quiet). */
 gchar *cmd_reference_table(const PolicyReference *reference, gboolean bare);
+/* Product, minimum TCB and platform information, as far as they are laid down; "" when nothing is. */
+gchar *cmd_owner_rules_format(const PolicyReference *reference);
 /* The part of it that a measurement does not show: the owner's rules, ID block, host data, where it came from. "" when
  * there is none of it. */
 gchar *cmd_reference_rules_format(const PolicyReference *reference);

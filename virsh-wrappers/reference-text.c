@@ -2,6 +2,8 @@
 /* A reference document for people. */
 #include "virsh-wrappers/reference-source.h"
 
+#include "virsh-wrappers/identity.h"
+
 static void field(GString *out, const char *name, const char *value)
 {
     if (value) {
@@ -28,7 +30,7 @@ static void add_identity(GString *out, const PolicyIdentity *identity)
     field(out, "Guest SVN", svn);
 }
 
-gchar *cmd_reference_rules_format(const PolicyReference *reference)
+gchar *cmd_owner_rules_format(const PolicyReference *reference)
 {
     GString *out = g_string_new(NULL);
     field(out, "Product", reference->product);
@@ -42,10 +44,22 @@ gchar *cmd_reference_rules_format(const PolicyReference *reference)
                             reference->platform_info_mask);
         field(out, "Platform info", info);
     }
+    return g_string_free(out, FALSE);
+}
+
+gchar *cmd_reference_rules_format(const PolicyReference *reference)
+{
+    g_autofree gchar *rules = cmd_owner_rules_format(reference);
+    GString *out = g_string_new(rules);
     if (reference->identity) {
         add_identity(out, reference->identity);
     }
-    field(out, "Host data", reference->host_data);
+    if (reference->host_data) {
+        g_autofree gchar *host_data =
+            g_strdup_printf("%s (%s)", reference->host_data,
+                            cmd_reference_is_bound(reference) ? "binds this reference" : "does not bind this reference");
+        field(out, "Host data", host_data);
+    }
     field(out, "Source", reference->source);
     field(out, "Signed", reference->signed_text ? "yes" : NULL);
     return g_string_free(out, FALSE);

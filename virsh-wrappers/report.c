@@ -62,7 +62,8 @@ gboolean cmd_read_xml(const char *path, gchar **text, gsize *size, GError **erro
 
 gboolean cmd_word_is_file(const char *word)
 {
-    return g_str_equal(word, "-") || strchr(word, '/') || g_str_has_suffix(word, ".xml");
+    return g_str_equal(word, "-") || strchr(word, '/') || g_str_has_suffix(word, ".xml") ||
+           g_str_has_suffix(word, ".tar");
 }
 
 void cmd_hint_file(const CmdContext *context, const char *word, GError **error)

@@ -20,7 +20,7 @@ void cmd_subject_free(CmdSubject *subject)
 }
 
 /* The CPU types that were pinned: where libvirt chooses at start, these are the ones that may come. */
-static GPtrArray *pinned_cpus(const PolicyReference *pinned)
+GPtrArray *cmd_reference_cpus(const PolicyReference *pinned)
 {
     GPtrArray *cpus = g_ptr_array_new_with_free_func((GDestroyNotify)measure_cpu_free);
     for (guint i = 0; i < pinned->measurements->len; i++) {
@@ -57,7 +57,7 @@ static CmdSubject *subject_new(CmdContext *context, const char *xml, gsize size,
     }
     g_autoptr(GPtrArray) from_pin = NULL;
     if (!fleet->cpus && pinned && pinned->measurements->len > 0 && subject->domain->cpu_mode == XML_CPU_HOST_MODEL) {
-        from_pin = pinned_cpus(pinned);
+        from_pin = cmd_reference_cpus(pinned);
     }
     PolicyEvaluateOptions options = {
         .config = config,

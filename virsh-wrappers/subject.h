@@ -57,6 +57,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(CmdSubject, cmd_subject_free)
 /* The pinned reference of a libvirt domain; FALSE on error, @out %NULL when there is none. */
 gboolean cmd_pinned_reference(CmdContext *context, virDomainPtr domain, PolicyReference **out, GError **error);
 
+/* The CPU types of a reference, each once. */
+GPtrArray *cmd_reference_cpus(const PolicyReference *pinned);
+
 /* The newest launch in @record, or NULL; @record may be NULL. */
 const HookLaunch *cmd_last_launch(const HookRecord *record);
 

@@ -109,11 +109,8 @@ ExchangeAlmanConf *exchange_alman_conf_parse(const char *text, gssize size, GErr
     g_auto(GStrv) lines = NULL;
     guint seen = 0;
 
-    if (length > EXCHANGE_ALMAN_CONF_MAX_SIZE || !g_utf8_validate_len(text, length, NULL)) {
-        exchange_fail(error, ATTEST_ERROR_UNREADABLE, "alman.conf is larger than %u bytes, or not UTF-8",
-                      EXCHANGE_ALMAN_CONF_MAX_SIZE);
+    if (!exchange_check_text(text, length, EXCHANGE_ALMAN_CONF_MAX_SIZE, "alman.conf", error))
         return NULL;
-    }
     copy = g_strndup(text, length);
     lines = g_strsplit(copy, "\n", -1);
     for (guint i = 0; lines[i]; i++) {

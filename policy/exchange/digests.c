@@ -21,6 +21,14 @@ gboolean exchange_fail(GError **error, gint code, const char *format, ...)
     return FALSE;
 }
 
+gboolean exchange_check_text(const char *text, gsize size, gsize max, const char *what, GError **error)
+{
+    if (size > max)
+        return exchange_fail(error, ATTEST_ERROR_UNREADABLE, "%s is larger than %" G_GSIZE_FORMAT " bytes", what, max);
+    return g_utf8_validate_len(text, size, NULL) ||
+           exchange_fail(error, ATTEST_ERROR_UNREADABLE, "%s is not text in UTF-8", what);
+}
+
 ExchangeDigest *exchange_digest_new(const char *label, const guint8 bytes[MEASURE_SHA384_SIZE])
 {
     ExchangeDigest *digest = g_new0(ExchangeDigest, 1);

@@ -103,11 +103,8 @@ void exchange_launch_config_to_compose(const ExchangeLaunchConfig *config, XmlCo
 
 gchar *exchange_kernel_params_parse(const char *data, gsize size, GError **error)
 {
-    if (size > EXCHANGE_KERNEL_PARAMS_MAX_SIZE || !g_utf8_validate_len(data, size, NULL)) {
-        exchange_fail(error, ATTEST_ERROR_UNREADABLE, "kernel-params.txt is longer than the %d bytes that a kernel reads, or "
-                      "not UTF-8", EXCHANGE_KERNEL_PARAMS_MAX_SIZE);
+    if (!exchange_check_text(data, size, EXCHANGE_KERNEL_PARAMS_MAX_SIZE, "kernel-params.txt", error))
         return NULL;
-    }
     for (gsize i = 0; i < size; i++) {
         if (!g_ascii_iscntrl(data[i]))
             continue;

@@ -349,11 +349,8 @@ GPtrArray *exchange_toml_parse(const char *text, gssize size, const char *what, 
     gboolean ok;
 
     /* The check refuses NUL too. */
-    if (length > EXCHANGE_TOML_MAX_SIZE || !g_utf8_validate_len(text, length, NULL)) {
-        exchange_fail(error, ATTEST_ERROR_UNREADABLE, "%s is larger than %u bytes, or not UTF-8", what,
-                      EXCHANGE_TOML_MAX_SIZE);
+    if (!exchange_check_text(text, length, EXCHANGE_TOML_MAX_SIZE, what, error))
         return NULL;
-    }
     reader.table = g_strdup("");
     ok = read_lines(&reader);
     g_free(reader.table);

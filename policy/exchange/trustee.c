@@ -232,10 +232,11 @@ gchar *exchange_trustee_policy_format(const PolicyReference *reference, GError *
         return NULL;
     out = g_string_new(policy_head);
     texts = digest_texts(reference);
-    g_string_append(out, "\nmeasurements := {\n");
+    g_string_append(out, "\nmeasurements := [\n");
     for (guint i = 0; i < texts->len; i++)
-        g_string_append_printf(out, "\t\"%s\",\n", (const char *)g_ptr_array_index(texts, i));
-    g_string_append(out, "}\n\nexecutables := 3 if {\n\tinput.snp.measurement in measurements\n}\n");
+        g_string_append_printf(out, "\t\"%s\"%s\n", (const char *)g_ptr_array_index(texts, i),
+                               i + 1 < texts->len ? "," : "");
+    g_string_append(out, "]\n\nexecutables := 3 if {\n\tinput.snp.measurement in measurements\n}\n");
     if (reference->has_minimum_tcb) {
         const PolicyTcb *tcb = &reference->minimum_tcb;
 

@@ -496,7 +496,7 @@ static void test_trustee_policy(void)
     static const char *const lines[] = {
         "package policy\n",
         "default executables := 33\n",
-        "\nmeasurements := {\n\t\"" DIGEST_MILAN "\",\n\t\"" DIGEST_SIGNATURE "\",\n}\n",
+        "\nmeasurements := [\n\t\"" DIGEST_MILAN "\",\n\t\"" DIGEST_SIGNATURE "\"\n]\n",
         "\nexecutables := 3 if {\n\tinput.snp.measurement in measurements\n}\n",
         "\nhardware := 2 if {\n\tinput.snp.reported_tcb_bootloader >= 3\n\tinput.snp.reported_tcb_tee >= 0\n"
         "\tinput.snp.reported_tcb_snp >= 14\n\tinput.snp.reported_tcb_microcode >= 209\n}\n",

@@ -109,7 +109,7 @@ static void test_who(void)
     expect_of(fixture, "", POLICY_VERDICT_NONE, "");
 
     pin_signed(fixture, "ed", REST, XML_ON_MISMATCH_REFUSE);
-    expect(fixture, POLICY_VERDICT_MATCH, "matches its reference");
+    expect(fixture, POLICY_VERDICT_MATCH, ", signed by the key ");
     pin_signed(fixture, "p384", REST, XML_ON_MISMATCH_REFUSE);
     expect(fixture, POLICY_VERDICT_MATCH, "matches its reference");
     pin_signed(fixture, "other p384", REST, XML_ON_MISMATCH_REFUSE);
@@ -186,7 +186,7 @@ static void test_edited(void)
     expect(fixture, POLICY_VERDICT_REFUSED, "cannot be used");
     pin_signed(fixture, "ed", REST, XML_ON_MISMATCH_REFUSE);
     edit(fixture, POLICY_ENVELOPE_TYPE_REFERENCE, "text/plain");
-    expect(fixture, POLICY_VERDICT_REFUSED, "text/plain");
+    expect(fixture, POLICY_VERDICT_REFUSED, "payloadType");
     pin_signed(fixture, "ed", REST, XML_ON_MISMATCH_REFUSE);
     edit(fixture, "\"keyid\" : \"", "\"key\" : \"");
     expect(fixture, POLICY_VERDICT_REFUSED, "start refused");

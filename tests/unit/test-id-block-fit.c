@@ -7,6 +7,7 @@
 
 typedef struct {
     Fixture *fixture;
+    PolicyKey *id_key;
     PolicyIdIssuer *issuer;
     PolicyIdBlock block; /* fits the domain of test_fits() */
 } Case;
@@ -22,12 +23,12 @@ static PolicyKey *new_key(void)
 
 static void set_up(Case *each, gconstpointer data)
 {
-    g_autoptr(PolicyKey) id_key = new_key();
     g_autoptr(PolicyKey) author_key = new_key();
     g_autoptr(GError) error = NULL;
 
     each->fixture = fixture_new();
-    each->issuer = policy_id_issuer_new(id_key, author_key, &error);
+    each->id_key = new_key();
+    each->issuer = policy_id_issuer_new(each->id_key, author_key, &error);
     g_assert_no_error(error);
     g_autoptr(XmlDomain) domain = fixture_domain(each->fixture, NULL, FIXTURE_MILAN FIXTURE_SNP);
     g_autoptr(PolicyEvaluation) evaluation = fixture_evaluate(each->fixture, domain, POLICY_REFERENCE_EXISTS);
@@ -39,6 +40,7 @@ static void set_up(Case *each, gconstpointer data)
 static void tear_down(Case *each, gconstpointer data)
 {
     policy_id_issuer_free(each->issuer);
+    policy_key_free(each->id_key);
     fixture_free(each->fixture);
 }
 

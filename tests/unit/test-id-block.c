@@ -270,8 +270,8 @@ static void test_identity(void)
 
 typedef struct {
     const PolicyIdIssuer *issuer;
-    EVP_PKEY *id, *author;
-    guint first, count;
+    EVP_PKEY *id;
+    guint first, count, seen;
     guint short_r, short_s, zero_low; /* bytes at the high and the low end of a number that are zero */
     guint bad;
 } Batch;
@@ -285,7 +285,9 @@ static void check_generated(Batch *batch, const guint8 *block, const guint8 *pag
     batch->short_r += short_r;
     batch->short_s += short_s;
     batch->zero_low += zero_low;
-    batch->bad += !verify_der(batch->id, signature, block, POLICY_ID_BLOCK_SIZE);
+    /* "-m slow" verifies every one; otherwise those that are special and every fifth. */
+    if (short_r || short_s || zero_low || batch->seen++ % 5 == 0 || g_test_slow())
+        batch->bad += !verify_der(batch->id, signature, block, POLICY_ID_BLOCK_SIZE);
     if (short_r || short_s || zero_low)
         batch->bad += !policy_id_auth_verify(block, page, PAGE_SIZE, TRUE, NULL, NULL);
 }
@@ -320,7 +322,6 @@ static void test_many(void)
     for (guint i = 0; i < 2; i++) {
         halves[i].issuer = issuer;
         halves[i].id = policy_key_evp(id_key);
-        halves[i].author = policy_key_evp(author_key);
         threads[i] = g_thread_new("blocks", generate, &halves[i]);
     }
     for (guint i = 0; i < 2; i++)
@@ -336,7 +337,7 @@ static void test_many_authors(void)
 {
     guint shorter = 0;
 
-    for (guint i = 0; i < 4000 && shorter < 2; i++) {
+    for (guint i = 0; i < 4000 && shorter < 1; i++) {
         g_autoptr(GError) error = NULL;
         g_autoptr(PolicyIdIssuer) issuer = policy_id_issuer_new(id_key, author_key, &error);
         guint8 block[POLICY_ID_BLOCK_SIZE] = {0}, page[PAGE_SIZE];
@@ -346,7 +347,7 @@ static void test_many_authors(void)
         g_assert_true(verify_der(policy_key_evp(author_key), page + AT_KEY_SIGNATURE, page + AT_ID_KEY, KEY_SIZE));
         shorter += page[AT_KEY_SIGNATURE + 47] == 0 || page[AT_KEY_SIGNATURE + 72 + 47] == 0;
     }
-    g_assert_cmpuint(shorter, ==, 2);
+    g_assert_cmpuint(shorter, ==, 1);
 }
 
 /* ---- pages that are not good ---- */
@@ -478,6 +479,9 @@ static const BadField bad_fields[] = {
     {AT_ID_KEY + KEY_SIZE, NULL, 1, "reserved byte 0x644"},
     {AT_AUTHOR_KEY + KEY_SIZE, NULL, 1, "reserved byte 0xc84"},
     {PAGE_SIZE - 4, NULL, 1, "reserved byte 0xffc"},
+    {AT_KEY_SIGNATURE + 144, NULL, 1, "reserved byte 0x710"},
+    {AT_ID_KEY + 148, NULL, 1, "reserved byte 0x2d4"},
+    {AT_AUTHOR_KEY + 148, NULL, 1, "reserved byte 0x914"},
 };
 
 static void test_bad_fields(void)
@@ -600,8 +604,8 @@ static gboolean openssl_verifies(const char *folder)
     gint status = 0;
     g_autoptr(GError) error = NULL;
 
-    g_spawn_sync(folder, (gchar **)argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, &said, NULL,
-                 &status, &error);
+    g_spawn_sync(folder, (gchar **)argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, &said,
+                 NULL, &status, &error);
     g_assert_no_error(error);
     return g_spawn_check_wait_status(status, NULL) && g_str_has_prefix(said, "Verified OK");
 }

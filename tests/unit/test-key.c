@@ -211,6 +211,8 @@ static void test_bad_keys(void)
     refused("explicit2.pem", POLICY_KEY_P384, NULL, "this is", p384_command);
     refused("p384.pub.pem", POLICY_KEY_P384, NULL, "this is a public key and no private key", p384_command);
     refused("p384.pub.der", POLICY_KEY_P384, NULL, "this is a public key", p384_command);
+    run("cp p384.pub.pem shown.pem; chmod 644 shown.pem");
+    refused("shown.pem", POLICY_KEY_P384, NULL, "this is a public key", p384_command);
     refused("cert2.pem", POLICY_KEY_P384, NULL, "this is a certificate", p384_command);
     refused("cert2.der", POLICY_KEY_P384, NULL, "this is a certificate", p384_command);
     refused("request.pem", POLICY_KEY_P384, NULL, "this is a certificate request", p384_command);

@@ -14,6 +14,7 @@ import base64
 import difflib
 import hashlib
 import importlib.util
+import json
 import os
 import pathlib
 import re
@@ -28,11 +29,42 @@ KERNEL, INITRD, CMDLINE = b'a kernel', b'an initrd', 'root=/dev/vda ro "quoted" 
 DOMAIN_UUID = '6f1d1c5e-0b1a-4c38-9e0e-2f7f6d3a5b01'
 
 
-def load_predict():
-    spec = importlib.util.spec_from_file_location('predict', HERE.parent.parent / 'platform' / 'predict.py')
+def load_from_platform(name):
+    spec = importlib.util.spec_from_file_location(name, HERE.parent.parent / 'platform' / f'{name}.py')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def load_predict():
+    return load_from_platform('predict')
+
+
+def add_id_block(folder, add, launch_digest):
+    """Keys for ID blocks, the names of their digests as the specification has them, and that of one block."""
+    idblock = load_from_platform('idblock')
+    block = idblock.make_block(bytes.fromhex(launch_digest), 0x30000, bytes(range(16)),
+                               bytes.fromhex('ffeeddccbbaa99887766554433221100'), 7)
+    add('sha256:id-block', hashlib.sha256(block).hexdigest())
+    add('key:zeros', idblock.digest(bytes(0x404)))
+    for name in 'id', 'author', 'other':
+        path = idblock.make_key(str(folder / f'{name}.pem'))
+        add(f'key:{name}', idblock.digest(idblock.public_key(path)))
+        (folder / f'{name}.digest').write_text(idblock.digest(idblock.public_key(path)))
+
+
+def add_signers(folder, add):
+    """A key for references (Ed25519, RFC 8032, section 7.1, TEST 1) and the names of the two that sign."""
+    secret = bytes.fromhex('9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60')
+    public = bytes.fromhex('d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a')
+    pem = base64.b64encode(bytes.fromhex('302e020100300506032b657004220420') + secret).decode()
+    path = folder / 'owner.pem'
+    path.write_text(f'-----BEGIN PRIVATE KEY-----\n{pem}\n-----END PRIVATE KEY-----\n')
+    path.chmod(0o600)
+    add('signer:owner', hashlib.sha256(bytes.fromhex('302a300506032b6570032100') + public).hexdigest())
+    der = subprocess.run(['openssl', 'pkey', '-in', folder / 'id.pem', '-pubout', '-outform', 'DER'],
+                         capture_output=True, check=True).stdout
+    add('signer:id', hashlib.sha256(der).hexdigest())
 
 
 def guid(text):
@@ -79,15 +111,100 @@ def escape(text):
 
 def domain(folder, name, security="type='sev-snp' kernelHashes='yes'", policy='0x30000',
            cpu="mode='custom'><model>EPYC-Milan</model></cpu",
-           image='hashes.fd', loader="type='rom'", kernel=True, metadata='', vcpus='<vcpu>2</vcpu>'):
-    boot = (f'<kernel>{folder}/kernel</kernel><initrd>{folder}/initrd</initrd><cmdline>{escape(CMDLINE)}</cmdline>'
+           image='hashes.fd', loader="type='rom'", kernel=True, metadata='', vcpus='<vcpu>2</vcpu>', name_inside=None,
+           cmdline=CMDLINE):
+    boot = (f'<kernel>{folder}/kernel</kernel><initrd>{folder}/initrd</initrd><cmdline>{escape(cmdline)}</cmdline>'
             if kernel else '')
     tee = f'<launchSecurity {security}><policy>{policy}</policy></launchSecurity>' if security else ''
     (folder / f'{name}.xml').write_text(
-        f"<domain type='kvm'>\n  <name>{name}</name>\n  <uuid>{DOMAIN_UUID}</uuid>\n{metadata}"
+        f"<domain type='kvm'>\n  <name>{name_inside or name}</name>\n  <uuid>{DOMAIN_UUID}</uuid>\n{metadata}"
         f"  <memory unit='MiB'>512</memory>\n  {vcpus}\n"
         f"  <os><type arch='x86_64' machine='q35'>hvm</type><loader {loader}>{folder}/{image}</loader>{boot}</os>\n"
         f"  <cpu {cpu}>\n  {tee}\n</domain>\n", encoding='utf-8')
+
+
+def make_alman(folder, predict, image):
+    """A folder of ALman: one guest whose record is right, one for each way in which a record can differ, broken ones."""
+    alman = folder / 'alman'
+    for below in ('work/disks', 'work/xml'):
+        (alman / below).mkdir(parents=True)
+    (alman / 'alman.conf').write_text(f'# paths\nexport QEMU_BIN="/opt/qemu x/qemu"\nOVMF_CODE={folder}/hashes.fd\n')
+    (alman / 'cpu-types.json').write_text('["EPYC-Milan", {"vcpu_sig": "0xa00f12"}]\n')
+    for name in ('good', 'verity', 'from-xml'):
+        (alman / 'work/disks' / f'{name}-root.qcow2').write_bytes(b'')
+    (alman / 'work/disks/verity-hash.img').write_bytes(b'')
+    (alman / 'work/disks/verity-upper.img').write_bytes(b'')
+    (alman / 'work/disks/verity-upper.mode').write_text('disk\n')
+    domain(folder, 'left', cpu="mode='host-passthrough' check='none'/", name_inside='from-xml')
+    (folder / 'left.xml').rename(alman / 'work/xml/from-xml.xml')
+    (alman / 'work/xml/torn.xml').write_text('<domain><name>torn</name><os><cmdline>a & b</cmdline></os></domain>')
+
+    def digest(cpu='EPYC-Milan', vcpus=2, features=1, cmdline=CMDLINE.encode()):
+        return predict.predict_snp(image, vcpus, cpu, KERNEL, INITRD, cmdline, features=features)
+
+    def entry(measurements, **members):
+        specs = {label: {'kind': 'sig', 'sig': label.split('=')[1]} if '=' in label else {'kind': 'type', 'type': label}
+                 for label in measurements}
+        return {'al': 3, 'append': CMDLINE, 'vcpus': 2, 'mode': 'snp', 'vmm_type': 'QEMU', 'ovmf': f'{folder}/hashes.fd',
+                'kernel': f'{folder}/kernel', 'initrd': f'{folder}/initrd', 'cpu_types': list(specs.values()),
+                'cpu_types_config': f'{folder}/alman/cpu-types.json', 'errors': {}, 'timestamp_utc': '2030-01-01T00:00:00Z',
+                'measurements': {label: {'cpu_spec': specs[label], 'measurement_hex': value}
+                                 for label, value in measurements.items()}, **members}
+
+    good = digest()
+    records = {
+        'good': entry({'EPYC-Milan': good, 'vcpu-sig=0xa00f12': digest('0xa00f12')}, mine=['kept']),
+        'from-xml': entry({'EPYC-Milan': good}),
+        'al2': entry({'EPYC-Milan': predict.predict_snp(image, 2, 'EPYC-Milan')}, al=2, kernel='', initrd=''),
+        'verity': entry({'EPYC-Milan': good}, al=4),
+        'features': entry({'EPYC-Milan': digest(features=0x21)}),
+        'signature': entry({'EPYC-Milan': digest('0xa00f12')}),
+        'vcpus': entry({'EPYC-Milan': digest(vcpus=7)}),
+        'both': entry({'EPYC-Milan': digest(vcpus=7, features=0x21)}),
+        'other-cmdline': entry({'EPYC-Milan': digest(cmdline=b'quiet')}),
+        'stripped': entry({'EPYC-Milan': digest(cmdline=CMDLINE.strip().encode())}),
+        'only-firmware': entry({'EPYC-Milan': predict.predict_snp(image, 2, 'EPYC-Milan')}),
+        'old': {name: value for name, value in entry({'EPYC-Milan': good}).items() if name != 'measurements'},
+        'unknown-cpu': entry({'EPYC-Naples': good}),
+        'no-kernel': entry({'EPYC-Milan': good}, kernel='/nonexistent/kernel'),
+        'broken': {'al': 3},
+        '../evil': entry({'EPYC-Milan': good}),
+    }
+    (alman / 'expected-measurements.json').write_text(json.dumps(records, indent=2, sort_keys=True))
+
+
+def make_exchange(folder, predict, names):
+    """Files of other programs, as they come from them."""
+    milan, signature = (next(value for value, name in names.items() if name == f'@snp:{cpu}:2@')
+                        for cpu in ('EPYC-Milan', '0xa00f12'))
+    (folder / 'policies.json').write_text(json.dumps(
+        {'b': {'product_name': 'Milan', 'expected_measurement_hex': milan.upper()}, 'a': {'product_name': 'Milan'}}))
+    values = {'snp_launch_measurement': [milan, signature]}
+    (folder / 'values.json').write_text(json.dumps(values))
+    (folder / 'message.json').write_text(json.dumps({
+        'version': '0.1.0', 'type': 'sample', 'payload': base64.b64encode(json.dumps(values).encode()).decode()}))
+    (folder / 'vm-config.toml').write_text(f'''host_cpu_family = "Genoa" # comment
+vcpu_count = 2
+ovmf_file = "{folder}/hashes.fd"
+guest_features = 0x21
+kernel_file = '{folder}/kernel'
+initrd_file = "{folder}/initrd"
+kernel_cmdline = {json.dumps(CMDLINE.strip(), ensure_ascii=False)}
+platform_info = 0x1
+guest_policy = 0x3_0000
+family_id = "00000000000000000000000000000000"
+image_id =  "0102030405060708090a0b0c0d0e0f10"
+mine = true
+[min_commited_tcb]
+bootloader = 3
+tee = 0
+snp = 14
+microcode = 209
+_reserved = [0, 0, 0, 0]
+''')
+    text = (folder / 'vm-config.toml').read_text()
+    (folder / 'debug.toml').write_text(text.replace('0x3_0000', '0xb0000'))
+    (folder / 'no-microcode.toml').write_text(text.replace('microcode = 209\n', ''))
 
 
 def make_fixtures(folder, predict):
@@ -105,6 +222,7 @@ def make_fixtures(folder, predict):
     (folder / 'trusted.conf').write_text(f'[firmware]\ntrusted = {trusted}\n{paths}')
     (folder / 'unknown-key.conf').write_text('[gate]\nunpined = refuse\n')
     domain(folder, 'snp')
+    domain(folder, 'no-blanks', cmdline=CMDLINE.strip())
     domain(folder, 'no-kernel', security="type='sev-snp'", kernel=False)
     domain(folder, 'generic', image='generic.fd')
     domain(folder, 'plain-guest', security='')
@@ -131,18 +249,28 @@ def make_fixtures(folder, predict):
         add(f'sha256:{name}', hashlib.sha256(contents).hexdigest())
     parts = dict(kernel=KERNEL, initrd=INITRD, cmdline=CMDLINE.encode())
     cpus = ('EPYC-Milan', 'EPYC-Genoa', 'EPYC-Turin', '0xa00f12', '0xa10f11', '0xa10f12', '0xaa0f02', '0xb00f21')
-    for cpu in cpus:
+    for cpu in (*cpus, 'EPYC-v4'):
         for vcpus in (1, 2, 3):
             add(f'snp:{cpu}:{vcpus}', predict.predict_snp(images['hashes'], vcpus, cpu, **parts))
         add(f'snp-no-kernel:{cpu}', predict.predict_snp(images['hashes'], 2, cpu))
     add('snp-generic', predict.predict_snp(images['generic'], 2, 'EPYC-Milan'))
     add('snp-features-0x21', predict.predict_snp(images['hashes'], 2, 'EPYC-Milan', features=0x21, **parts))
+    add('snp-EPYC-v4-features-0x21', predict.predict_snp(images['hashes'], 2, 'EPYC-v4', features=0x21,
+                                                             **{**parts, 'cmdline': CMDLINE.strip().encode()}))
+    for name, difference in (('vcpus-7', {'vcpus': 7}), ('vcpus-7-features-0x21', {'vcpus': 7, 'features': 0x21}),
+                             ('stripped', {'cmdline': CMDLINE.strip().encode()})):
+        add(f'snp-{name}', predict.predict_snp(**{'image': images['hashes'], 'vcpus': 2, 'cpu': 'EPYC-Milan', **parts,
+                                                  **difference}))
     add('snp-quiet', predict.predict_snp(images['hashes'], 2, 'EPYC-Milan', KERNEL, INITRD, b'quiet'))
     add('firmware-pages', predict.firmware_digest(images['hashes']).value.hex())
     add('sev', predict.predict_sev(images['hashes'], **parts))
     for fpu in (False, True):
         add(f'sev-es:{"init2" if fpu else "legacy"}',
             predict.predict_sev(images['hashes'], es=True, vcpus=2, cpu='EPYC-Milan', fpu=fpu, **parts))
+    add_id_block(folder, add, predict.predict_snp(images['hashes'], 2, 'EPYC-Milan', **parts))
+    add_signers(folder, add)
+    make_alman(folder, predict, images['hashes'])
+    make_exchange(folder, predict, names)
     return names
 
 
