@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * An authority with AMD's names and extensions and keys of its own, made anew in every run. Each certificate is described
- * by a structure, so that a test can get one thing wrong and have it signed all the same.
+ * An authority with AMD's names and extensions and keys of its own, made anew in every run. Each certificate is
+ * described by a structure, so that a test can get one thing wrong and have it signed all the same.
  */
 #pragma once
 
@@ -48,22 +48,26 @@ typedef struct {
 } FixtureCertificate;
 
 #define FIXTURE_HWID                                                                                                   \
-    "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f30313233343536373" \
-    "8393a3b3c3d3e3f"
+    "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"                                                 \
+    "202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f"
 
+/* "Milan-B0" */
 static const FixtureExtension fixture_milan[] = {
-    {"1", "020100"},   {"2", "16084d696c616e2d4230"}, {"3.1", "020104"}, {"3.2", "020100"},   {"3.3", "020118"}, {"3.4", "020100"},
-    {"3.5", "020100"}, {"3.6", "020100"},             {"3.7", "020100"}, {"3.8", "020200db"}, {"4", FIXTURE_HWID}, {NULL},
+    {"1", "020100"},   {"2", "16084d696c616e2d4230"}, {"3.1", "020104"}, {"3.2", "020100"},
+    {"3.3", "020118"}, {"3.4", "020100"},             {"3.5", "020100"}, {"3.6", "020100"},
+    {"3.7", "020100"}, {"3.8", "020200db"},           {"4", FIXTURE_HWID}, {NULL},
 };
 /* "Milan", "CN=cloud" */
 static const FixtureExtension fixture_vlek[] = {
-    {"1", "020100"},   {"2", "16054d696c616e"}, {"3.1", "020104"}, {"3.2", "020100"},   {"3.3", "020118"},         {"3.4", "020100"},
-    {"3.5", "020100"}, {"3.6", "020100"},       {"3.7", "020100"}, {"3.8", "020200db"}, {"5", "1608434e3d636c6f7564"}, {NULL},
+    {"1", "020100"},   {"2", "16054d696c616e"}, {"3.1", "020104"}, {"3.2", "020100"},
+    {"3.3", "020118"}, {"3.4", "020100"},       {"3.5", "020100"}, {"3.6", "020100"},
+    {"3.7", "020100"}, {"3.8", "020200db"},     {"5", "1608434e3d636c6f7564"}, {NULL},
 };
 /* "Turin"; no spl4 */
 static const FixtureExtension fixture_turin[] = {
-    {"1", "020101"},   {"2", "1605547572696e"}, {"3.9", "020101"}, {"3.1", "020102"}, {"3.2", "020103"},         {"3.3", "020104"},
-    {"3.5", "020100"}, {"3.6", "020100"},       {"3.7", "020100"}, {"3.8", "020151"}, {"4", "0102030405060708"}, {NULL},
+    {"1", "020101"},   {"2", "1605547572696e"}, {"3.9", "020101"}, {"3.1", "020102"},
+    {"3.2", "020103"}, {"3.3", "020104"},       {"3.5", "020100"}, {"3.6", "020100"},
+    {"3.7", "020100"}, {"3.8", "020151"},       {"4", "0102030405060708"}, {NULL},
 };
 
 static inline EVP_PKEY *fixture_rsa(guint bits)
