@@ -55,8 +55,8 @@ static gboolean read_time(const CmdContext *context, gint64 *at, GError **error)
 }
 
 /* Looks up the nonce of --nonce and keeps it from others until the verdict is there. */
-static gboolean claim_nonce(CmdContext *context, const CmdVerifyRules *rules, AppraisalCase *input, AppraisalNonce **out,
-                            GError **error)
+static gboolean claim_nonce(CmdContext *context, const CmdVerifyRules *rules, AppraisalCase *input,
+                            AppraisalNonce **out, GError **error)
 {
     if (!rules->has_nonce) {
         return TRUE;
@@ -81,9 +81,10 @@ static int finish(CmdContext *context, const CmdVerifyRules *rules, const Apprai
         cmd_verdict_print(verdict, input, cmd_context_quiet(context));
     }
     if (verdict->incomplete) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
-                    "the certificate of the key that signed the report is missing, so nothing can be said of the report; give "
-                    "it with --certificates, or get it with --fetch");
+        g_set_error(
+            error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
+            "the certificate of the key that signed the report is missing, so nothing can be said of the report; give "
+            "it with --certificates, or get it with --fetch");
         return -1;
     }
     return verdict->accepted ? 0 : ATTEST_ERROR_REJECTED;

@@ -178,7 +178,8 @@ static AppraisalLine add_missing(CmdEndorsements *out, const AppraisalReport *re
     return found;
 }
 
-gboolean cmd_find_endorsements(CmdContext *context, const AppraisalEvidence *evidence, CmdEndorsements *out, GError **error)
+gboolean cmd_find_endorsements(CmdContext *context, const AppraisalEvidence *evidence, CmdEndorsements *out,
+                               GError **error)
 {
     const AppraisalReport *report = evidence->report;
     out->certificates = appraisal_blobs_new();

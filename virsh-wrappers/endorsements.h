@@ -21,9 +21,10 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CmdEndorsements, cmd_endorsements_clear)
  * cmd_find_endorsements:
  * @evidence: what is to be appraised: which chip, which TCB, and what came with it
  *
- * Reads --certificates (files and folders: DER, PEM with any number, certificate tables, revocation lists) and --crl. A file that
- * was named must be readable; one in a folder that is nothing of these is left alone. What is missing then comes from the
- * cache, and with --fetch or --kds from the Key Distribution Service. That nothing is found is no error: the verdict says
- * what is missing, and warnings why.
+ * Reads --certificates (files and folders: DER, PEM with any number, certificate tables, revocation lists) and --crl. A
+ * file that was named must be readable; one in a folder that is nothing of these is left alone. What is missing then
+ * comes from the cache, and with --fetch or --kds from the Key Distribution Service. That nothing is found is no error:
+ * the verdict says what is missing, and warnings why.
  */
-gboolean cmd_find_endorsements(CmdContext *context, const AppraisalEvidence *evidence, CmdEndorsements *out, GError **error);
+gboolean cmd_find_endorsements(CmdContext *context, const AppraisalEvidence *evidence, CmdEndorsements *out,
+                               GError **error);

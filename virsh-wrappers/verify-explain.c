@@ -106,9 +106,11 @@ void cmd_verify_explain(CmdContext *context, const CmdVerifyRules *rules, const 
     if (found) {
         appraisal_check_append(check, sentence);
     } else if (subject) {
-        appraisal_check_append(check, "no other CPU type, vCPU count, features, kernel hashes or command line of this domain "
-                                      "fit: other firmware, kernel or initrd");
+        appraisal_check_append(check,
+                               "no other CPU type, vCPU count, features, kernel hashes or command line of this domain "
+                               "fit: other firmware, kernel or initrd");
     } else {
-        appraisal_check_append(check, "to find out what it is, give the domain or its XML (--domain) where its files are");
+        appraisal_check_append(check,
+                               "to find out what it is, give the domain or its XML (--domain) where its files are");
     }
 }

@@ -64,7 +64,8 @@ static GPtrArray *trusted_keys(CmdContext *context, GError **error)
 }
 
 /*
- * Whether somebody who is trusted vouches for the reference. Of a pin only what its owner has signed counts, and that is
+ * Whether somebody who is trusted vouches for the reference. Of a pin only what its owner has signed counts, and that
+ * is
  * @document then.
  */
 static gboolean check_signature(CmdContext *context, const CmdVerifyRules *rules, PolicyReference **document,
@@ -169,7 +170,8 @@ static gboolean add_report_data(CmdContext *context, CmdVerifyRules *out, Apprai
     const char *data = cmd_context_get(context, "report-data");
     gboolean any = cmd_context_has(context, "any-report-data");
     if ((nonce != NULL) + (data != NULL) + any > 1) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "give one of --nonce, --report-data and --any-report-data");
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
+                    "give one of --nonce, --report-data and --any-report-data");
         return FALSE;
     }
     const char *text = nonce ? nonce : data;

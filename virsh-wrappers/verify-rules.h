@@ -25,8 +25,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CmdVerifyRules, cmd_verify_rules_clear)
 /**
  * cmd_verify_rules_load:
  *
- * A signed reference must be signed by one of --key or of the configured trusted keys, where there are any; then one that
- * is not signed is refused. Errors: %ATTEST_ERROR_REJECTED for a signature; %ATTEST_ERROR_USAGE for options that do not go
- * together, and for rules that contradict each other.
+ * A signed reference must be signed by one of --key or of the configured trusted keys, where there are any; then one
+ * that is not signed is refused. Errors: %ATTEST_ERROR_REJECTED for a signature; %ATTEST_ERROR_USAGE for options that
+ * do not go together, and for rules that contradict each other.
  */
 gboolean cmd_verify_rules_load(CmdContext *context, CmdVerifyRules *out, GError **error);

@@ -84,8 +84,9 @@ static void add_older(GPtrArray *list, const Files *from, const AppraisalOlder *
     Files *all = NULL;
 
     for (guint which = 0; which < 4; which++) {
-        g_autofree gchar *words = g_strdup_printf(which == 3 ? "%s of %s" : "the %s of %s",
-                                                  which == 3 ? "kernel, initrd and command line" : names[which], older->what);
+        g_autofree gchar *words =
+            g_strdup_printf(which == 3 ? "%s of %s" : "the %s of %s",
+                            which == 3 ? "kernel, initrd and command line" : names[which], older->what);
 
         if (which < 3 && !has[which])
             continue;
@@ -142,7 +143,7 @@ static void add_signature(GArray *list, guint32 signature)
 /* Those of the domain first, then the one that made the report, then everything there is. */
 static GArray *list_signatures(const AppraisalExplanation *with)
 {
-    /* Naples, Rome, Milan, Milan-X, Genoa, Genoa-X, Bergamo and Siena, Turin, Turin Dense; engineering samples aside. */
+    /* Naples, Rome, Milan, Milan-X, Genoa, Genoa-X, Bergamo and Siena, Turin, Turin Dense. */
     static const guint8 silicon[][3] = {
         {23, 1, 2},    {23, 49, 0},  {25, 1, 0},    {25, 1, 1},  {25, 1, 2},  {25, 17, 0}, {25, 17, 1},
         {25, 17, 2},   {25, 160, 1}, {25, 160, 2}, {26, 2, 0}, {26, 2, 1},  {26, 17, 0},
@@ -166,7 +167,7 @@ static GArray *list_signatures(const AppraisalExplanation *with)
 
 static GArray *list_features(const MeasureLaunch *launch)
 {
-    /* SNP alone; with debug swap, ReflectVC, restricted or alternate injection, Secure TSC. AMD APM vol. 2, SEV_FEATURES. */
+    /* SNP alone; debug swap, ReflectVC, restricted and alternate injection, Secure TSC. AMD APM 2, SEV_FEATURES. */
     static const guint64 usual[] = {0x1, 0x21, 0x5, 0x9, 0x11, 0x201, 0x221, 0x3};
     GArray *list = g_array_new(FALSE, FALSE, sizeof(guint64));
 
@@ -214,7 +215,8 @@ static gchar *cpu_words(guint32 signature)
     return g_strdup_printf("a processor of signature 0x%x", signature);
 }
 
-static gchar *tell(const Search *search, const Files *files, guint64 features, MeasureFpu fpu, guint32 signature, guint vcpus)
+static gchar *tell(const Search *search, const Files *files, guint64 features, MeasureFpu fpu, guint32 signature,
+                   guint vcpus)
 {
     const MeasureLaunch *launch = search->with->launch;
     g_autoptr(GPtrArray) words = g_ptr_array_new_with_free_func(g_free);
@@ -225,8 +227,9 @@ static gchar *tell(const Search *search, const Files *files, guint64 features, M
     if (vcpus != launch->vcpus)
         g_ptr_array_add(words, g_strdup_printf("%u vCPU%s instead of %u", vcpus, vcpus == 1 ? "" : "s", launch->vcpus));
     if (features != launch->guest_features)
-        g_ptr_array_add(words, g_strdup_printf("guest features 0x%" G_GINT64_MODIFIER "x instead of 0x%" G_GINT64_MODIFIER "x",
-                                               features, launch->guest_features));
+        g_ptr_array_add(words,
+                        g_strdup_printf("guest features 0x%" G_GINT64_MODIFIER "x instead of 0x%" G_GINT64_MODIFIER "x",
+                                        features, launch->guest_features));
     if (fpu != launch->fpu)
         g_ptr_array_add(words, g_strdup_printf("the %s floating-point state", measure_fpu_name(fpu)));
     if (files->words)
@@ -258,8 +261,9 @@ static gchar *try_one(const Search *search, const Files *files, guint64 features
         inputs.initrd = files->has_initrd ? &initrd : NULL;
     }
     /* A firmware that cannot carry this variant cannot have been launched with it. */
-    if (!measure_launch_digests(&launch, &inputs, (const guint32 *)(gpointer)search->signatures->data, search->signatures->len,
-                                (const guint *)(gpointer)search->vcpus->data, n_vcpus, search->out, NULL))
+    if (!measure_launch_digests(&launch, &inputs, (const guint32 *)(gpointer)search->signatures->data,
+                                search->signatures->len, (const guint *)(gpointer)search->vcpus->data, n_vcpus,
+                                search->out, NULL))
         return NULL;
     for (guint i = 0; i < n; i++) {
         if (!memcmp(search->out[i].bytes, search->measurement, MEASURE_SHA384_SIZE))

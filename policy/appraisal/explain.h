@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Why a measurement is not the expected one: what else the same domain could have measured is computed from the digests of
- * its files, which are read once, and compared.
+ * Why a measurement is not the expected one: what else the same domain could have measured is computed from the digests
+ * of its files, which are read once, and compared.
  */
 #pragma once
 
@@ -43,9 +43,9 @@ typedef struct {
  * appraisal_explain:
  * @measurement: the launch digest of a report
  *
- * Tries, least changes first: older launches and references; other CPU types, real processors included, and vCPU counts; guest
- * features; floating-point state; kernel hashes the other way; the command line with or without blanks and newlines at its
- * ends; kernel, initrd and command line of older launches.
+ * Tries, least changes first: older launches and references; other CPU types, real processors included, and vCPU
+ * counts; guest features; floating-point state; kernel hashes the other way; the command line with or without blanks
+ * and newlines at its ends; kernel, initrd and command line of older launches.
  *
  * Returns: (transfer full) (nullable): the rest of a sentence "this is …"; %NULL when nothing fits.
  */

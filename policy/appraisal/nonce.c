@@ -116,7 +116,8 @@ AppraisalNonce *appraisal_nonce_claim(PolicyStore *store, const guint8 nonce[APP
             return NULL;
     }
     if (claim->issued < 0)
-        claim->fault = g_strdup("this nonce was not issued here (virt-attest nonce), or so long ago that it is forgotten");
+        claim->fault =
+            g_strdup("this nonce was not issued here (virt-attest nonce), or so long ago that it is forgotten");
     else if (used >= 0)
         claim->fault = g_strdup("this nonce was used before: a report that was accepted once is replayed");
     else if (now > claim->issued + APPRAISAL_NONCE_LIFETIME || now < claim->issued - CLOCK_TOLERANCE)

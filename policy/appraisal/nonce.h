@@ -3,8 +3,8 @@
  * Nonces: random report data that were issued here and are good once. A report that carries one was made after it was
  * issued, so it is fresh, and its age is known; a report that was accepted once is not accepted again.
  *
- * The journal is the folder "nonces" of the state folder, one file a nonce, by the SHA-256 of the nonce. What is not in it was
- * not issued here or too long ago: so it can be cleaned without a replay ever getting through.
+ * The journal is the folder "nonces" of the state folder, one file a nonce, by the SHA-256 of the nonce. What is not in
+ * it was not issued here or too long ago: so it can be cleaned without a replay ever getting through.
  */
 #pragma once
 

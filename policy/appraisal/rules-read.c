@@ -11,10 +11,10 @@
 #define MAX_LABEL 200
 
 static const char *const members[] = {
-    "format",          "description", "measurements",     "reportData", "hostData",        "familyId",     "imageId",
-    "reportId",        "reportIdMa",  "products",         "minimumTcb", "policy",          "platformInfo", "vmpl",
-    "minimumGuestSvn", "idBlock",     "idKeyDigests",     "authorKey",  "authorKeyDigests", "chips",       "deniedChips",
-    "signingKey",      "provisionalFirmware", "mitigation", "revocation", "minimumFirmware", "maximumAge",  NULL,
+    "format", "description", "measurements", "reportData", "hostData", "familyId", "imageId", "reportId",
+    "reportIdMa", "products", "minimumTcb", "policy", "platformInfo", "vmpl", "minimumGuestSvn", "idBlock",
+    "idKeyDigests", "authorKey", "authorKeyDigests", "chips", "deniedChips", "signingKey",
+    "provisionalFirmware", "mitigation", "revocation", "minimumFirmware", "maximumAge", NULL,
 };
 
 /* The index of a string member in @words, @words' length when it is not there. */
@@ -118,7 +118,8 @@ static gboolean read_field(JsonObject *root, AppraisalFieldName name, AppraisalF
     field->rule = strcmp(text, "any") ? APPRAISAL_RULE_EXACT : APPRAISAL_RULE_ANY;
     if (field->rule == APPRAISAL_RULE_EXACT && !hex_exact(text, field->bytes, size))
         return policy_json_error(error, "", member,
-                                 "this is neither \"any\" nor %" G_GSIZE_FORMAT " lower-case hexadecimal digits", 2 * size);
+                                 "this is neither \"any\" nor %" G_GSIZE_FORMAT " lower-case hexadecimal digits",
+                                 2 * size);
     return TRUE;
 }
 
@@ -221,7 +222,8 @@ static gboolean read_value_mask(JsonObject *object, const char *where, guint64 *
     if (has_value && !has_mask)
         *mask = G_MAXUINT64;
     if (*value & ~*mask)
-        return policy_json_error(error, where, "value", "this has a bit that is not in the mask, so no report could have it");
+        return policy_json_error(error, where, "value",
+                                 "this has a bit that is not in the mask, so no report could have it");
     return TRUE;
 }
 
@@ -239,7 +241,8 @@ static gboolean read_policy(JsonObject *root, AppraisalRules *rules, GError **er
     rules->has_allowed = json_object_has_member(policy, "allowed");
     if (!policy_json_members(policy, "policy", known, error) ||
         !read_value_mask(policy, "policy", &rules->policy_value, &rules->policy_mask, error) ||
-        !read_strings(policy, "policy", "allowed", rules, TRUE, add_allowed, "one of smt, migrate-ma, debug, cxl", error) ||
+        !read_strings(policy, "policy", "allowed", rules, TRUE, add_allowed, "one of smt, migrate-ma, debug, cxl",
+                      error) ||
         !read_strings(policy, "policy", "required", rules, FALSE, add_required,
                       "one of single-socket, mem-aes-256-xts, rapl-dis, ciphertext-hiding, page-swap-disable", error) ||
         !policy_json_string(policy, "policy", "minimumAbi", TRUE, &abi, error))
@@ -399,7 +402,8 @@ static gboolean read_root(JsonObject *root, AppraisalRules *rules, GError **erro
     g_autofree gchar *format = NULL;
     g_autofree gchar *description = NULL;
 
-    if (!policy_json_members(root, "", members, error) || !policy_json_string(root, "", "format", FALSE, &format, error) ||
+    if (!policy_json_members(root, "", members, error) ||
+        !policy_json_string(root, "", "format", FALSE, &format, error) ||
         !policy_json_string(root, "", "description", TRUE, &description, error))
         return FALSE;
     if (strcmp(format, APPRAISAL_POLICY_FORMAT))

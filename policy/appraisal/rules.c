@@ -152,8 +152,9 @@ guint appraisal_product_from_name(const char *name)
         const char *name;
         guint product;
     } products[] = {
-        {"Milan", APPRAISAL_PRODUCT_MILAN},     {"Genoa", APPRAISAL_PRODUCT_GENOA}, {"Bergamo", APPRAISAL_PRODUCT_BERGAMO},
-        {"Siena", APPRAISAL_PRODUCT_BERGAMO},   {"Turin", APPRAISAL_PRODUCT_TURIN},
+        {"Milan", APPRAISAL_PRODUCT_MILAN},     {"Genoa", APPRAISAL_PRODUCT_GENOA},
+        {"Bergamo", APPRAISAL_PRODUCT_BERGAMO}, {"Siena", APPRAISAL_PRODUCT_BERGAMO},
+        {"Turin", APPRAISAL_PRODUCT_TURIN},
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(products); i++) {
@@ -269,7 +270,8 @@ static gboolean merge_key(AppraisalKeyRule *key, const AppraisalKeyRule *more, c
 {
     AppraisalRule a = key->rule, b = more->rule;
 
-    if ((a == APPRAISAL_RULE_NONE && b == APPRAISAL_RULE_EXACT) || (a == APPRAISAL_RULE_EXACT && b == APPRAISAL_RULE_NONE))
+    if ((a == APPRAISAL_RULE_NONE && b == APPRAISAL_RULE_EXACT) ||
+        (a == APPRAISAL_RULE_EXACT && b == APPRAISAL_RULE_NONE))
         return contradiction(error, rule);
     if (a == APPRAISAL_RULE_UNSET || (a == APPRAISAL_RULE_ANY && b != APPRAISAL_RULE_UNSET))
         key->rule = b;

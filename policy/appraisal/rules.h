@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The rules of an appraisal: what a report must say to be accepted. They come from a policy file, from a reference and from
- * options, and every source must be content: merging keeps the stricter of two rules and refuses two that contradict
- * each other. Where no rule was given, the verdict is strict (policy/appraisal/verdict.h), never open.
+ * The rules of an appraisal: what a report must say to be accepted. They come from a policy file, from a reference and
+ * from options, and every source must be content: merging keeps the stricter of two rules and refuses two that
+ * contradict each other. Where no rule was given, the verdict is strict (policy/appraisal/verdict.h), never open.
  */
 #pragma once
 
@@ -152,9 +152,9 @@ AppraisalRules *appraisal_rules_parse(const char *text, gssize size, GError **er
 /**
  * appraisal_rules_from_reference:
  *
- * Everything that @reference says of a report: measurements, guest policy, host data, keys and identity of the ID block,
- * processor, minimum TCB (all four), platform information. Errors: %ATTEST_ERROR_USAGE: it is of another platform than
- * SEV-SNP, or has no measurement.
+ * Everything that @reference says of a report: measurements, guest policy, host data, keys and identity of the ID
+ * block, processor, minimum TCB (all four), platform information. Errors: %ATTEST_ERROR_USAGE: it is of another
+ * platform than SEV-SNP, or has no measurement.
  */
 AppraisalRules *appraisal_rules_from_reference(const PolicyReference *reference, GError **error);
 
@@ -163,8 +163,8 @@ AppraisalRules *appraisal_rules_from_reference(const PolicyReference *reference,
  * @rules: changed; on error in part
  * @more: further rules, which must hold too
  *
- * Lists of what is accepted: their intersection; of what is not: their union; minimums: the higher, part by part; masks:
- * both. ANY and UNSET never weaken another rule. Errors: %ATTEST_ERROR_USAGE: no report could be content with both: which
- * rule.
+ * Lists of what is accepted: their intersection; of what is not: their union; minimums: the higher, part by part;
+ * masks: both. ANY and UNSET never weaken another rule. Errors: %ATTEST_ERROR_USAGE: no report could be content with
+ * both: which rule.
  */
 gboolean appraisal_rules_merge(AppraisalRules *rules, const AppraisalRules *more, GError **error);

@@ -45,11 +45,12 @@ static void judge_signer(AppraisalJudge *judge)
         appraisal_judge_add(judge, "signer", APPRAISAL_FAIL, found, wanted,
                             "the report says that no key signed it: ask for one that is signed");
     else if (!any && signer != expected)
-        appraisal_judge_add(judge, "signer", APPRAISAL_FAIL, found, wanted, "%s",
-                            signer == APPRAISAL_SIGNER_VLEK
-                                ? "signed with the key of a cloud provider, which says nothing of the chip, and no rule "
-                                  "permits it (\"signingKey\")"
-                                : "signed with the chip's own key, and the rules ask for a cloud provider's");
+        appraisal_judge_add(
+            judge, "signer", APPRAISAL_FAIL, found, wanted, "%s",
+            signer == APPRAISAL_SIGNER_VLEK
+                ? "signed with the key of a cloud provider, which says nothing of the chip, and no rule "
+                  "permits it (\"signingKey\")"
+                : "signed with the chip's own key, and the rules ask for a cloud provider's");
     else
         appraisal_judge_add(judge, "signer", APPRAISAL_PASS, found, wanted, "signed with %s",
                             signer == APPRAISAL_SIGNER_VCEK ? "the chip's own key" : "the key of a cloud provider");
@@ -106,7 +107,8 @@ static guint rank(const AppraisalJudge *judge, const AppraisalEndorsement *endor
     return appraisal_chain_verify(endorsement, judge->input->anchors, intermediates, judge->input->at, NULL) ? 6 : 5;
 }
 
-static AppraisalEndorsement *choose(const AppraisalJudge *judge, const GPtrArray *intermediates, guint *n, GError **error)
+static AppraisalEndorsement *choose(const AppraisalJudge *judge, const GPtrArray *intermediates, guint *n,
+                                    GError **error)
 {
     static const char *const roles[] = {"vcek", "vlek", NULL};
     g_autoptr(GPtrArray) candidates = blobs_of(judge, roles);
@@ -188,13 +190,15 @@ static gboolean judge_chain(AppraisalJudge *judge, const GPtrArray *intermediate
         return FALSE;
     }
     if (builtin)
-        appraisal_judge_add(judge, "chain", APPRAISAL_PASS, g_strdup_printf("ARK-%s", appraisal_line_name(judge->endorsement->line)),
+        appraisal_judge_add(judge, "chain", APPRAISAL_PASS,
+                            g_strdup_printf("ARK-%s", appraisal_line_name(judge->endorsement->line)),
                             g_strdup("AMD's root"), "the certificate leads to AMD's root for %s",
                             appraisal_line_name(judge->endorsement->line));
     else
-        appraisal_judge_add(judge, "chain", APPRAISAL_WARN, g_strdup("the given root"), g_strdup("the given root"),
-                            "the certificate leads to the root that was given (--trust-anchor), not to AMD's: this verdict "
-                            "is worth as much as that file");
+        appraisal_judge_add(
+            judge, "chain", APPRAISAL_WARN, g_strdup("the given root"), g_strdup("the given root"),
+            "the certificate leads to the root that was given (--trust-anchor), not to AMD's: this verdict "
+            "is worth as much as that file");
     return TRUE;
 }
 
@@ -317,10 +321,10 @@ static void judge_product(AppraisalJudge *judge)
     const AppraisalReport *report = judge->report;
     const AppraisalEndorsement *endorsement = judge->endorsement;
     gchar *expected = show_products(judge->rules->products);
-    gchar *found = report->has_cpuid
-                       ? g_strdup_printf("%s (family 0x%x, model 0x%x, stepping 0x%x)", appraisal_line_name(judge->line),
-                                         report->cpuid_family, report->cpuid_model, report->cpuid_stepping)
-                       : g_strdup(appraisal_line_name(judge->line));
+    gchar *found = report->has_cpuid ? g_strdup_printf("%s (family 0x%x, model 0x%x, stepping 0x%x)",
+                                                       appraisal_line_name(judge->line), report->cpuid_family,
+                                                       report->cpuid_model, report->cpuid_stepping)
+                                     : g_strdup(appraisal_line_name(judge->line));
 
     if (endorsement && judge->line != endorsement->line)
         appraisal_judge_add(judge, "product", APPRAISAL_FAIL, found, expected,

@@ -16,9 +16,10 @@ static void judge_nonce(AppraisalJudge *judge)
     gchar *expected = rule->rule == APPRAISAL_RULE_EXACT ? measure_hex_encode(rule->bytes, 64) : NULL;
 
     if (rule->rule == APPRAISAL_RULE_UNSET)
-        appraisal_judge_add(judge, "nonce", APPRAISAL_FAIL, found, expected,
-                            "nothing to compare with: without a nonce or expected report data an old report cannot be told "
-                            "from a fresh one");
+        appraisal_judge_add(
+            judge, "nonce", APPRAISAL_FAIL, found, expected,
+            "nothing to compare with: without a nonce or expected report data an old report cannot be told "
+            "from a fresh one");
     else if (rule->rule == APPRAISAL_RULE_ANY)
         appraisal_judge_add(judge, "nonce", APPRAISAL_WARN, found, expected,
                             "any report data is accepted, so this may be an old report");
@@ -98,7 +99,9 @@ static gchar *show_key_rule(const AppraisalKeyRule *rule)
         return measure_hex_encode(g_bytes_get_data(g_ptr_array_index(rule->digests, 0), NULL), KEY_DIGEST_SIZE);
     if (rule->digests)
         return g_strdup_printf("one of %u keys", rule->digests->len);
-    return g_strdup(rule->rule == APPRAISAL_RULE_EXACT ? "some key" : rule->rule == APPRAISAL_RULE_ANY ? "any" : "none");
+    return g_strdup(rule->rule == APPRAISAL_RULE_EXACT ? "some key"
+                    : rule->rule == APPRAISAL_RULE_ANY ? "any"
+                                                       : "none");
 }
 
 /* @what: "ID key" or "author key" */
@@ -139,7 +142,8 @@ static void judge_field(AppraisalJudge *judge, const char *name, AppraisalFieldN
         appraisal_judge_add(judge, name, APPRAISAL_SKIP, found, expected, "no rule asks for a value");
     else if (memcmp(data, wanted, size))
         appraisal_judge_add(judge, name, APPRAISAL_FAIL, found, expected, "%s",
-                            rule->rule == APPRAISAL_RULE_EXACT ? "this is not the value that was expected" : fallback_text);
+                            rule->rule == APPRAISAL_RULE_EXACT ? "this is not the value that was expected"
+                                                               : fallback_text);
     else
         appraisal_judge_add(judge, name, APPRAISAL_PASS, found, expected, "this is the value that was expected");
 }
@@ -233,7 +237,8 @@ static void judge_policy(AppraisalJudge *judge)
         appraisal_judge_add(judge, "policy", APPRAISAL_FAIL, found, expected,
                             "the policy accepts older firmware than the rules do");
     else
-        appraisal_judge_add(judge, "policy", APPRAISAL_PASS, found, expected, "the guest policy is as the rules ask for");
+        appraisal_judge_add(judge, "policy", APPRAISAL_PASS, found, expected,
+                            "the guest policy is as the rules ask for");
 }
 
 static void judge_debug(AppraisalJudge *judge)

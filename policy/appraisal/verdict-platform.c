@@ -25,7 +25,8 @@ static const guint8 *tcb_bytes(const AppraisalReport *report, AppraisalTcbName t
 static gchar *show_minimum(const AppraisalRules *rules, AppraisalTcbName name, AppraisalLine line)
 {
     const gboolean *has = rules->has_tcb[name];
-    g_autofree gchar *any = has[APPRAISAL_LINE_UNKNOWN] ? policy_tcb_describe(&rules->tcb[name][APPRAISAL_LINE_UNKNOWN]) : NULL;
+    g_autofree gchar *any =
+        has[APPRAISAL_LINE_UNKNOWN] ? policy_tcb_describe(&rules->tcb[name][APPRAISAL_LINE_UNKNOWN]) : NULL;
     g_autofree gchar *own =
         line != APPRAISAL_LINE_UNKNOWN && has[line] ? policy_tcb_describe(&rules->tcb[name][line]) : NULL;
 
@@ -108,7 +109,8 @@ static void judge_provisional(AppraisalJudge *judge)
         appraisal_judge_add(judge, "provisional", APPRAISAL_FAIL, found, expected,
                             "the firmware that runs is older than the committed one, which cannot be");
     else if (appraisal_tcb_equal(&current, &committed) && current_version == committed_version)
-        appraisal_judge_add(judge, "provisional", APPRAISAL_PASS, found, expected, "the firmware that runs is committed");
+        appraisal_judge_add(judge, "provisional", APPRAISAL_PASS, found, expected,
+                            "the firmware that runs is committed");
     else
         appraisal_judge_add(judge, "provisional", allowed ? APPRAISAL_WARN : APPRAISAL_FAIL, found, expected,
                             "the firmware that runs is provisional: the host can go back to the committed one%s",
@@ -143,10 +145,9 @@ static void judge_platform_info(AppraisalJudge *judge)
     guint64 info = judge->report->platform_info;
     g_autofree gchar *names = appraisal_platform_describe(info);
     gchar *found = g_strdup_printf("0x%" G_GINT64_MODIFIER "x (%s)", info, names);
-    gchar *expected = rules->platform_mask
-                          ? g_strdup_printf("0x%" G_GINT64_MODIFIER "x of 0x%" G_GINT64_MODIFIER "x", rules->platform_value,
-                                            rules->platform_mask)
-                          : NULL;
+    gchar *expected = rules->platform_mask ? g_strdup_printf("0x%" G_GINT64_MODIFIER "x of 0x%" G_GINT64_MODIFIER "x",
+                                                             rules->platform_value, rules->platform_mask)
+                                           : NULL;
 
     if (!rules->platform_mask)
         appraisal_judge_add(judge, "platform-info", APPRAISAL_SKIP, found, expected, "no rule asks for a value");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The verdict over one piece of evidence: every check with what was found and what was expected, all failures, not the first. */
+/* The verdict over one piece of evidence: every check with what was found and what was expected, all failures, not the
+ * first. */
 #pragma once
 
 #include "policy/appraisal/chain.h"
@@ -14,10 +15,10 @@ const char *appraisal_outcome_name(AppraisalOutcome outcome); /* "pass", "fail",
 
 /**
  * AppraisalCheck:
- * @name: stable, and in this order: "form", "signer", "certificate", "chain", "revocation", "signature", "product", "chip",
- *   "chip-list", "certificate-tcb", "nonce", "age", "measurement", "id-key", "author-key", "family-id", "image-id",
- *   "host-data", "guest-svn", "policy", "debug", "vmpl", "report-id", "report-id-ma", "reported-tcb", "committed-tcb",
- *   "current-tcb", "launch-tcb", "provisional", "firmware", "platform-info", "mitigation"
+ * @name: stable, and in this order: "form", "signer", "certificate", "chain", "revocation", "signature", "product",
+ * "chip", "chip-list", "certificate-tcb", "nonce", "age", "measurement", "id-key", "author-key", "family-id",
+ * "image-id", "host-data", "guest-svn", "policy", "debug", "vmpl", "report-id", "report-id-ma", "reported-tcb",
+ * "committed-tcb", "current-tcb", "launch-tcb", "provisional", "firmware", "platform-info", "mitigation"
  * @found, @expected: (nullable)
  * @text: one sentence for people
  */
@@ -44,8 +45,8 @@ typedef struct {
 /**
  * AppraisalCase:
  * @evidence: the report and what came with it
- * @certificates: (nullable) (element-type AppraisalBlob): further ones, "vcek", "vlek", "crl"; tried after those that came
- *   with the report. None is trusted before it was verified. "ask" and "ark" are not needed: the anchors have them
+ * @certificates: (nullable) (element-type AppraisalBlob): further ones, "vcek", "vlek", "crl"; tried after those that
+ * came with the report. None is trusted before it was verified. "ask" and "ark" are not needed: the anchors have them
  * @crls: (nullable) (element-type AppraisalCrl): revocation lists
  * @anchors: the roots
  * @rules: what the report must say

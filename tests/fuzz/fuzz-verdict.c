@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A verdict: a report of 1184 bytes and a policy file behind it. Whatever they say, every check is there, and nothing that has
- * no certificate of AMD's is ever accepted.
+ * A verdict: a report of 1184 bytes and a policy file behind it. Whatever they say, every check is there, and nothing
+ * that has no certificate of AMD's is ever accepted.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -29,13 +29,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rules = appraisal_rules_parse((const char *)data + report_size, (gssize)(size - report_size), NULL);
     if (!rules)
         return 0;
-    AppraisalCase input = {.evidence = evidence, .anchors = anchors, .rules = rules, .at = 1795305600, .nonce_issued = -1};
+    AppraisalCase input = {
+        .evidence = evidence, .anchors = anchors, .rules = rules, .at = 1795305600, .nonce_issued = -1};
     verdict = appraisal_verdict_new(&input);
     if (verdict->checks->len != N_CHECKS || verdict->accepted)
         abort();
     for (guint i = 0; i < verdict->checks->len; i++) {
         const AppraisalCheck *check = g_ptr_array_index(verdict->checks, i);
-        const char *const texts[] = {check->found ? check->found : "", check->expected ? check->expected : "", check->text};
+        const char *const texts[] = {check->found ? check->found : "", check->expected ? check->expected : "",
+                                     check->text};
 
         failed += check->outcome == APPRAISAL_FAIL;
         for (gsize k = 0; k < G_N_ELEMENTS(texts); k++) {

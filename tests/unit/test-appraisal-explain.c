@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The explanation of a measurement: another launch is described and measured from its files, as if it had been meant, and its
- * digest then has to be told from the description of the domain.
+ * The explanation of a measurement: another launch is described and measured from its files, as if it had been meant,
+ * and its digest then has to be told from the description of the domain.
  */
 #include "policy/appraisal/explain.h"
 
@@ -77,7 +77,8 @@ static void test_variants(void)
         {0xa00f11, 2, 0x1, MEASURE_FPU_INIT2, FALSE, FALSE, " " CMDLINE, "a blank more at the start"},
         {0xa00f11, 2, 0x1, MEASURE_FPU_INIT2, FALSE, FALSE, "", "an empty command line"},
         {0xa10f10, 4, 0x21, MEASURE_FPU_INIT2, TRUE, FALSE, CMDLINE,
-         "CPU type EPYC-Genoa (0xa10f10), 4 vCPUs instead of 2, guest features 0x21 instead of 0x1, the kernel hashes off"},
+         "CPU type EPYC-Genoa (0xa10f10), 4 vCPUs instead of 2, guest features 0x21 instead of 0x1, the kernel hashes "
+         "off"},
     };
     g_autoptr(Fixture) fixture = fixture_new();
 

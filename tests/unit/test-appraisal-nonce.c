@@ -155,8 +155,12 @@ static void test_forgotten(Fixture *fixture, G_GNUC_UNUSED gconstpointer data)
 static void test_damaged(Fixture *fixture, G_GNUC_UNUSED gconstpointer data)
 {
     static const char *const texts[] = {
-        "", "{}", "{\"format\":\"virt-attest-nonce-1\"}", "{\"format\":\"virt-attest-nonce-2\",\"issued\":1}",
-        "{\"format\":\"virt-attest-nonce-1\",\"issued\":-1}", "{\"format\":\"virt-attest-nonce-1\",\"issued\":1,\"x\":1}",
+        "",
+        "{}",
+        "{\"format\":\"virt-attest-nonce-1\"}",
+        "{\"format\":\"virt-attest-nonce-2\",\"issued\":1}",
+        "{\"format\":\"virt-attest-nonce-1\",\"issued\":-1}",
+        "{\"format\":\"virt-attest-nonce-1\",\"issued\":1,\"x\":1}",
         "{\"format\":\"virt-attest-nonce-1\",\"issued\":1,\"used\":null}",
     };
     guint8 nonce[APPRAISAL_NONCE_SIZE];
@@ -168,8 +172,8 @@ static void test_damaged(Fixture *fixture, G_GNUC_UNUSED gconstpointer data)
         g_autoptr(GError) error = NULL;
         g_autoptr(AppraisalNonce) each = NULL;
 
-        g_assert_true(policy_store_write(fixture->store, "nonces", g_ptr_array_index(names, 0), texts[i], strlen(texts[i]),
-                                         FALSE, NULL));
+        g_assert_true(policy_store_write(fixture->store, "nonces", g_ptr_array_index(names, 0), texts[i],
+                                         strlen(texts[i]), FALSE, NULL));
         each = appraisal_nonce_claim(fixture->store, nonce, NOW, &error);
         g_assert_null(each);
         g_assert_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE);

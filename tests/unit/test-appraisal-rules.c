@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The rules of an appraisal: strict reading of policy files, the schema that describes them, references, and merging. */
+/* The rules of an appraisal: strict reading of policy files, the schema that describes them, references, and merging.
+ */
 #include "policy/appraisal/rules.h"
 
 #include <string.h>
@@ -24,7 +25,8 @@ static const char full[] =
     " \"reportId\": \"" HEX64 "\", \"reportIdMa\": \"any\", \"products\": [\"Milan\", \"Siena\"],"
     " \"minimumTcb\": {\"reported\": {\"Milan\": {\"bootloader\": 1, \"tee\": 2, \"snp\": 3, \"microcode\": 4}},"
     " \"launch\": {\"Turin\": {\"bootloader\": 1, \"tee\": 2, \"snp\": 3, \"microcode\": 4, \"fmc\": 5}}},"
-    " \"policy\": {\"value\": \"0x20000\", \"mask\": \"0x20000\", \"allowed\": [\"smt\"], \"required\": [\"single-socket\"],"
+    " \"policy\": {\"value\": \"0x20000\", \"mask\": \"0x20000\", \"allowed\": [\"smt\"], \"required\": "
+    "[\"single-socket\"],"
     " \"minimumAbi\": \"1.55\"}, \"platformInfo\": {\"value\": \"0x0\", \"mask\": \"0x2\", \"required\": [\"ecc\"],"
     " \"forbidden\": [\"tio\"]}, \"vmpl\": 1, \"minimumGuestSvn\": 7, \"idBlock\": \"required\","
     " \"idKeyDigests\": [\"" HEX96 "\"], \"authorKey\": \"any\", \"chips\": [\"" HEX16 "\", \"" HEX128 "\"],"
@@ -44,7 +46,8 @@ static AppraisalRules *parse(const char *text)
 /* The members between the braces of a policy file. */
 static AppraisalRules *parse_members(const char *members)
 {
-    g_autofree gchar *text = g_strdup_printf("{\"format\": \"virt-attest-policy-1\"%s%s}", *members ? ", " : "", members);
+    g_autofree gchar *text =
+        g_strdup_printf("{\"format\": \"virt-attest-policy-1\"%s%s}", *members ? ", " : "", members);
 
     return parse(text);
 }
@@ -141,7 +144,8 @@ static const struct {
      "minimumTcb.reported.Milan.microcode: this member is missing", TRUE},
     {"\"minimumTcb\": {\"reported\": {\"Milan\": {\"bootloader\": 256, \"tee\": 0, \"snp\": 1, \"microcode\": 1}}}",
      "bootloader: this number", TRUE},
-    {"\"minimumTcb\": {\"reported\": {\"Milan\": {\"bootloader\": 1, \"tee\": 0, \"snp\": 1, \"microcode\": 1, \"fmc\": 1}}}",
+    {"\"minimumTcb\": {\"reported\": {\"Milan\": {\"bootloader\": 1, \"tee\": 0, \"snp\": 1, \"microcode\": 1, "
+     "\"fmc\": 1}}}",
      "fmc: a TCB has this part on Turin", TRUE},
     {"\"policy\": {\"mask\": \"0x1\"}", "policy.mask: a mask needs a value", TRUE},
     {"\"policy\": {\"value\": \"0x3\", \"mask\": \"0x1\"}", "no report could have it", FALSE},
@@ -273,9 +277,10 @@ static void test_contradictions(void)
     static const struct {
         const char *a, *b, *says;
     } rows[] = {
-        {"\"measurements\": [{\"digest\": \"" HEX96 "\"}]", "\"measurements\": [{\"digest\": \"" ZERO96 "\"}]", "measurements"},
-        {"\"hostData\": \"" HEX64 "\"", "\"hostData\": \"0000000000000000000000000000000000000000000000000000000000000000\"",
-         "hostData"},
+        {"\"measurements\": [{\"digest\": \"" HEX96 "\"}]", "\"measurements\": [{\"digest\": \"" ZERO96 "\"}]",
+         "measurements"},
+        {"\"hostData\": \"" HEX64 "\"",
+         "\"hostData\": \"0000000000000000000000000000000000000000000000000000000000000000\"", "hostData"},
         {"\"vmpl\": 0", "\"vmpl\": 1", "vmpl"},
         {"\"idBlock\": \"none\"", "\"idBlock\": \"required\"", "idBlock"},
         {"\"idBlock\": \"none\"", "\"idKeyDigests\": [\"" HEX96 "\"]", "idBlock"},
@@ -307,19 +312,22 @@ static void test_stricter(void)
               "\"measurements\": [{\"digest\": \"" HEX96 "\", \"label\": \"b\"}], \"idKeyDigests\": [\"" HEX96 "\"],"
               "\"products\": [\"Siena\", \"Milan\"], \"deniedChips\": [\"" HEX16 "\"]",
               NULL);
-    g_autoptr(AppraisalRules) numbers =
-        merge("\"minimumTcb\": {\"reported\": {\"Milan\": " TCB("1", "9", "1", "1") "}}, \"minimumGuestSvn\": 5,"
-              "\"minimumFirmware\": \"1.54.9\", \"mitigation\": {\"launch\": \"0x1\"}, \"policy\": {\"minimumAbi\": \"1.2\"}",
-              "\"minimumTcb\": {\"reported\": {\"Milan\": " TCB("2", "3", "0", "1") ", \"Genoa\": " TCB("1", "1", "1", "1")
-              "}}, \"minimumGuestSvn\": 4, \"minimumFirmware\": \"1.55\", \"mitigation\": {\"launch\": \"0x2\"},"
-              "\"maximumAge\": 60",
-              NULL);
-    g_autoptr(AppraisalRules) words =
-        merge("\"provisionalFirmware\": true, \"signingKey\": \"any\", \"hostData\": \"any\", \"revocation\": \"optional\","
-              "\"idBlock\": \"any\", \"policy\": {\"allowed\": [\"smt\", \"debug\"]}, \"maximumAge\": 90",
-              "\"provisionalFirmware\": false, \"signingKey\": \"vlek\", \"hostData\": \"" HEX64 "\","
-              "\"revocation\": \"required\", \"idBlock\": \"none\", \"policy\": {\"allowed\": [\"smt\"]}, \"maximumAge\": 60",
-              NULL);
+    g_autoptr(AppraisalRules) numbers = merge(
+        "\"minimumTcb\": {\"reported\": {\"Milan\": " TCB(
+            "1", "9", "1", "1") "}}, \"minimumGuestSvn\": 5,"
+                                "\"minimumFirmware\": \"1.54.9\", \"mitigation\": {\"launch\": \"0x1\"}, \"policy\": "
+                                "{\"minimumAbi\": \"1.2\"}",
+        "\"minimumTcb\": {\"reported\": {\"Milan\": " TCB("2", "3", "0", "1") ", \"Genoa\": " TCB(
+            "1", "1", "1",
+            "1") "}}, \"minimumGuestSvn\": 4, \"minimumFirmware\": \"1.55\", \"mitigation\": {\"launch\": \"0x2\"},"
+                 "\"maximumAge\": 60",
+        NULL);
+    g_autoptr(AppraisalRules) words = merge(
+        "\"provisionalFirmware\": true, \"signingKey\": \"any\", \"hostData\": \"any\", \"revocation\": \"optional\","
+        "\"idBlock\": \"any\", \"policy\": {\"allowed\": [\"smt\", \"debug\"]}, \"maximumAge\": 90",
+        "\"provisionalFirmware\": false, \"signingKey\": \"vlek\", \"hostData\": \"" HEX64 "\","
+        "\"revocation\": \"required\", \"idBlock\": \"none\", \"policy\": {\"allowed\": [\"smt\"]}, \"maximumAge\": 60",
+        NULL);
     const PolicyTcb *tcb = &numbers->tcb[APPRAISAL_TCB_REPORTED][APPRAISAL_LINE_MILAN];
 
     g_assert_cmpuint(lists->measurements->len, ==, 1);
@@ -354,7 +362,8 @@ static const char reference_text[] =
     " \"platform\": \"sev-snp\", \"level\": 2, \"findings\": [], \"policy\": \"0x30000\", \"kernelHashes\": false,"
     " \"fpu\": \"init2\", \"inputs\": {\"firmware\": {\"path\": \"/f\", \"size\": 65536, \"sha256\": \"" HEX64 "\"}},"
     " \"measurements\": [{\"cpu\": \"EPYC-Milan\", \"signature\": \"0xa00f11\", \"features\": \"0x1\", \"vcpus\": 2,"
-    " \"digest\": \"" HEX96 "\"}, {\"cpu\": \"EPYC-Milan\", \"signature\": \"0xa00f11\", \"features\": \"0x1\", \"vcpus\": 1,"
+    " \"digest\": \"" HEX96
+    "\"}, {\"cpu\": \"EPYC-Milan\", \"signature\": \"0xa00f11\", \"features\": \"0x1\", \"vcpus\": 1,"
     " \"digest\": \"" HEX96_B "\"}], \"hostData\": \"" HEX64 "\", \"product\": \"Siena\","
     " \"minimumTcb\": {\"bootloader\": 1, \"tee\": 2, \"snp\": 3, \"microcode\": 4},"
     " \"platformInfo\": {\"value\": \"0x4\", \"mask\": \"0x6\"}, \"idBlockSha256\": \"" HEX64 "\","

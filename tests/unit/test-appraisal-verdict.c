@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The verdict: each check with rules that it meets, that it does not meet, and without a rule; real reports accepted with
- * fitting rules and rejected for their own reason without.
+ * The verdict: each check with rules that it meets, that it does not meet, and without a rule; real reports accepted
+ * with fitting rules and rejected for their own reason without.
  */
 #include "policy/appraisal/rules.h"
 
@@ -21,8 +21,8 @@
 
 static AppraisalRules *parse_rules(const char *members)
 {
-    g_autofree gchar *text =
-        g_strdup_printf("{\"format\": \"virt-attest-policy-1\"%s%s}", members && *members ? ", " : "", members ? members : "");
+    g_autofree gchar *text = g_strdup_printf("{\"format\": \"virt-attest-policy-1\"%s%s}",
+                                             members && *members ? ", " : "", members ? members : "");
     g_autoptr(GError) error = NULL;
     AppraisalRules *rules = appraisal_rules_parse(text, -1, &error);
 
@@ -68,7 +68,8 @@ static AppraisalEvidence *make_evidence(const char *changes)
     return evidence;
 }
 
-static AppraisalVerdict *judge(const AppraisalEvidence *evidence, const AppraisalRules *rules, const AppraisalCase *more)
+static AppraisalVerdict *judge(const AppraisalEvidence *evidence, const AppraisalRules *rules,
+                               const AppraisalCase *more)
 {
     g_autoptr(AppraisalAnchors) anchors = appraisal_anchors_builtin();
     AppraisalCase input = {.nonce_issued = -1, .at = VECTORS_TIME};
@@ -118,7 +119,8 @@ static const Row rows[] = {
     {"chip-list", "", "\"chips\": [\"" HEX128 "\"]", APPRAISAL_FAIL, "not among those"},
     {"chip-list", "1a0=" HEX128, "\"deniedChips\": [\"" HEX128 "\"]", APPRAISAL_FAIL, "deny this chip"},
     {"chip-list", "", "\"deniedChips\": [\"" HEX128 "\"]", APPRAISAL_PASS, "accept this chip"},
-    {"chip-list", "1a0=" HEX16 ZERO96 "0000000000000000", "\"chips\": [\"" HEX16 "\"]", APPRAISAL_PASS, "accept this chip"},
+    {"chip-list", "1a0=" HEX16 ZERO96 "0000000000000000", "\"chips\": [\"" HEX16 "\"]", APPRAISAL_PASS,
+     "accept this chip"},
     {"chip-list", "1a0=" ZERO64 ZERO64, "\"deniedChips\": [\"" HEX128 "\"]", APPRAISAL_FAIL, "neither the report"},
     {"nonce", "", "", APPRAISAL_FAIL, "nothing to compare with"},
     {"nonce", "050=" HEX128, "\"reportData\": \"" HEX128 "\"", APPRAISAL_PASS, "what was asked for"},
@@ -127,11 +129,14 @@ static const Row rows[] = {
     {"age", "", "", APPRAISAL_SKIP, "no rule"},
     {"age", "", "\"maximumAge\": 60", APPRAISAL_FAIL, "nobody knows how old"},
     {"measurement", "", "", APPRAISAL_FAIL, "nothing to compare with"},
-    {"measurement", "090=" HEX96, "\"measurements\": [{\"digest\": \"" HEX96 "\"}]", APPRAISAL_PASS, "expected was launched"},
+    {"measurement", "090=" HEX96, "\"measurements\": [{\"digest\": \"" HEX96 "\"}]", APPRAISAL_PASS,
+     "expected was launched"},
     {"measurement", "090=" HEX96,
-     "\"measurements\": [{\"digest\": \"" ZERO96 "\", \"label\": \"a\"}, {\"digest\": \"" HEX96 "\", \"label\": \"web 2\"}]",
+     "\"measurements\": [{\"digest\": \"" ZERO96 "\", \"label\": \"a\"}, {\"digest\": \"" HEX96
+     "\", \"label\": \"web 2\"}]",
      APPRAISAL_PASS, "web 2"},
-    {"measurement", "", "\"measurements\": [{\"digest\": \"" HEX96 "\"}]", APPRAISAL_FAIL, "something else was launched"},
+    {"measurement", "", "\"measurements\": [{\"digest\": \"" HEX96 "\"}]", APPRAISAL_FAIL,
+     "something else was launched"},
     {"id-key", "", "", APPRAISAL_PASS, "there is no ID key"},
     {"id-key", "0e0=" HEX96, "", APPRAISAL_FAIL, "no rule expects one"},
     {"id-key", "0e0=" HEX96, "\"idBlock\": \"none\"", APPRAISAL_FAIL, "no rule expects one"},
@@ -139,7 +144,8 @@ static const Row rows[] = {
     {"id-key", "", "\"idBlock\": \"any\"", APPRAISAL_PASS, "there is no ID key"},
     {"id-key", "0e0=" HEX96, "\"idBlock\": \"required\"", APPRAISAL_PASS, "no rule says whose"},
     {"id-key", "", "\"idBlock\": \"required\"", APPRAISAL_FAIL, "without an ID key"},
-    {"id-key", "0e0=" HEX96, "\"idKeyDigests\": [\"" ZERO64 HEX32 "\", \"" HEX96 "\"]", APPRAISAL_PASS, "the rules name"},
+    {"id-key", "0e0=" HEX96, "\"idKeyDigests\": [\"" ZERO64 HEX32 "\", \"" HEX96 "\"]", APPRAISAL_PASS,
+     "the rules name"},
     {"id-key", "0e0=" HEX96, "\"idKeyDigests\": [\"" ZERO64 HEX32 "\"]", APPRAISAL_FAIL, "foreign"},
     {"id-key", "", "\"idKeyDigests\": [\"" HEX96 "\"]", APPRAISAL_FAIL, "without an ID key"},
     {"author-key", "", "", APPRAISAL_PASS, "there is no author key"},
@@ -170,15 +176,18 @@ static const Row rows[] = {
     {"policy", "", "", APPRAISAL_PASS, "as the rules ask"},
     {"policy", "", "\"policy\": {\"allowed\": []}", APPRAISAL_FAIL, "smt"},
     {"policy", "008=000007", "", APPRAISAL_FAIL, "migrate-ma"},
-    {"policy", "008=000007", "\"policy\": {\"allowed\": [\"smt\", \"migrate-ma\"]}", APPRAISAL_PASS, "as the rules ask"},
+    {"policy", "008=000007", "\"policy\": {\"allowed\": [\"smt\", \"migrate-ma\"]}", APPRAISAL_PASS,
+     "as the rules ask"},
     {"policy", "008=000007", "\"policy\": {\"value\": \"0x70000\"}", APPRAISAL_PASS, "as the rules ask"},
     {"policy", "008=000023", "", APPRAISAL_FAIL, "cxl"},
     {"policy", "008=000023", "\"policy\": {\"allowed\": [\"smt\", \"cxl\"]}", APPRAISAL_PASS, "as the rules ask"},
     {"policy", "", "\"policy\": {\"value\": \"0x30000\"}", APPRAISAL_PASS, "as the rules ask"},
     {"policy", "008=1f0003", "\"policy\": {\"value\": \"0x30000\"}", APPRAISAL_FAIL, "another policy"},
-    {"policy", "008=1f0003", "\"policy\": {\"value\": \"0x30000\", \"mask\": \"0x3ff0000\"}", APPRAISAL_PASS, "as the rules"},
+    {"policy", "008=1f0003", "\"policy\": {\"value\": \"0x30000\", \"mask\": \"0x3ff0000\"}", APPRAISAL_PASS,
+     "as the rules"},
     {"policy", "008=000013", "\"policy\": {\"required\": [\"single-socket\"]}", APPRAISAL_PASS, "as the rules"},
-    {"policy", "", "\"policy\": {\"required\": [\"single-socket\", \"ciphertext-hiding\"]}", APPRAISAL_FAIL, "ciphertext-hiding"},
+    {"policy", "", "\"policy\": {\"required\": [\"single-socket\", \"ciphertext-hiding\"]}", APPRAISAL_FAIL,
+     "ciphertext-hiding"},
     {"policy", "008=370103", "\"policy\": {\"minimumAbi\": \"1.55\"}", APPRAISAL_PASS, "as the rules"},
     {"policy", "008=360103", "\"policy\": {\"minimumAbi\": \"1.55\"}", APPRAISAL_FAIL, "older firmware"},
     {"policy", "008=000203", "\"policy\": {\"minimumAbi\": \"1.55\"}", APPRAISAL_PASS, "as the rules"},
@@ -200,7 +209,8 @@ static const Row rows[] = {
     {"report-id-ma", "160=" HEX64, "\"reportIdMa\": \"" HEX64 "\"", APPRAISAL_PASS, "expected"},
     {"report-id-ma", "160=" HEX64, "\"reportIdMa\": \"any\"", APPRAISAL_SKIP, "no rule"},
 #define MILAN(kind, b, t, s, m)                                                                                        \
-    "\"minimumTcb\": {\"" kind "\": {\"Milan\": {\"bootloader\": " b ", \"tee\": " t ", \"snp\": " s ", \"microcode\": " m "}}}"
+    "\"minimumTcb\": {\"" kind "\": {\"Milan\": {\"bootloader\": " b ", \"tee\": " t ", \"snp\": " s                   \
+    ", \"microcode\": " m "}}}"
     {"reported-tcb", "", "", APPRAISAL_SKIP, "no rule"},
     {"reported-tcb", "", MILAN("reported", "4", "0", "24", "219"), APPRAISAL_PASS, "new enough"},
     {"reported-tcb", "", MILAN("reported", "5", "0", "0", "0"), APPRAISAL_FAIL, "older"},
@@ -217,11 +227,14 @@ static const Row rows[] = {
     {"launch-tcb", "189=11", MILAN("launch", "4", "0", "0", "0"), APPRAISAL_FAIL, "none for a Genoa"},
     {"launch-tcb", "000=02 188=000000", MILAN("launch", "0", "0", "0", "0"), APPRAISAL_FAIL, "which processor"},
 #define TURIN(kind, f, b, t, s, m)                                                                                     \
-    "\"minimumTcb\": {\"" kind "\": {\"Turin\": {\"fmc\": " f ", \"bootloader\": " b ", \"tee\": " t ", \"snp\": " s           \
+    "\"minimumTcb\": {\"" kind "\": {\"Turin\": {\"fmc\": " f ", \"bootloader\": " b ", \"tee\": " t ", \"snp\": " s   \
     ", \"microcode\": " m "}}}"
-    {"reported-tcb", "188=1a0201 180=0102030400000005", TURIN("reported", "1", "2", "3", "4", "5"), APPRAISAL_PASS, "new"},
-    {"reported-tcb", "188=1a0201 180=0102030400000005", TURIN("reported", "2", "2", "3", "4", "5"), APPRAISAL_FAIL, "older"},
-    {"reported-tcb", "188=1a0201 180=0102030400000005", TURIN("reported", "1", "2", "3", "5", "5"), APPRAISAL_FAIL, "older"},
+    {"reported-tcb", "188=1a0201 180=0102030400000005", TURIN("reported", "1", "2", "3", "4", "5"), APPRAISAL_PASS,
+     "new"},
+    {"reported-tcb", "188=1a0201 180=0102030400000005", TURIN("reported", "2", "2", "3", "4", "5"), APPRAISAL_FAIL,
+     "older"},
+    {"reported-tcb", "188=1a0201 180=0102030400000005", TURIN("reported", "1", "2", "3", "5", "5"), APPRAISAL_FAIL,
+     "older"},
     {"provisional", "", "", APPRAISAL_PASS, "committed"},
     {"provisional", "038=04000000000018dc", "", APPRAISAL_FAIL, "provisional"},
     {"provisional", "1e8=1e", "", APPRAISAL_FAIL, "provisional"},
@@ -237,16 +250,20 @@ static const Row rows[] = {
     {"firmware", "", "\"minimumFirmware\": \"1.56\"", APPRAISAL_FAIL, "running"},
     {"firmware", "", "\"minimumFirmware\": \"0.99.99\"", APPRAISAL_PASS, "new enough"},
     {"platform-info", "040=25", "", APPRAISAL_SKIP, "no rule"},
-    {"platform-info", "040=25", "\"platformInfo\": {\"required\": [\"ecc\"], \"forbidden\": [\"tsme\"]}", APPRAISAL_PASS, "as the"},
+    {"platform-info", "040=25", "\"platformInfo\": {\"required\": [\"ecc\"], \"forbidden\": [\"tsme\"]}",
+     APPRAISAL_PASS, "as the"},
     {"platform-info", "040=25", "\"platformInfo\": {\"required\": [\"tsme\"]}", APPRAISAL_FAIL, "tsme"},
     {"platform-info", "040=25", "\"platformInfo\": {\"forbidden\": [\"smt\"]}", APPRAISAL_FAIL, "smt"},
     {"platform-info", "040=65", "\"platformInfo\": {\"value\": \"0x25\"}", APPRAISAL_FAIL, "bit 6"},
-    {"platform-info", "040=65", "\"platformInfo\": {\"value\": \"0x25\", \"mask\": \"0x3f\"}", APPRAISAL_PASS, "as the"},
+    {"platform-info", "040=65", "\"platformInfo\": {\"value\": \"0x25\", \"mask\": \"0x3f\"}", APPRAISAL_PASS,
+     "as the"},
     {"mitigation", "", "", APPRAISAL_SKIP, "no rule"},
-    {"mitigation", "1f8=3f 200=3f", "\"mitigation\": {\"launch\": \"0x3f\", \"current\": \"0x1\"}", APPRAISAL_PASS, "the firmware has"},
+    {"mitigation", "1f8=3f 200=3f", "\"mitigation\": {\"launch\": \"0x3f\", \"current\": \"0x1\"}", APPRAISAL_PASS,
+     "the firmware has"},
     {"mitigation", "1f8=1f 200=3f", "\"mitigation\": {\"launch\": \"0x3f\"}", APPRAISAL_FAIL, "lacks"},
     {"mitigation", "1f8=3f 200=1f", "\"mitigation\": {\"current\": \"0x20\"}", APPRAISAL_FAIL, "lacks"},
-    {"mitigation", "000=03", "\"mitigation\": {\"launch\": \"0x1\"}", APPRAISAL_FAIL, "version 3 has no mitigation vector"},
+    {"mitigation", "000=03", "\"mitigation\": {\"launch\": \"0x1\"}", APPRAISAL_FAIL,
+     "version 3 has no mitigation vector"},
 };
 
 static void test_checks(void)
@@ -502,7 +519,8 @@ static void test_real_rejected(void)
         g_autoptr(AppraisalVerdict) verdict = NULL;
         g_autofree gchar *failed = NULL;
 
-        real_load(&real, real_index(mutations[i].base), mutations[i].patch, mutations[i].folder, mutations[i].certificate);
+        real_load(&real, real_index(mutations[i].base), mutations[i].patch, mutations[i].folder,
+                  mutations[i].certificate);
         rules = real_rules(real.evidence->report, mutations[i].drop);
         verdict = real_judge(&real, rules, mutations[i].at);
         failed = failures(verdict);
@@ -513,7 +531,8 @@ static void test_real_rejected(void)
     }
 }
 
-/* tcb-rollback: REPORTED d9 is what the certificate says, and below a minimum of da; svn-policy: 10 against 10 and 11. */
+/* tcb-rollback: REPORTED d9 is what the certificate says, and below a minimum of da; svn-policy: 10 against 10 and 11.
+ */
 static void test_real_minimums(void)
 {
     static const struct {
