@@ -87,7 +87,7 @@ static CmdShownCertificate *describe(const AppraisalBlob *blob)
     return shown;
 }
 
-/* Certificates in DER start with the tag of a sequence, in PEM with dashes; a table with none of the known GUIDs does. */
+/* Certificates in DER start with the tag of a sequence, in PEM with dashes; none of the known GUIDs does. */
 static gboolean are_certificates(GBytes *aux)
 {
     gsize size = 0;

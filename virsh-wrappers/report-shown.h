@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What report-show prints, gathered before it is printed: a report and the certificates that came with it, unverified. */
+/* What report-show prints, gathered before: a report and the certificates that came with it, unverified. */
 #pragma once
 
 #include "policy/appraisal/chain.h"

@@ -157,7 +157,8 @@ def check_forms(checks, folder):
 
 
 def check_schema(checks, folder):
-    reports = [report(version=2), report(version=2, chip=8, tcb=TURIN_TCB), report(version=2, chip=0), report(version=4),
+    reports = [report(version=2), report(version=2, chip=8, tcb=TURIN_TCB), report(version=2, chip=0),
+               report(version=4),
                report(5, (0x1a, 0x11, 3), tcb=TURIN_TCB, chip=8, platform=0xffffffffffffffff),
                report(policy=0x3ffffff, vmpl=0xffffffff, key_info=0x1f), report(key_info=4, chip=0),
                report(cpu=(0x1b, 1, 0)), report(cpu=(0x19, 0xa0, 2), policy=0x20000, platform=0, key_info=2)]
@@ -167,8 +168,8 @@ def check_schema(checks, folder):
         data = raw + table([('92f81bc3-5811-4d3d-97ff-d19f88dc67ea', b'x'),
                             ('ecae0c0f-9502-43b1-afa2-0ae2e0d565b6', b'y')])
         paths[-1].write_text(json.dumps(checks.show('-', stdin=data)), encoding='utf-8')
-    done = subprocess.run([sys.executable, SOURCE / 'tests' / 'unit' / 'json-validate.py', SCHEMA, *paths],
-                          capture_output=True, text=True, check=False)
+    validate = [sys.executable, SOURCE / 'tests' / 'unit' / 'json-validate.py']
+    done = subprocess.run([*validate, SCHEMA, *paths], capture_output=True, text=True, check=False)
     if done.returncode == 77:
         checks.count += 1
         print(f'ok {checks.count} schema # SKIP python3-jsonschema is not there')
@@ -177,8 +178,7 @@ def check_schema(checks, folder):
     changed = json.loads(paths[0].read_text(encoding='utf-8'))
     changed['verified'] = True
     paths[0].write_text(json.dumps(changed), encoding='utf-8')
-    done = subprocess.run([sys.executable, SOURCE / 'tests' / 'unit' / 'json-validate.py', '--invalid', SCHEMA, paths[0]],
-                          capture_output=True, text=True, check=False)
+    done = subprocess.run([*validate, '--invalid', SCHEMA, paths[0]], capture_output=True, text=True, check=False)
     checks.tell('schema refuses', None if done.returncode == 0 else done.stdout + done.stderr)
 
 
