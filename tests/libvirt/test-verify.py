@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""verify --domain end to end: libvirt and QEMU launch on the platform model, the test authority reports what was launched.
+"""verify --domain end to end: libvirt and QEMU launch on the platform model, the test authority reports the launch.
 
 No guest runs here; the report is what the processor would have given to one. What counts is the pinned reference of the
 domain, whatever its XML says by now.
@@ -11,7 +11,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'platform'))
-from harness import (Tap, attest, confidential, domain_xml, expect_match, install_hook, last, model, redefine, run,  # noqa: E402
+from harness import (Tap, attest, confidential, domain_xml, expect_match, install_hook, last, model, redefine, run,
+                     # noqa: E402
                      scratch, skip, small_boot_files, stop, write)
 try:
     import authority
@@ -54,7 +55,8 @@ def report(name, **fields):
 
 def verify(name, evidence, nonce, *words):
     """The exit code, and the checks that failed with what they say."""
-    done = attest('verify', '--domain', name, '--nonce', nonce, '--certificates', FACTS['certificate'], '--trust-anchor',
+    done = attest('verify', '--domain', name, '--nonce', nonce, '--certificates', FACTS['certificate'],
+                  '--trust-anchor',
                   FACTS['anchor'], '--format', 'json', *words, evidence, check=False)
     if not done.stdout:
         return done.returncode, {'error': done.stderr}
@@ -97,10 +99,12 @@ def test_edited_domain(tap: Tap):
     attest('define', '--accept', 'main')
     launch(tap, 'main')
     evidence, nonce = report('main')
-    done = attest('verify', '--reference', scratch('owner.json'), '--nonce', nonce, '--certificates', FACTS['certificate'],
+    done = attest('verify', '--reference', scratch('owner.json'), '--nonce', nonce, '--certificates',
+                  FACTS['certificate'],
                   '--trust-anchor', FACTS['anchor'], '--format', 'json', evidence, check=False)
     failed = [each['name'] for each in json.loads(done.stdout)['checks'] if each['outcome'] == 'fail']
-    tap.equal((done.returncode, failed), (1, ['measurement']), "the owner's reference refuses the edited launch", done.stdout)
+    tap.equal((done.returncode, failed), (1, ['measurement']), "the owner's reference refuses the edited launch",
+              done.stdout)
 
 
 def test_older_launch(tap: Tap):

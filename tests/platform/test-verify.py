@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Attacks on 'virt-attest verify', with reports that the test authority signs: each is refused for its own reason.
 
-The genuine report carries the measurement that predict.py computes for a domain XML; the command computes its own. Every
-attack changes one thing, so that the checks that fail are known: those and no others.
+The genuine report carries the measurement that predict.py computes for a domain XML; the command computes its own.
+Every attack changes one thing, so that the checks that fail are known: those and no others.
 """
 import hashlib
 import importlib.util
@@ -66,7 +66,8 @@ class Rig:
 
     @staticmethod
     def measure(vcpus=2, cpu='EPYC-Milan', kernel=golden.KERNEL, initrd=golden.INITRD, cmdline=CMDLINE, features=1):
-        return bytes.fromhex(predict.predict_snp(golden.firmware(True), vcpus, cpu, kernel, initrd, cmdline, features=features))
+        return bytes.fromhex(predict.predict_snp(golden.firmware(True), vcpus, cpu, kernel, initrd, cmdline,
+                                                 features=features))
 
     def report(self, signer=None, tail=b'', **fields):
         fields.setdefault('measurement', self.measurement)
@@ -76,7 +77,8 @@ class Rig:
 
     def run(self, *words):
         environment = {'PATH': '/usr/bin:/bin', 'HOME': str(self.folder), 'LC_ALL': 'C.UTF-8'}
-        return subprocess.run([self.program, '--config', str(self.folder / 'virt-attest.conf'), *words], cwd=self.folder,
+        return subprocess.run([self.program, '--config', str(self.folder / 'virt-attest.conf'), *words],
+                              cwd=self.folder,
                               env=environment, capture_output=True, text=True, timeout=120, check=False)
 
     def verify(self, report, *words, domain='snp.xml', data=DATA, certificates='vcek.der', anchor='anchor.pem'):
@@ -92,7 +94,8 @@ class Rig:
         document = json.loads(done.stdout)
         if jsonschema:
             jsonschema.validate(document, SCHEMA)
-        return done.returncode, {each['name']: (each['outcome'], each['text']) for each in document['checks']}, done.stderr
+        return done.returncode, {each['name']: (each['outcome'],
+                                                each['text']) for each in document['checks']}, done.stderr
 
 
 def failed(checks):
@@ -109,7 +112,8 @@ def test_accepted(tap, rig):
     tap.check(code == 0 and not failed(checks), f'the genuine report is accepted ({failed(checks)}, {errors.strip()})')
     tap.check(checks['chain'][0] == 'warn' and '--trust-anchor' in checks['chain'][1],
               'the verdict says that it rests on the given root')
-    tap.check(checks['measurement'] == ('pass', 'the guest that was expected was launched: EPYC-Milan, 2 vCPUs, features 0x1'),
+    tap.check(checks['measurement'] == ('pass',
+                                        'the guest that was expected was launched: EPYC-Milan, 2 vCPUs, features 0x1'),
               f'the measurement is named: {checks["measurement"]}')
     table = module.table([('vcek', rig.vcek.certificate), ('ask', rig.milan.ask), ('ark', rig.milan.ark)])
     code, checks, _ = rig.verify(rig.report(tail=table), certificates=None)
@@ -157,18 +161,22 @@ def attacks(rig):
          rig.report(measurement=rig.measure(kernel=b'evil')), (), {}),
         ('another initrd', 'measurement', 'other firmware, kernel or initrd',
          rig.report(measurement=rig.measure(initrd=b'evil')), (), {}),
-        ('another command line', 'measurement', 'other firmware', rig.report(measurement=rig.measure(cmdline=b'init=/bin/sh')),
+        ('another command line', 'measurement', 'other firmware',
+         rig.report(measurement=rig.measure(cmdline=b'init=/bin/sh')),
          (), {}),
         ('a blank less', 'measurement', 'no blank or newline at the end of the command line',
          rig.report(measurement=rig.measure(cmdline=CMDLINE.rstrip())), (), {}),
         ('kernel hashes off', 'measurement', 'the kernel hashes off',
          rig.report(measurement=rig.measure(kernel=None, initrd=None, cmdline=None)), (), {}),
         ('more vCPUs', 'measurement', '3 vCPUs instead of 2', rig.report(measurement=rig.measure(vcpus=3)), (), {}),
-        ('another CPU type', 'measurement', 'EPYC-Genoa', rig.report(measurement=rig.measure(cpu='EPYC-Genoa')), (), {}),
-        ('debug swap', 'measurement', 'guest features 0x21', rig.report(measurement=rig.measure(features=0x21)), (), {}),
+        ('another CPU type', 'measurement', 'EPYC-Genoa', rig.report(measurement=rig.measure(cpu='EPYC-Genoa')), (),
+         {}),
+        ('debug swap', 'measurement', 'guest features 0x21', rig.report(measurement=rig.measure(features=0x21)), (),
+         {}),
         ('the report of another domain', 'measurement', '', rig.report(), (), {'domain': 'no-kernel.xml'}),
         ('a debug policy', 'policy debug', 'debug', rig.report(policy=0xb0000), (), {}),
-        ('a debug policy that the reference has', 'debug', 'debug', rig.report(policy=0xb0000), (), {'domain': 'debug.xml'}),
+        ('a debug policy that the reference has', 'debug', 'debug', rig.report(policy=0xb0000), (),
+         {'domain': 'debug.xml'}),
         ('a migration agent', 'policy report-id-ma', 'migration agent',
          rig.report(policy=0x70000, report_id_ma=bytes([1]) * 32), (), {}),
         ('an old report', 'nonce', 'an old one', rig.report(report_data=bytes(64)), (), {}),
@@ -181,12 +189,14 @@ def attacks(rig):
         ('another line\'s certificate', 'signature product chip certificate-tcb', 'Genoa', rig.report(), (),
          {'certificates': cert['genoa']}),
         ('a VLEK\'s certificate', 'certificate', 'VLEK', rig.report(), (), {'certificates': cert['the-vlek']}),
-        ('a VLEK that nobody asked for', 'signer', 'cloud provider', rig.report(vlek), (), {'certificates': cert['the-vlek']}),
+        ('a VLEK that nobody asked for', 'signer', 'cloud provider', rig.report(vlek), (),
+         {'certificates': cert['the-vlek']}),
         ('an expired certificate', 'chain', '', rig.report(expired), (), {'certificates': cert['expired']}),
         ('the test authority without its anchor', 'chain', '', rig.report(), (), {'anchor': None}),
         ('a revoked ASK', 'revocation', 'revoked', rig.report(), ('--crl', crl['revoked']), {}),
         ('a forged revocation list', 'revocation', '', rig.report(), ('--crl', crl['forged']), {}),
-        ('a stale list where one is required', 'revocation', '', rig.report(), ('--crl', crl['stale'], '--require-crl'), {}),
+        ('a stale list where one is required', 'revocation', '', rig.report(), ('--crl', crl['stale'],
+                                                                                '--require-crl'), {}),
         ('no list where one is required', 'revocation', 'no revocation list', rig.report(), ('--require-crl',), {}),
         ('a rolled-back TCB', 'reported-tcb', 'older', rig.report(old, current_tcb=OLD),
          ('--minimum-reported-tcb', 'bootloader=4,tee=0,snp=24,microcode=219'), {'certificates': cert['old']}),
@@ -201,13 +211,15 @@ def attacks(rig):
         ('VMPL 1', 'vmpl', 'another privilege level', rig.report(vmpl=1), (), {}),
         ('a report that the host asked for', 'vmpl', 'the host asked', rig.report(vmpl=0xffffffff), (), {}),
         ('an ID block that nobody expects', 'id-key', 'no rule expects one', rig.report(id_key_digest=key), (), {}),
-        ('a foreign ID key', 'id-key', 'foreign', rig.report(id_key_digest=foreign), ('--id-key-digest', key.hex()), {}),
+        ('a foreign ID key', 'id-key', 'foreign', rig.report(id_key_digest=foreign), ('--id-key-digest', key.hex()),
+         {}),
         ('no ID key', 'id-key', 'without an ID key', rig.report(), ('--id-key-digest', key.hex()), {}),
         ('a foreign author key', 'author-key', 'foreign', rig.report(id_key_digest=key, author_key_digest=foreign),
          ('--id-key-digest', key.hex(), '--author-key-digest', key.hex()), {}),
         ('an old guest', 'guest-svn', 'older version', rig.report(id_key_digest=key, guest_svn=3),
          ('--id-key-digest', key.hex(), '--minimum-svn', '4'), {}),
-        ('host data that nobody expects', 'host-data', 'no rule expects any', rig.report(host_data=bytes([1]) * 32), (), {}),
+        ('host data that nobody expects', 'host-data', 'no rule expects any', rig.report(host_data=bytes([1]) * 32),
+         (), {}),
         ('other host data', 'host-data', 'not the value', rig.report(host_data=bytes([1]) * 32),
          ('--host-data', '02' * 32), {}),
         ('a chip that is denied', 'chip-list', 'deny', rig.report(),
@@ -266,7 +278,8 @@ def test_nonce(tap, rig):
 
 
 def test_references(tap, rig):
-    rules = ('--product', 'Milan', '--minimum-tcb', 'bootloader=4,tee=0,snp=24,microcode=219', '--platform-info', '0x4/0x6')
+    rules = ('--product', 'Milan', '--minimum-tcb', 'bootloader=4,tee=0,snp=24,microcode=219', '--platform-info',
+             '0x4/0x6')
     made = rig.run('reference', './snp.xml', *rules, '--output', 'ref.json')
     tap.check(made.returncode == 0, f'a reference document is made ({made.stderr.strip()})')
 
@@ -285,13 +298,16 @@ def test_references(tap, rig):
         tap.check(code == 1 and failed(checks) == expected,
                   f'by the rules of the reference {what} is refused for {expected} ({failed(checks)})')
     code, checks, _ = verify(rig.report(launch_tcb=OLD), *policy(rig, minimumTcb={'launch': {'Milan': OLD}}))
-    tap.check(code == 1 and failed(checks) == 'launch-tcb', f'and a weaker policy file does not undo them ({failed(checks)})')
+    tap.check(code == 1 and failed(checks) == 'launch-tcb',
+              f'and a weaker policy file does not undo them ({failed(checks)})')
 
     for name in ('owner', 'stranger'):
-        subprocess.run(['openssl', 'genpkey', '-algorithm', 'ed25519', '-out', f'{name}.pem'], cwd=rig.folder, check=True,
+        subprocess.run(['openssl', 'genpkey', '-algorithm', 'ed25519', '-out', f'{name}.pem'], cwd=rig.folder,
+                       check=True,
                        capture_output=True)
         os.chmod(rig.folder / f'{name}.pem', 0o600)
-        subprocess.run(['openssl', 'pkey', '-in', f'{name}.pem', '-pubout', '-out', f'{name}.pub'], cwd=rig.folder, check=True,
+        subprocess.run(['openssl', 'pkey', '-in', f'{name}.pem', '-pubout', '-out', f'{name}.pub'], cwd=rig.folder,
+                       check=True,
                        capture_output=True)
     made = rig.run('reference-sign', '--key', 'owner.pem', '--output', 'signed.json', 'ref.json')
     tap.check(made.returncode == 0, f'the reference is signed ({made.stderr.strip()})')
@@ -300,7 +316,8 @@ def test_references(tap, rig):
     code, checks, errors = verify(rig.report(), '--key', 'stranger.pub', reference='signed.json')
     tap.check(code == 1 and not checks, f'not with another key (exit {code}, {errors.strip()})')
     code, checks, errors = verify(rig.report(), '--key', 'owner.pub')
-    tap.check(code == 1 and 'not signed' in errors, f'where a key is asked for, an unsigned one is refused ({errors.strip()})')
+    tap.check(code == 1 and 'not signed' in errors,
+              f'where a key is asked for, an unsigned one is refused ({errors.strip()})')
 
 
 def test_other_domain(tap, rig):
