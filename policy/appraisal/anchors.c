@@ -149,6 +149,8 @@ static X509_NAME *amd_name(const char *common_name)
     for (gsize i = 0; i < G_N_ELEMENTS(parts); i++)
         X509_NAME_add_entry_by_NID(name, parts[i].nid, parts[i].type, (const guint8 *)parts[i].value, -1, -1, 0);
     X509_NAME_add_entry_by_NID(name, NID_commonName, V_ASN1_UTF8STRING, (const guint8 *)common_name, -1, -1, 0);
+    /* OpenSSL encodes a changed name when it is next looked at, which threads that share it must not. */
+    i2d_X509_NAME(name, NULL);
     return name;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A VCEK or VLEK: whatever it says, it does not chain to AMD; and the readers of bundles of certificates take no harm. */
+/* A VCEK or VLEK: whatever it says, it does not chain to AMD. And the same bytes as any number of certificates. */
 #include "tests/fuzz/appraisal-fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -347,7 +347,7 @@ static void test_json(void)
         g_assert_cmpstr(evidence->form, ==, "json");
         g_assert_cmpmem(evidence->report->raw, sizeof(raw), raw, sizeof(raw));
         g_assert_nonnull(strstr(json, "\"_author_key_en\":0"));
-        g_assert_nonnull(strstr(json, "{\"bootloader\":1,\"tee\":2,\"_reserved\":[3,4,5,6],\"snp\":7,\"microcode\":8}"));
+        g_assert_nonnull(strstr(json, "{\"bootloader\":1,\"tee\":2,\"_reserved\":[3,4,5,6],\"snp\":7,"));
     }
 }
 
