@@ -50,7 +50,8 @@ static gchar *feature_text(guint64 features)
                : g_strdup_printf("guest features 0x%" G_GINT64_MODIFIER "x", features);
 }
 
-/* Every signature that the catalogue and the default list of real parts know, and steppings of the one that is expected. */
+/* Every signature that the catalogue and the default list of real parts know, and steppings of the one that is
+ * expected. */
 static GArray *signatures(guint32 expected)
 {
     GArray *list = g_array_new(FALSE, FALSE, sizeof(guint32));

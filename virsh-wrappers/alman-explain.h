@@ -15,7 +15,8 @@
  * Tries what launches differ in without any file being another one: guest features, CPU signature, number of vCPUs, the
  * recorded command line, a launch without kernel hashes.
  *
- * Returns: one phrase: the one change (or two) that gives the recorded digest, or which files are newer than the record.
+ * Returns: one phrase: the one change (or two) that gives the recorded digest, or which files are newer than the
+ * record.
  */
 gchar *cmd_alman_explain(const PolicyEvaluation *evaluation, const ExchangeAlmanGuest *guest,
                          const ExchangeAlmanMeasurement *recorded, guint32 signature);

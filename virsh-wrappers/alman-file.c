@@ -36,7 +36,8 @@ static gboolean lock_folder(const char *path, CmdLock *lock, GError **error)
             return fail(error, folder, g_strerror(errno));
         }
         if (g_get_monotonic_time() > end) {
-            return fail(error, folder, "another run of this program holds the folder's lock: try again when it is done");
+            return fail(error, folder,
+                        "another run of this program holds the folder's lock: try again when it is done");
         }
         g_usleep(LOCK_STEP_MICROSECONDS);
     }
@@ -48,8 +49,8 @@ static gboolean read_old(const char *path, gchar **text, gsize *size, struct sta
 {
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0) {
-        return errno == ENOENT || fail(error, path, errno == ELOOP ? "this is a link: name the file itself"
-                                                                     : g_strerror(errno));
+        return errno == ENOENT ||
+               fail(error, path, errno == ELOOP ? "this is a link: name the file itself" : g_strerror(errno));
     }
     gboolean ok = FALSE;
     if (fstat(fd, st) < 0) {

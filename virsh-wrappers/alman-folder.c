@@ -163,8 +163,8 @@ CmdAlmanFolder *cmd_alman_folder_read(CmdContext *context, const char *path, GEr
     folder->guests = g_ptr_array_new_with_free_func((GDestroyNotify)guest_free);
     if (!g_file_test(folder->path, G_FILE_TEST_IS_DIR)) {
         g_autofree gchar *shown = cmd_printable(folder->path);
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "'%s' is no folder: name the one that alman.sh lies in",
-                    shown);
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
+                    "'%s' is no folder: name the one that alman.sh lies in", shown);
         return NULL;
     }
     read_conf(folder);
@@ -182,11 +182,13 @@ CmdAlmanFolder *cmd_alman_folder_read(CmdContext *context, const char *path, GEr
     g_ptr_array_sort(folder->guests, compare_guests);
     if (folder->guests->len == 0) {
         g_autofree gchar *shown = cmd_printable(folder->path);
-        g_autofree gchar *notes = folder->notes->len ? cmd_printable(g_ptr_array_index(folder->notes, folder->notes->len - 1))
-                                                      : g_strdup("");
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
-                    "'%s' holds no guest of ALman: no entry in expected-measurements.json, no domain XML in work/xml, no root "
-                    "disk in work/disks\n%s", shown, notes);
+        g_autofree gchar *notes =
+            folder->notes->len ? cmd_printable(g_ptr_array_index(folder->notes, folder->notes->len - 1)) : g_strdup("");
+        g_set_error(
+            error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
+            "'%s' holds no guest of ALman: no entry in expected-measurements.json, no domain XML in work/xml, no root "
+            "disk in work/disks\n%s",
+            shown, notes);
         return NULL;
     }
     return g_steal_pointer(&folder);

@@ -63,8 +63,9 @@ typedef struct {
 /**
  * cmd_alman_folder_read:
  *
- * A guest is what has an entry in expected-measurements.json, a domain XML in work/xml or a root disk in work/disks. Its domain
- * is that XML where it is there and can be measured; otherwise one composed of the record, the disks and ALman's own defaults.
+ * A guest is what has an entry in expected-measurements.json, a domain XML in work/xml or a root disk in work/disks.
+ * Its domain is that XML where it is there and can be measured; otherwise one composed of the record, the disks and
+ * ALman's own defaults.
  *
  * Errors: %ATTEST_ERROR_UNREADABLE when the folder is none of ALman's.
  */

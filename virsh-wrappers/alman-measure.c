@@ -93,8 +93,9 @@ static void add_disks(const CmdAlmanFolder *folder, CmdAlmanGuest *guest, XmlCom
     if (is_file(mode_file) && cmd_read_file(mode_file, "mode", 64, &mode, &size, NULL) &&
         g_str_has_prefix(mode, "disk") && is_file(upper)) {
         add_disk(compose, upper, ",format=raw");
-        note(guest, "its upper layer is a disk that the host can write: whatever the root hash says, the host can replace "
-                    "every file");
+        note(guest,
+             "its upper layer is a disk that the host can write: whatever the root hash says, the host can replace "
+             "every file");
     }
 }
 
@@ -133,7 +134,8 @@ static GPtrArray *wanted_cpus(const CmdAlmanFolder *folder, const CmdAlmanGuest 
     GPtrArray *list = g_ptr_array_new();
     const GPtrArray *listed = guest->record && guest->record->cpus->len ? guest->record->cpus : folder->cpus;
     for (guint i = 0; guest->record && i < guest->record->measurements->len; i++) {
-        g_ptr_array_add(list, ((const ExchangeAlmanMeasurement *)g_ptr_array_index(guest->record->measurements, i))->cpu);
+        g_ptr_array_add(list,
+                        ((const ExchangeAlmanMeasurement *)g_ptr_array_index(guest->record->measurements, i))->cpu);
     }
     for (guint i = 0; listed && i < listed->len; i++) {
         g_autofree gchar *label = exchange_alman_cpu_label(g_ptr_array_index(listed, i));
@@ -187,8 +189,8 @@ static void compare_one(const PolicyEvaluation *evaluation, CmdAlmanGuest *guest
     measured->label = exchange_alman_cpu_label(wanted);
     const ExchangeAlmanMeasurement *recorded = find_record(guest, measured->label);
     measured->recorded = recorded ? measure_hex_encode(recorded->digest, sizeof(recorded->digest)) : NULL;
-    if (!cpu || !measure_launch_digest(evaluation->launch, evaluation->inputs, cpu->signature, evaluation->launch->vcpus,
-                                       &digest, &cause)) {
+    if (!cpu || !measure_launch_digest(evaluation->launch, evaluation->inputs, cpu->signature,
+                                       evaluation->launch->vcpus, &digest, &cause)) {
         measured->result = CMD_ALMAN_BROKEN;
         measured->why = g_strdup(cause->message);
         return;
@@ -218,7 +220,8 @@ static CmdAlmanResult verdict(const CmdAlmanGuest *guest)
     return CMD_ALMAN_UNRECORDED;
 }
 
-static gboolean try_xml(CmdContext *context, CmdAlmanGuest *guest, const char *xml, const GPtrArray *wanted, GError **error)
+static gboolean try_xml(CmdContext *context, CmdAlmanGuest *guest, const char *xml, const GPtrArray *wanted,
+                        GError **error)
 {
     g_autoptr(GPtrArray) cpus = resolve_cpus(wanted);
     g_autoptr(PolicyReference) reference = NULL;
@@ -281,8 +284,9 @@ void cmd_alman_guest_measure(CmdContext *context, const CmdAlmanFolder *folder, 
         return;
     }
     if (!guest->record) {
-        guest->why = left_cause ? g_strdup(left_cause->message)
-                                : g_strdup("it has neither a record nor a domain XML: define it with 'virt-attest define'");
+        guest->why = left_cause
+                         ? g_strdup(left_cause->message)
+                         : g_strdup("it has neither a record nor a domain XML: define it with 'virt-attest define'");
         return;
     }
     if (left_cause) {

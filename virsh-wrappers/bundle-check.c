@@ -7,6 +7,7 @@
 #include "measure/error.h"
 #include "policy/id-block.h"
 #include "virsh-wrappers/output.h"
+#include "virsh-wrappers/sign-options.h"
 
 void cmd_bundle_check_clear(CmdBundleCheck *check)
 {
@@ -128,6 +129,35 @@ static void compare_measurement(const XmlMeasurement *wanted, const GPtrArray *m
         who, digest);
 }
 
+/* Those of @measurements that the domain itself can have: its number of vCPUs, its CPU type where the XML names one. */
+static GPtrArray *own_measurements(const CmdSubject *subject, const GPtrArray *measurements)
+{
+    const XmlDomain *domain = subject->domain;
+    g_autoptr(MeasureLaunch) launch = domain->cpu_mode == XML_CPU_CUSTOM ? xml_domain_to_launch(domain, NULL, NULL) : NULL;
+    const MeasureCpu *cpu = launch && launch->cpus->len == 1 ? g_ptr_array_index(launch->cpus, 0) : NULL;
+    GPtrArray *own = g_ptr_array_new();
+    for (guint i = 0; i < measurements->len; i++) {
+        XmlMeasurement *each = g_ptr_array_index(measurements, i);
+        if (each->platform == MEASURE_PLATFORM_SEV ||
+            (each->vcpus == domain->vcpus_boot && (!cpu || each->signature == cpu->signature))) {
+            g_ptr_array_add(own, each);
+        }
+    }
+    return own;
+}
+
+/* The measurements of a fleet say nothing of the one launch that the domain XML asks for. */
+static void check_foreseen(const PolicyReference *reference, const CmdSubject *subject, GPtrArray *rows)
+{
+    g_autoptr(GPtrArray) own = own_measurements(subject, reference->measurements);
+    if (own->len == 0) {
+        add(rows, "measurement", POLICY_FAIL,
+            "the domain starts with %u vCPU%s%s%s, which the reference does not foresee", subject->domain->vcpus_boot,
+            subject->domain->vcpus_boot == 1 ? "" : "s", subject->domain->cpu_model ? " of type " : "",
+            subject->domain->cpu_model ? subject->domain->cpu_model : "");
+    }
+}
+
 /* What two hosts may have differently, or what has rows of its own. */
 static gboolean has_own_row(const char *what)
 {
@@ -162,6 +192,7 @@ void cmd_bundle_compare(const PolicyReference *reference, const CmdSubject *subj
     for (guint i = 0; i < reference->measurements->len; i++) {
         compare_measurement(g_ptr_array_index(reference->measurements, i), evaluation->measurements, rows);
     }
+    check_foreseen(reference, subject, rows);
     compare_facts(reference, subject, rows);
     if (evaluation->level >= reference->level) {
         add(rows, "level", POLICY_PASS, "attestation level %u", evaluation->level);
@@ -184,12 +215,24 @@ static const char *original_path(const PolicyReference *reference, const char *r
     return NULL;
 }
 
+static void rename_in_findings(GPtrArray *findings, const char *from, const char *to)
+{
+    for (guint i = 0; i < findings->len; i++) {
+        PolicyFinding *finding = g_ptr_array_index(findings, i);
+        GString *text = g_string_new(finding->text);
+        g_string_replace(text, from, to, 0);
+        g_free(finding->text);
+        finding->text = g_string_free(text, FALSE);
+    }
+}
+
 void cmd_bundle_restore_paths(const StorageBundle *bundle, PolicyReference *reference)
 {
     for (guint i = 0; i < reference->inputs->len; i++) {
         PolicyReferenceInput *input = g_ptr_array_index(reference->inputs, i);
         const char *path = original_path(bundle->reference, input->role);
         if (input->path && path) {
+            rename_in_findings(reference->findings, input->path, path);
             g_free(input->path);
             input->path = g_strdup(path);
         }
@@ -221,7 +264,6 @@ static GPtrArray *load_keys(CmdContext *context, GError **error)
 
 static void check_signature(const StorageBundle *bundle, GPtrArray *keys, GPtrArray *rows)
 {
-    g_autofree gchar *key_id = NULL;
     g_autoptr(GError) cause = NULL;
     if (!bundle->reference) {
         return;
@@ -234,8 +276,10 @@ static void check_signature(const StorageBundle *bundle, GPtrArray *keys, GPtrAr
     } else if (!bundle->envelope) {
         add(rows, "signature", POLICY_FAIL, "the reference is not signed, and a signature by one of %u key%s is needed",
             keys->len, keys->len == 1 ? "" : "s");
-    } else if (policy_envelope_verify(bundle->envelope, keys, &key_id, &cause)) {
-        add(rows, "signature", POLICY_PASS, "the reference is signed by the key %s", key_id);
+    } else if (policy_envelope_verify(bundle->envelope, keys, NULL, &cause)) {
+        g_autoptr(GPtrArray) signers = cmd_signers(bundle->envelope, keys);
+        g_autofree gchar *signer = cmd_signer_describe(g_ptr_array_index(signers, 0));
+        add(rows, "signature", POLICY_PASS, "the reference is signed by %s", signer);
     } else {
         add(rows, "signature", POLICY_FAIL, "%s", cause->message);
     }
@@ -249,8 +293,8 @@ static void check_id_block(const CmdSubject *subject, GPtrArray *rows)
     if (!domain->id_block && !domain->id_auth) {
         return;
     }
-    g_autoptr(GPtrArray) misfits =
-        policy_id_block_misfits(domain, subject->evaluation->policy, subject->evaluation->measurements);
+    g_autoptr(GPtrArray) own = own_measurements(subject, subject->evaluation->measurements);
+    g_autoptr(GPtrArray) misfits = policy_id_block_misfits(domain, subject->evaluation->policy, own);
     for (guint i = 0; i < misfits->len; i++) {
         add(rows, "id-block", POLICY_FAIL, "%s", (const char *)g_ptr_array_index(misfits, i));
     }

@@ -52,18 +52,13 @@ static GBytes *choose_reference(CmdContext *context, const CmdReferenceSource *s
     const PolicyReference *pinned = source->subject->pinned;
     g_autoptr(PolicyReference) reference = NULL;
     g_autofree gchar *which = NULL;
-    g_autofree gchar *text = NULL;
-    gsize size = 0;
     if (file) {
         g_autofree gchar *shown = cmd_printable(file);
-        if (!cmd_read_xml(file, &text, &size, error)) {
-            return NULL;
-        }
         which = g_strdup_printf("reference '%s'", shown);
+        reference = cmd_read_reference(file, envelope, error);
     } else if (pinned && pinned->signed_text && !cmd_arguments_first_of(context->arguments, fleet_options)) {
-        text = g_strdup(pinned->signed_text);
-        size = strlen(text);
         which = g_strdup("the signed reference that is pinned");
+        reference = policy_reference_read(pinned->signed_text, -1, envelope, error);
     } else if (source->envelope) {
         *envelope = policy_envelope_parse(g_bytes_get_data(source->bundle->reference_text, NULL),
                                           (gssize)g_bytes_get_size(source->bundle->reference_text), error);
@@ -71,12 +66,7 @@ static GBytes *choose_reference(CmdContext *context, const CmdReferenceSource *s
     } else {
         return take_text(policy_reference_format(source->reference, POLICY_REFERENCE_PORTABLE));
     }
-    reference = policy_reference_read(text, (gssize)size, envelope, error);
-    if (!reference) {
-        g_prefix_error(error, "%s: ", which);
-        return NULL;
-    }
-    if (!check_fits(context, source->subject, reference, which, error)) {
+    if (!reference || !check_fits(context, source->subject, reference, which, error)) {
         return NULL;
     }
     /* Signed, it is taken from the envelope; else it may have been a pinned one, which is for one host. */

@@ -108,8 +108,8 @@ static gboolean export_alman(CmdContext *context, const PolicyReference *referen
         return FALSE;
     }
     if (guest->al > reference->level && !cmd_context_quiet(context)) {
-        cmd_warn("ALman will call this level %u, after the form of the launch; what is proven of it is level %u", guest->al,
-                 reference->level);
+        cmd_warn("ALman will call this level %u, after the form of the launch; what is proven of it is level %u",
+                 guest->al, reference->level);
     }
     if (path) {
         return cmd_alman_update(path, guest, error);
@@ -121,8 +121,7 @@ static gboolean export_alman(CmdContext *context, const PolicyReference *referen
 static gboolean export_corim(const CmdContext *context, const PolicyReference *reference, GError **error)
 {
     g_autoptr(GBytes) bytes = exchange_corim_format(reference, error);
-    return bytes &&
-           cmd_write_output(context, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), FALSE, error);
+    return bytes && cmd_write_output(context, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), FALSE, error);
 }
 
 static gboolean export_text(const CmdContext *context, const char *format, const PolicyReference *reference,
@@ -147,8 +146,8 @@ int cmd_export(CmdContext *context, GError **error)
         return -1;
     }
     if (!cmd_reference_source_load(context, cmd_context_word(context, 0), &source, error) ||
-        !policy_guest_check(source.reference->platform, source.reference->policy, cmd_context_has(context, "allow-debug"),
-                            error)) {
+        !policy_guest_check(source.reference->platform, source.reference->policy,
+                            cmd_context_has(context, "allow-debug"), error)) {
         return -1;
     }
     if (g_str_equal(format, "snpguard")) {

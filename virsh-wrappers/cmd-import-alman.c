@@ -98,8 +98,8 @@ static void add_rows(CmdTable *table, const CmdAlmanGuest *guest)
 
 static void print_line(const char *name, const char *label, const char *text)
 {
-    g_autofree gchar *line = label ? g_strdup_printf("%s, %s: %s", name, label, text)
-                                   : g_strdup_printf("%s: %s", name, text);
+    g_autofree gchar *line =
+        label ? g_strdup_printf("%s, %s: %s", name, label, text) : g_strdup_printf("%s: %s", name, text);
     g_autofree gchar *shown = cmd_printable(line);
     printf("%s\n", shown);
 }
@@ -163,8 +163,8 @@ static gboolean write_all(CmdContext *context, const CmdAlmanFolder *folder, con
         const CmdAlmanGuest *guest = g_ptr_array_index(folder->guests, i);
         Written *files = &g_array_index(written, Written, i);
         if (output && guest->reference &&
-            !cmd_import_write(context, output, guest->name, guest->xml, guest->reference, &files->xml, &files->reference,
-                              error)) {
+            !cmd_import_write(context, output, guest->name, guest->xml, guest->reference, &files->xml,
+                              &files->reference, error)) {
             return FALSE;
         }
     }

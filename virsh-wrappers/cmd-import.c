@@ -197,7 +197,8 @@ static gboolean make_guest(CmdContext *context, Guest *guest, const char *folder
     exchange_vm_config_to_reference(guest->config, reference);
     const XmlMeasurement *only = g_ptr_array_index(reference->measurements, 0);
     guest->digest = measure_digest_hex(&only->digest);
-    return cmd_import_write(context, folder, guest->name, xml, reference, &guest->xml_path, &guest->reference_path, error);
+    return cmd_import_write(context, folder, guest->name, xml, reference, &guest->xml_path, &guest->reference_path,
+                            error);
 }
 
 static void print_guest_json(const Guest *guest)
@@ -270,7 +271,8 @@ static void print_guest(const CmdContext *context, const Guest *guest)
     g_autofree gchar *command = cmd_import_define_command(guest->xml_path, guest->reference_path);
     g_autofree gchar *shown = cmd_printable(command);
     printf("\nNext: %s\n", shown);
-    if (!is_zero(config->family_id, sizeof(config->family_id)) || !is_zero(config->image_id, sizeof(config->image_id))) {
+    if (!is_zero(config->family_id, sizeof(config->family_id)) ||
+        !is_zero(config->image_id, sizeof(config->image_id))) {
         printf("For an ID block with its IDs add: --id-key KEY --family-id %s --image-id %s\n", family, image);
     }
 }
@@ -297,7 +299,8 @@ static int import_openend2e(CmdContext *context, const char *path, const char *t
     const char *invalid = cmd_import_name_invalid(guest.name);
     if (folder && invalid) {
         g_autofree gchar *shown = cmd_printable(guest.name);
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "guest '%s': %s: choose another with --name", shown, invalid);
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "guest '%s': %s: choose another with --name", shown,
+                    invalid);
         return -1;
     }
     for (guint i = 0; i < config->unknown->len; i++) {
@@ -324,8 +327,8 @@ static gboolean check_options(const CmdContext *context, const char *format, GEr
     static const char *const options[] = {"name", "output-dir", "force", NULL};
     for (guint i = 0; !g_strv_contains(guests, format) && options[i]; i++) {
         if (cmd_context_has(context, options[i])) {
-            g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "--%s: a file of this format holds no guest%s", options[i],
-                        g_str_equal(format, "alman") ? "; import-alman takes over a whole folder" : "");
+            g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "--%s: a file of this format holds no guest%s",
+                        options[i], g_str_equal(format, "alman") ? "; import-alman takes over a whole folder" : "");
             return FALSE;
         }
     }

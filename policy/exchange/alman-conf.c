@@ -88,9 +88,11 @@ static gboolean read_line(ExchangeAlmanConf *conf, gchar *line, guint number, gu
     value = g_strstrip(equals + 1);
     key = find_key(g_strchomp(line));
     if (!key)
-        return exchange_fail(error, ATTEST_ERROR_UNREADABLE, "alman.conf, line %u: ALman has no key '%s'", number, line);
+        return exchange_fail(error, ATTEST_ERROR_UNREADABLE, "alman.conf, line %u: ALman has no key '%s'", number,
+                             line);
     if (*seen & (1u << (key - keys)))
-        return exchange_fail(error, ATTEST_ERROR_UNREADABLE, "alman.conf, line %u: %s is given twice", number, key->name);
+        return exchange_fail(error, ATTEST_ERROR_UNREADABLE, "alman.conf, line %u: %s is given twice", number,
+                             key->name);
     if (has_controls(value) || !unquote(value))
         return exchange_fail(error, ATTEST_ERROR_UNREADABLE,
                              "alman.conf, line %u: the value of %s has a control character or a lone quote", number,

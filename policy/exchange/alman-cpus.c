@@ -200,7 +200,8 @@ static JsonArray *parse_list(const char *text, gssize size, const char *what, Js
         return NULL;
     length = json_array_get_length(json_node_get_array(*root));
     if (!length || length > MAX_CPUS) {
-        exchange_fail(error, ATTEST_ERROR_UNREADABLE, "%s: the list is empty, or has more than %d entries", what, MAX_CPUS);
+        exchange_fail(error, ATTEST_ERROR_UNREADABLE, "%s: the list is empty, or has more than %d entries", what,
+                      MAX_CPUS);
         return NULL;
     }
     return json_node_get_array(*root);

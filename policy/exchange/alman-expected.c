@@ -66,7 +66,8 @@ static gboolean read_cpus(JsonObject *entry, const char *where, GPtrArray *cpus,
     return TRUE;
 }
 
-static ExchangeAlmanMeasurement *read_measurement(JsonObject *object, const char *label, const char *where, GError **error)
+static ExchangeAlmanMeasurement *read_measurement(JsonObject *object, const char *label, const char *where,
+                                                  GError **error)
 {
     static const char *const known[] = {"cpu_spec", "measurement_hex", NULL};
     g_autoptr(ExchangeAlmanCpu) cpu = NULL;
@@ -139,8 +140,7 @@ static gboolean read_entry(JsonObject *entry, ExchangeAlmanGuest *guest, GError 
         !policy_json_string(entry, where, "append", TRUE, &guest->append, error) ||
         !policy_json_string(entry, where, "cpu_types_config", TRUE, &guest->cpu_types_config, error) ||
         !policy_json_string(entry, where, "timestamp_utc", TRUE, &guest->timestamp, error) ||
-        !read_cpus(entry, where, guest->cpus, error) ||
-        !read_measurements(entry, where, guest->measurements, error))
+        !read_cpus(entry, where, guest->cpus, error) || !read_measurements(entry, where, guest->measurements, error))
         return FALSE;
     if (al < 2)
         return policy_json_error(error, where, "al", "ALman measures level 2 and above");

@@ -23,9 +23,9 @@ typedef struct {
  * exchange_alman_conf_parse:
  *
  * KEY=VALUE lines, blanks around both cut off; blank lines and lines that begin with '#' are skipped, "export" in front
- * and one pair of quotes around a value dropped; nothing is expanded. As ALman reads it, but a key that is given twice, control
- * characters, bytes that are not UTF-8 and a quote without its other half are errors too.
- * Errors: %ATTEST_ERROR_UNREADABLE with the line's number.
+ * and one pair of quotes around a value dropped; nothing is expanded. As ALman reads it, but a key that is given twice,
+ * control characters, bytes that are not UTF-8 and a quote without its other half are errors too. Errors:
+ * %ATTEST_ERROR_UNREADABLE with the line's number.
  */
 ExchangeAlmanConf *exchange_alman_conf_parse(const char *text, gssize size, GError **error);
 /* What exchange_alman_conf_parse() and ALman read back as @conf. %ATTEST_ERROR_USAGE for a value it cannot hold. */
@@ -126,7 +126,7 @@ GPtrArray *exchange_alman_expected_parse(const char *text, gssize size, GError *
  *
  * Replaces ALman's members of @guest's entry, keeps others of the same entry and all other entries.
  *
- * Returns: the new text, without a newline at its end, as ALman leaves it. Errors: %ATTEST_ERROR_UNREADABLE when @old is no
- * such file: nothing may be written then.
+ * Returns: the new text, without a newline at its end, as ALman leaves it. Errors: %ATTEST_ERROR_UNREADABLE when @old
+ * is no such file: nothing may be written then.
  */
 gchar *exchange_alman_expected_merge(const char *old, gssize size, const ExchangeAlmanGuest *guest, GError **error);

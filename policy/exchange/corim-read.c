@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The reader takes what the profile allows and nothing beside it. libcbor allocates what a head promises, so every head is
- * checked against the bytes that are there before the library sees any of them.
+ * The reader takes what the profile allows and nothing beside it. libcbor allocates what a head promises, so every head
+ * is checked against the bytes that are there before the library sees any of them.
  */
 #include <string.h>
 
@@ -17,7 +17,8 @@ static gboolean fail(GError **error, const char *what)
 
 /* ---- before libcbor ---- */
 
-/* The argument of the head at @at (RFC 8949, section 3); FALSE unless it is whole, of definite length and shortest form. */
+/* The argument of the head at @at (RFC 8949, section 3); FALSE unless it is whole, of definite length and shortest
+ * form. */
 static gboolean read_head(const guint8 *data, gsize size, gsize *at, guint *major, guint64 *argument)
 {
     guint info = 0;

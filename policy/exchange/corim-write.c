@@ -70,8 +70,8 @@ static cbor_item_t *triples(const guint8 digest[MEASURE_SHA384_SIZE], gboolean h
     put(map, CORIM_TRIPLES_REFERENCE, list(list(environment(), list(measurement(digest), NULL)), NULL));
     if (has_svn) {
         cbor_item_t *condition = list(environment(), cbor_new_definite_array(0));
-        cbor_item_t *endorsed = map_of_one(
-            CORIM_MEASUREMENT_VALUES, map_of_one(CORIM_VALUES_SVN, tagged(CORIM_TAG_SVN, number(svn))));
+        cbor_item_t *endorsed =
+            map_of_one(CORIM_MEASUREMENT_VALUES, map_of_one(CORIM_VALUES_SVN, tagged(CORIM_TAG_SVN, number(svn))));
         cbor_item_t *series = list(list(measurement(digest), NULL), list(endorsed, NULL));
 
         put(map, CORIM_TRIPLES_SERIES, list(list(condition, list(series, NULL)), NULL));
@@ -104,8 +104,10 @@ GBytes *exchange_corim_format(const PolicyReference *reference, GError **error)
     if (!exchange_require_snp(reference, "CoRIM", error))
         return NULL;
     if (reference->measurements->len > 1) {
-        exchange_fail(error, ATTEST_ERROR_USAGE, "a CoRIM of this profile holds one measurement, and the reference has %u: "
-                      "choose one with --cpu and --vcpus", reference->measurements->len);
+        exchange_fail(error, ATTEST_ERROR_USAGE,
+                      "a CoRIM of this profile holds one measurement, and the reference has %u: "
+                      "choose one with --cpu and --vcpus",
+                      reference->measurements->len);
         return NULL;
     }
     only = g_ptr_array_index(reference->measurements, 0);
@@ -117,7 +119,8 @@ GBytes *exchange_corim_format(const PolicyReference *reference, GError **error)
     map = cbor_new_definite_map(3);
     put(map, CORIM_MAP_ID, cbor_build_string(CORIM_ID));
     put(map, CORIM_MAP_TAGS,
-        list(tagged(CORIM_TAG_COMID, cbor_build_bytestring(g_bytes_get_data(inner, NULL), g_bytes_get_size(inner))), NULL));
+        list(tagged(CORIM_TAG_COMID, cbor_build_bytestring(g_bytes_get_data(inner, NULL), g_bytes_get_size(inner))),
+             NULL));
     put(map, CORIM_MAP_PROFILE, tagged(CORIM_TAG_URI, cbor_build_string(CORIM_PROFILE)));
     return serialize(tagged(CORIM_TAG_CORIM, map));
 }

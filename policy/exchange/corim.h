@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * CoRIM (draft-ietf-rats-corim) with the profile "tag:microsoft.com,2026:launch-measurement/v1": one launch digest and the
- * security version number that it endorses, in CBOR.
+ * CoRIM (draft-ietf-rats-corim) with the profile "tag:microsoft.com,2026:launch-measurement/v1": one launch digest and
+ * the security version number that it endorses, in CBOR.
  */
 #pragma once
 
@@ -12,9 +12,9 @@
 /**
  * exchange_corim_format:
  *
- * Deterministic CBOR: shortest heads, definite lengths, keys in ascending order. The version number is that of the ID block; a
- * launch without one has 0. It is left out where a domain has an ID block that the reference does not explain, although the
- * profile wants one.
+ * Deterministic CBOR: shortest heads, definite lengths, keys in ascending order. The version number is that of the ID
+ * block; a launch without one has 0. It is left out where a domain has an ID block that the reference does not explain,
+ * although the profile wants one.
  *
  * Errors: %ATTEST_ERROR_USAGE for another platform, and unless there is exactly one measurement: the profile takes one.
  */

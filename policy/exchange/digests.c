@@ -82,8 +82,10 @@ guint exchange_only_vcpus(const PolicyReference *reference, const char *format, 
         const XmlMeasurement *each = g_ptr_array_index(reference->measurements, i);
 
         if (each->vcpus != first->vcpus) {
-            exchange_fail(error, ATTEST_ERROR_USAGE, "%s has one number of vCPUs, and the reference has several: "
-                          "choose one with --vcpus", format);
+            exchange_fail(error, ATTEST_ERROR_USAGE,
+                          "%s has one number of vCPUs, and the reference has several: "
+                          "choose one with --vcpus",
+                          format);
             return 0;
         }
     }

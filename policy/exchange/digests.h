@@ -32,7 +32,8 @@ const char *exchange_input(const PolicyReference *reference, const char *role, g
 guint exchange_only_vcpus(const PolicyReference *reference, const char *format, GError **error);
 /* The one set of guest features; FALSE with %ATTEST_ERROR_USAGE when there are several. */
 gboolean exchange_only_features(const PolicyReference *reference, const char *format, guint64 *out, GError **error);
-/* FALSE with %ATTEST_ERROR_UNREADABLE unless @text is UTF-8 without NUL and at most @max bytes. @what: for the message. */
+/* FALSE with %ATTEST_ERROR_UNREADABLE unless @text is UTF-8 without NUL and at most @max bytes. @what: for the message.
+ */
 gboolean exchange_check_text(const char *text, gsize size, gsize max, const char *what, GError **error);
 /* Sets ATTEST_ERROR of @code, text of @format made one line, and returns FALSE. */
 gboolean exchange_fail(GError **error, gint code, const char *format, ...) G_GNUC_PRINTF(3, 4);

@@ -28,7 +28,8 @@ JsonNode *exchange_json_parse_array(const char *text, gssize size, const char *w
     if (!root)
         return NULL;
     object = json_node_get_object(root);
-    if (!policy_json_members(object, "", known, error) || !policy_json_array(object, "", "list", FALSE, &array, error)) {
+    if (!policy_json_members(object, "", known, error) ||
+        !policy_json_array(object, "", "list", FALSE, &array, error)) {
         g_prefix_error(error, "%s is not a list: ", what);
         return NULL;
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * JSON of programs that are written in Python: read as strictly as our own, and written to the byte as its
- * json.dump(indent=2, sort_keys=True) does, so that a file which both of us write changes only where a fact has changed.
+ * json.dump(indent=2, sort_keys=True) does, so that a file which both of us write changes only where a fact has
+ * changed.
  */
 #pragma once
 

@@ -60,9 +60,9 @@ ExchangeLaunchConfig *exchange_launch_config_parse(const char *text, gssize size
 gchar *exchange_launch_config_format(const ExchangeLaunchConfig *config)
 {
     /* A name of the catalogue has nothing to escape. */
-    return g_strdup_printf("{\n  \"vcpu-model\": \"%s\",\n  \"vcpu-count\": %u,\n  \"guest-policy\": \"0x%" G_GINT64_MODIFIER
-                           "x\"\n}",
-                           config->vcpu_model, config->vcpu_count, config->guest_policy);
+    return g_strdup_printf(
+        "{\n  \"vcpu-model\": \"%s\",\n  \"vcpu-count\": %u,\n  \"guest-policy\": \"0x%" G_GINT64_MODIFIER "x\"\n}",
+        config->vcpu_model, config->vcpu_count, config->guest_policy);
 }
 
 ExchangeLaunchConfig *exchange_launch_config_from_reference(const PolicyReference *reference, GError **error)
@@ -75,14 +75,17 @@ ExchangeLaunchConfig *exchange_launch_config_from_reference(const PolicyReferenc
         return NULL;
     only = g_ptr_array_index(reference->measurements, 0);
     if (reference->measurements->len > 1) {
-        exchange_fail(error, ATTEST_ERROR_USAGE, FILE_NAME " names one CPU and one number of vCPUs, and the reference has "
-                      "%u measurements: choose one with --cpu", reference->measurements->len);
+        exchange_fail(error, ATTEST_ERROR_USAGE,
+                      FILE_NAME " names one CPU and one number of vCPUs, and the reference has "
+                                "%u measurements: choose one with --cpu",
+                      reference->measurements->len);
         return NULL;
     }
     cpu = only->cpu ? measure_cpu_from_name(only->cpu, NULL) : NULL;
     if (!cpu) {
-        exchange_fail(error, ATTEST_ERROR_USAGE, FILE_NAME " names a CPU model, and the reference has a signature only: "
-                      "choose a model with --cpu");
+        exchange_fail(error, ATTEST_ERROR_USAGE,
+                      FILE_NAME " names a CPU model, and the reference has a signature only: "
+                                "choose a model with --cpu");
         return NULL;
     }
     config->vcpu_model = g_strdup(cpu->name);
@@ -108,8 +111,10 @@ gchar *exchange_kernel_params_parse(const char *data, gsize size, GError **error
     for (gsize i = 0; i < size; i++) {
         if (!g_ascii_iscntrl(data[i]))
             continue;
-        exchange_fail(error, ATTEST_ERROR_UNREADABLE, "kernel-params.txt has %s: the measurement would cover it, and no "
-                      "domain XML can hold it", data[i] == '\n' ? "a newline" : "a control character");
+        exchange_fail(error, ATTEST_ERROR_UNREADABLE,
+                      "kernel-params.txt has %s: the measurement would cover it, and no "
+                      "domain XML can hold it",
+                      data[i] == '\n' ? "a newline" : "a control character");
         return NULL;
     }
     return g_strndup(data, size);

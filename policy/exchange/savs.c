@@ -11,7 +11,7 @@
 
 /* Attestation report, SEV-SNP Firmware ABI (56860), table of ATTESTATION_REPORT. */
 #define REPORT_SIZE 0x4a0
-#define FLAG_AUTHOR_KEY 0x1  /* AUTHOR_KEY_EN */
+#define FLAG_AUTHOR_KEY 0x1   /* AUTHOR_KEY_EN */
 #define FLAG_SIGNING_KEY 0x1c /* 0 is the VCEK */
 
 /* ---- writing ---- */
@@ -99,13 +99,16 @@ static gboolean expressible(const PolicyReference *reference, GError **error)
     if (!reference->product)
         return exchange_fail(error, ATTEST_ERROR_USAGE, "SAVS must know the processor: give --product");
     if (reference->vcek_disabled)
-        return exchange_fail(error, ATTEST_ERROR_USAGE, "SAVS verifies reports signed by the VCEK only, and this guest's "
+        return exchange_fail(error, ATTEST_ERROR_USAGE,
+                             "SAVS verifies reports signed by the VCEK only, and this guest's "
                              "are not: its domain has vcek='no'");
     if (!strcmp(reference->product, "Turin"))
-        return exchange_fail(error, ATTEST_ERROR_USAGE, "SAVS reads the TCB version of Turin in the order of older "
+        return exchange_fail(error, ATTEST_ERROR_USAGE,
+                             "SAVS reads the TCB version of Turin in the order of older "
                              "processors, so its verdict would be wrong");
     if (reference->has_platform_info && reference->platform_info_mask != G_MAXUINT64)
-        return exchange_fail(error, ATTEST_ERROR_USAGE, "SAVS compares whole numbers, and the rule for the platform "
+        return exchange_fail(error, ATTEST_ERROR_USAGE,
+                             "SAVS compares whole numbers, and the rule for the platform "
                              "information has a mask: give --platform-info without one");
     return TRUE;
 }
@@ -120,11 +123,12 @@ gchar *exchange_savs_format(const PolicyReference *reference, GError **error)
     for (guint i = 0; i < reference->measurements->len; i++) {
         const XmlMeasurement *each = g_ptr_array_index(reference->measurements, i);
         const char *name = exchange_guest_name(reference);
-        g_autofree gchar *label = reference->measurements->len > 1 ? g_strdup_printf("%s-%s", name, each->cpu)
-                                                                    : g_strdup(name);
+        g_autofree gchar *label =
+            reference->measurements->len > 1 ? g_strdup_printf("%s-%s", name, each->cpu) : g_strdup(name);
 
         if (json_object_has_member(root, label)) {
-            g_autofree gchar *longer = g_strdup_printf("%s-%u-0x%" G_GINT64_MODIFIER "x", label, each->vcpus, each->features);
+            g_autofree gchar *longer =
+                g_strdup_printf("%s-%u-0x%" G_GINT64_MODIFIER "x", label, each->vcpus, each->features);
 
             json_object_set_object_member(root, longer, deployment(reference, each));
         } else {
@@ -186,7 +190,8 @@ static gboolean check_lists(JsonObject *policy, const char *where, GError **erro
         JsonNode *node = json_array_get_element(versions, i);
 
         if (!JSON_NODE_HOLDS_VALUE(node) || json_node_get_value_type(node) != G_TYPE_INT64)
-            return policy_json_error(error, where, "allowed_report_versions", "element %u is not a whole number", i + 1);
+            return policy_json_error(error, where, "allowed_report_versions", "element %u is not a whole number",
+                                     i + 1);
     }
     for (guint i = 0; chips && i < json_array_get_length(chips); i++) {
         JsonNode *node = json_array_get_element(chips, i);
@@ -194,7 +199,8 @@ static gboolean check_lists(JsonObject *policy, const char *where, GError **erro
         /* 64 bytes; with more or fewer the guest can never pass, which ought to be known. */
         if (!JSON_NODE_HOLDS_VALUE(node) || json_node_get_value_type(node) != G_TYPE_STRING ||
             !check_hex(json_node_get_string(node), 64))
-            return policy_json_error(error, where, "chip_id_allowlist_hex", "element %u is not a chip ID of 64 bytes", i + 1);
+            return policy_json_error(error, where, "chip_id_allowlist_hex", "element %u is not a chip ID of 64 bytes",
+                                     i + 1);
     }
     return TRUE;
 }
@@ -264,7 +270,8 @@ static gint compare_names(gconstpointer a, gconstpointer b)
     return strcmp(a, b);
 }
 
-static gboolean read_deployment(JsonObject *root, const char *name, GPtrArray *digests, GPtrArray *unbound, GError **error)
+static gboolean read_deployment(JsonObject *root, const char *name, GPtrArray *digests, GPtrArray *unbound,
+                                GError **error)
 {
     g_autofree gchar *where = policy_one_line(name, 100);
     g_autofree gchar *text = NULL;

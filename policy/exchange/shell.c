@@ -65,10 +65,10 @@ gchar *exchange_shell_format(const PolicyReference *reference)
     g_autofree gchar *level = g_strdup_printf("%u", reference->level);
     g_autofree gchar *count = g_strdup_printf("%u", reference->measurements->len);
     g_autofree gchar *tcb = reference->has_minimum_tcb ? policy_tcb_describe(&reference->minimum_tcb) : NULL;
-    g_autofree gchar *platform_info =
-        reference->has_platform_info ? g_strdup_printf("0x%" G_GINT64_MODIFIER "x/0x%" G_GINT64_MODIFIER "x",
-                                                       reference->platform_info, reference->platform_info_mask)
-                                     : NULL;
+    g_autofree gchar *platform_info = reference->has_platform_info
+                                          ? g_strdup_printf("0x%" G_GINT64_MODIFIER "x/0x%" G_GINT64_MODIFIER "x",
+                                                            reference->platform_info, reference->platform_info_mask)
+                                          : NULL;
 
     add(out, "NAME", reference->name);
     add(out, "UUID", reference->uuid);

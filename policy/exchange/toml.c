@@ -313,7 +313,8 @@ static gboolean read_pair(Reader *reader)
         return FALSE;
     skip_blanks(reader);
     if (peek(reader) != '=')
-        return fail(reader, peek(reader) == '.' ? "dotted keys are not read here: use [TABLE]" : "this is not KEY = VALUE");
+        return fail(reader,
+                    peek(reader) == '.' ? "dotted keys are not read here: use [TABLE]" : "this is not KEY = VALUE");
     reader->at++;
     skip_blanks(reader);
     if (!g_hash_table_add(reader->seen, g_strconcat(entry->table, "\n", entry->key, NULL)))
@@ -344,8 +345,14 @@ GPtrArray *exchange_toml_parse(const char *text, gssize size, const char *what, 
     g_autoptr(GPtrArray) entries = g_ptr_array_new_with_free_func((GDestroyNotify)exchange_toml_entry_free);
     g_autoptr(GHashTable) tables = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    Reader reader = {.what = what, .at = text, .end = text + length, .line = 1, .tables = tables, .seen = seen,
-                     .entries = entries, .error = error};
+    Reader reader = {.what = what,
+                     .at = text,
+                     .end = text + length,
+                     .line = 1,
+                     .tables = tables,
+                     .seen = seen,
+                     .entries = entries,
+                     .error = error};
     gboolean ok;
 
     /* The check refuses NUL too. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * As much of TOML 1.0 as configuration files of this trade use: tables of one name, bare and quoted keys, basic and literal
- * strings on one line, integers in every base, booleans, arrays of integers, comments. Everything else of TOML (dotted keys,
- * dates, fractions, strings over several lines, inline tables, arrays of tables) is refused by name, never skipped.
+ * As much of TOML 1.0 as configuration files of this trade use: tables of one name, bare and quoted keys, basic and
+ * literal strings on one line, integers in every base, booleans, arrays of integers, comments. Everything else of TOML
+ * (dotted keys, dates, fractions, strings over several lines, inline tables, arrays of tables) is refused by name,
+ * never skipped.
  */
 #pragma once
 
@@ -40,8 +41,8 @@ void exchange_toml_entry_free(ExchangeTomlEntry *entry);
  * exchange_toml_parse:
  * @what: name of the file, for messages
  *
- * Returns: (transfer full) (element-type ExchangeTomlEntry): in the order of the file, no two with the same table and key;
- * %ATTEST_ERROR_UNREADABLE with the line otherwise.
+ * Returns: (transfer full) (element-type ExchangeTomlEntry): in the order of the file, no two with the same table and
+ * key; %ATTEST_ERROR_UNREADABLE with the line otherwise.
  */
 GPtrArray *exchange_toml_parse(const char *text, gssize size, const char *what, GError **error);
 /* "text" as a basic string with its quotes, of UTF-8 without NUL. */

@@ -69,7 +69,8 @@ static JsonObject *values(const PolicyReference *reference)
 
 gchar *exchange_rvps_format(const PolicyReference *reference, GError **error)
 {
-    return exchange_require_snp(reference, "Trustee's list", error) ? exchange_json_format_object(values(reference)) : NULL;
+    return exchange_require_snp(reference, "Trustee's list", error) ? exchange_json_format_object(values(reference))
+                                                                    : NULL;
 }
 
 gchar *exchange_rvps_message_format(const PolicyReference *reference, GError **error)
@@ -112,13 +113,16 @@ static gchar *unwrap(JsonObject *root, GError **error)
     g_autofree gchar *encoded = NULL;
     gchar *payload = NULL;
 
-    if (!policy_json_members(root, "", known, error) || !policy_json_string(root, "", "version", FALSE, &version, error) ||
+    if (!policy_json_members(root, "", known, error) ||
+        !policy_json_string(root, "", "version", FALSE, &version, error) ||
         !policy_json_string(root, "", "type", FALSE, &type, error) ||
         !policy_json_string(root, "", "payload", FALSE, &encoded, error))
         return NULL;
     if (strcmp(version, MESSAGE_VERSION) || strcmp(type, "sample")) {
-        exchange_fail(error, ATTEST_ERROR_UNREADABLE, "a message of version '%s' and type '%s' is not read here, only "
-                      "'" MESSAGE_VERSION "' and 'sample'", version, type);
+        exchange_fail(error, ATTEST_ERROR_UNREADABLE,
+                      "a message of version '%s' and type '%s' is not read here, only "
+                      "'" MESSAGE_VERSION "' and 'sample'",
+                      version, type);
         return NULL;
     }
     payload = decode_payload(encoded);
@@ -141,7 +145,8 @@ static GPtrArray *read_values(JsonObject *root, GError **error)
         guint8 bytes[MEASURE_SHA384_SIZE];
 
         if (!measure_hex_decode(hex, bytes, sizeof(bytes)) || strspn(hex, "0123456789abcdef") != 2 * sizeof(bytes)) {
-            policy_json_error(error, "", MEASUREMENTS, "element %u is not a digest of 96 lower-case hexadecimal digits", i + 1);
+            policy_json_error(error, "", MEASUREMENTS, "element %u is not a digest of 96 lower-case hexadecimal digits",
+                              i + 1);
             return NULL;
         }
         g_ptr_array_add(digests, exchange_digest_new(MEASUREMENTS, bytes));

@@ -11,9 +11,9 @@
  * exchange_rvps_format:
  *
  * The values that Trustee's default policy asks for, by name. Registering a name replaces its value, so every list is
- * complete: "snp_launch_measurement" has all measurements once, and the lists of TCB components every number from the minimum to
- * 255, since the policy looks for equality. What the reference does not say is left out, and Trustee's policy then
- * does not affirm it.
+ * complete: "snp_launch_measurement" has all measurements once, and the lists of TCB components every number from the
+ * minimum to 255, since the policy looks for equality. What the reference does not say is left out, and Trustee's
+ * policy then does not affirm it.
  *
  * Errors: %ATTEST_ERROR_USAGE for another platform.
  */
@@ -24,17 +24,17 @@ gchar *exchange_rvps_message_format(const PolicyReference *reference, GError **e
  * exchange_rvps_parse:
  *
  * The values, or a message of type "sample" around them. Other names are Trustee's users' own and are skipped.
- * Returns: (element-type ExchangeDigest): the digests of "snp_launch_measurement"; %ATTEST_ERROR_UNREADABLE for one that is
- * not 96 lower-case digits: Trustee compares text.
+ * Returns: (element-type ExchangeDigest): the digests of "snp_launch_measurement"; %ATTEST_ERROR_UNREADABLE for one
+ * that is not 96 lower-case digits: Trustee compares text.
  */
 GPtrArray *exchange_rvps_parse(const char *text, gssize size, GError **error);
 
 /**
  * exchange_trustee_policy_format:
  *
- * A policy in Rego for this guest alone, that asks the RVPS for nothing: the measurements, the lowest TCB, the guest policy
- * and what is known of the platform, and the host data (which Trustee calls init_data), of which its default policy looks at no
- * value. Everything that it does not affirm keeps the trust value "not recognised".
+ * A policy in Rego for this guest alone, that asks the RVPS for nothing: the measurements, the lowest TCB, the guest
+ * policy and what is known of the platform, and the host data (which Trustee calls init_data), of which its default
+ * policy looks at no value. Everything that it does not affirm keeps the trust value "not recognised".
  *
  * Errors: %ATTEST_ERROR_USAGE for another platform.
  */

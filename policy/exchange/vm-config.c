@@ -80,8 +80,8 @@ static gboolean fail(GError **error, const ExchangeTomlEntry *entry, const char 
 
 static gboolean read_number(const Key *key, const ExchangeTomlEntry *entry, guint64 min, guint64 *out, GError **error)
 {
-    g_autofree gchar *range = g_strdup_printf("a whole number from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT, min,
-                                              key->max);
+    g_autofree gchar *range =
+        g_strdup_printf("a whole number from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT, min, key->max);
 
     if (entry->kind != EXCHANGE_TOML_INTEGER || entry->integer < 0 || (guint64)entry->integer < min ||
         (guint64)entry->integer > key->max)
@@ -146,7 +146,8 @@ static gboolean check(const ExchangeVmConfig *config, GError **error)
         return exchange_fail(error, ATTEST_ERROR_UNREADABLE, FILE_NAME ": host_cpu_family '%s' is not Milan or Genoa",
                              config->host_cpu_family);
     if (!*config->ovmf_file || !*config->kernel_file || !*config->initrd_file)
-        return exchange_fail(error, ATTEST_ERROR_UNREADABLE, FILE_NAME ": ovmf_file, kernel_file or initrd_file is empty");
+        return exchange_fail(error, ATTEST_ERROR_UNREADABLE,
+                             FILE_NAME ": ovmf_file, kernel_file or initrd_file is empty");
     return TRUE;
 }
 
@@ -161,8 +162,8 @@ ExchangeVmConfig *exchange_vm_config_parse(const char *text, gssize size, GError
         gint found = find_key(entry);
 
         if (found < 0) {
-            g_ptr_array_add(config->unknown, *entry->table ? g_strconcat(entry->table, ".", entry->key, NULL)
-                                                           : g_strdup(entry->key));
+            g_ptr_array_add(config->unknown,
+                            *entry->table ? g_strconcat(entry->table, ".", entry->key, NULL) : g_strdup(entry->key));
             continue;
         }
         seen[found] = TRUE;
@@ -191,7 +192,8 @@ static void write_key(GString *out, const ExchangeVmConfig *config, const Key *k
         text = exchange_toml_quote(*(gchar *const *)at);
         break;
     case KEY_NUMBER:
-        text = g_strdup_printf(key->hex ? "0x%" G_GINT64_MODIFIER "x" : "%" G_GINT64_MODIFIER "u", *(const guint64 *)at);
+        text =
+            g_strdup_printf(key->hex ? "0x%" G_GINT64_MODIFIER "x" : "%" G_GINT64_MODIFIER "u", *(const guint64 *)at);
         break;
     case KEY_COUNT:
         text = g_strdup_printf("%u", *(const guint *)at);
@@ -246,13 +248,16 @@ static gboolean require_facts(const PolicyReference *reference, GError **error)
     if (!reference->has_minimum_tcb)
         return exchange_fail(error, ATTEST_ERROR_USAGE, FILE_NAME " says the lowest TCB: give --minimum-tcb");
     if (!reference->has_platform_info || reference->platform_info_mask != G_MAXUINT64)
-        return exchange_fail(error, ATTEST_ERROR_USAGE, FILE_NAME " says the whole platform information, every bit of it: "
-                             "give --platform-info without a mask");
+        return exchange_fail(error, ATTEST_ERROR_USAGE,
+                             FILE_NAME " says the whole platform information, every bit of it: "
+                                       "give --platform-info without a mask");
     if (!*exchange_input(reference, "kernel", TRUE) || !*exchange_input(reference, "initrd", TRUE))
-        return exchange_fail(error, ATTEST_ERROR_USAGE, FILE_NAME " names kernel and initrd, and the reference does not");
+        return exchange_fail(error, ATTEST_ERROR_USAGE,
+                             FILE_NAME " names kernel and initrd, and the reference does not");
     /* The library with which openend2e computes the digest cuts them off before it hashes; QEMU does not. */
     if (has_outer_blanks(exchange_input(reference, "cmdline", FALSE)))
-        return exchange_fail(error, ATTEST_ERROR_USAGE, "the command line begins or ends with a blank, which openend2e "
+        return exchange_fail(error, ATTEST_ERROR_USAGE,
+                             "the command line begins or ends with a blank, which openend2e "
                              "would not measure: take it away");
     return TRUE;
 }
@@ -268,9 +273,10 @@ static gboolean require_cpu(const PolicyReference *reference, GError **error)
         if (each->signature == cpu->signature)
             return TRUE;
     }
-    return cpu && exchange_fail(error, ATTEST_ERROR_USAGE,
-                                "openend2e measures for " EXCHANGE_VM_CONFIG_CPU ", and the reference has no measurement "
-                                "for it: give the domain this CPU model");
+    return cpu &&
+           exchange_fail(error, ATTEST_ERROR_USAGE,
+                         "openend2e measures for " EXCHANGE_VM_CONFIG_CPU ", and the reference has no measurement "
+                         "for it: give the domain this CPU model");
 }
 
 ExchangeVmConfig *exchange_vm_config_from_reference(const PolicyReference *reference, GError **error)
@@ -307,8 +313,8 @@ XmlCompose *exchange_vm_config_to_compose(const ExchangeVmConfig *config, const 
 
     for (gsize i = 0; i < G_N_ELEMENTS(paths); i++) {
         if (*paths[i] != '/') {
-            exchange_fail(error, ATTEST_ERROR_UNREADABLE, FILE_NAME ": '%s' is not an absolute path, and libvirt needs one",
-                          paths[i]);
+            exchange_fail(error, ATTEST_ERROR_UNREADABLE,
+                          FILE_NAME ": '%s' is not an absolute path, and libvirt needs one", paths[i]);
             return NULL;
         }
     }

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Writes tests/corpus/{alman,toml,savs,corim}: files that must be taken (ok-) or refused (bad-). Needs python3-cbor2."""
+"""Writes tests/corpus/{alman,toml,savs,corim}: files to be taken (ok-) and to be refused (bad-). Needs python3-cbor2."""
 import base64
 import json
 import pathlib
@@ -66,7 +66,8 @@ def alman():
         'bad-no-key': good + '=x\n',
     })
     write('alman/cpus', {
-        'strings': ['EPYC-Milan', '0xa00f11'], 'objects': [{'vcpu_sig': 10489617}, {'family': 25, 'model': 1, 'stepping': 1}],
+        'strings': ['EPYC-Milan', '0xa00f11'],
+        'objects': [{'vcpu_sig': 10489617}, {'family': 25, 'model': 1, 'stepping': 1}],
         'twice': ['EPYC', 'EPYC'], 'escape': '["a"],"list":["b"]', 'numbers': [1], 'deep': '[' * 20 + ']' * 20,
     })
 
@@ -105,7 +106,9 @@ def toml():
         'ok-quoted-keys': changed('vcpu_count', '"vcpu_count"').replace('[min', "['min").replace('tcb]', "tcb']"),
         'ok-bases': changed('vcpu_count = 1', 'vcpu_count = 0b10').replace('= 209', '= 0o321'),
         'ok-no-newline': VM_CONFIG.rstrip(),
-        'bad-empty': '', 'bad-comment': '# x', 'bad-twice': VM_CONFIG.replace('vcpu_count = 1', 'vcpu_count = 1\nvcpu_count = 1'),
+        'bad-empty': '',
+        'bad-comment': '# x',
+        'bad-twice': VM_CONFIG.replace('vcpu_count = 1', 'vcpu_count = 1\nvcpu_count = 1'),
         'bad-table-twice': VM_CONFIG + '[min_commited_tcb]\n', 'bad-dotted': VM_CONFIG + 'a.b = 1\n',
         'bad-inline': VM_CONFIG + 'a = {}\n', 'bad-tables': VM_CONFIG + '[[x]]\n', 'bad-float': VM_CONFIG + 'a = 1.5\n',
         'bad-date': VM_CONFIG + 'a = 2026-01-01\n', 'bad-multi': VM_CONFIG + 'a = """x"""\n',
@@ -180,9 +183,11 @@ def corim():
         return [[[environment or env, []], [[[meas or measurement()], [{1: {1: version}}]]]]]
 
     def document(meas=None, triples=None, environment=None, identity=None, tags=None, prof=profile, **more):
-        inner = {1: {0: identity or tag_id}, 4: triples or {0: [[environment or env, [meas or measurement()]]], 8: series()}}
+        values = triples or {0: [[environment or env, [meas or measurement()]]], 8: series()}
+        inner = {1: {0: identity or tag_id}, 4: values}
         tag = Tag(506, cbor2.dumps(inner))
-        return {0: 'AMD/SEV-SNP/launch-measurement', 1: tags or [tag], 3: prof, **{int(k[1:]): v for k, v in more.items()}}
+        more = {int(key[1:]): value for key, value in more.items()}
+        return {0: 'AMD/SEV-SNP/launch-measurement', 1: tags or [tag], 3: prof, **more}
 
     def wrapped(*args, **kw):
         return cbor2.dumps(Tag(501, document(*args, **kw)))
@@ -190,16 +195,25 @@ def corim():
     good = wrapped()
     reference = {0: [[env, [measurement()]]]}
     write('corim', {
-        'ok-profile': good, 'ok-bare-profile': wrapped(prof=profile.value), 'ok-upper-id': wrapped(identity=tag_id.upper()),
-        'ok-no-series': wrapped(triples=reference), 'ok-large-version': wrapped(triples={**reference, 8: series(Tag(552, 2**40))}),
+        'ok-profile': good,
+        'ok-bare-profile': wrapped(prof=profile.value),
+        'ok-upper-id': wrapped(identity=tag_id.upper()),
+        'ok-no-series': wrapped(triples=reference),
+        'ok-large-version': wrapped(triples={**reference, 8: series(Tag(552, 2**40))}),
         'ok-order': cbor2.dumps(Tag(501, dict(reversed(document().items())))),
         'bad-empty': b'', 'bad-torn': good[:-1], 'bad-trailing': good + b'\0', 'bad-untagged': cbor2.dumps(document()),
-        'bad-signed': cbor2.dumps(Tag(18, [b'', {}, good, b''])), 'bad-outer': cbor2.dumps(Tag(500, Tag(501, document()))),
-        'bad-profile': wrapped(prof=Tag(32, 'tag:other,2026:x')), 'bad-no-profile': cbor2.dumps(Tag(501, {0: 'x', 1: []})),
-        'bad-two-tags': wrapped(tags=[Tag(506, b''), Tag(506, b'')]), 'bad-no-tags': cbor2.dumps(Tag(501, {**document(), 1: []})),
-        'bad-coswid': wrapped(tags=[Tag(505, b'')]), 'bad-inner': wrapped(tags=[Tag(506, b'\xff')]), 'bad-more': wrapped(_4={0: 1}),
+        'bad-signed': cbor2.dumps(Tag(18, [b'', {}, good, b''])),
+        'bad-outer': cbor2.dumps(Tag(500, Tag(501, document()))),
+        'bad-profile': wrapped(prof=Tag(32, 'tag:other,2026:x')),
+        'bad-no-profile': cbor2.dumps(Tag(501, {0: 'x', 1: []})),
+        'bad-two-tags': wrapped(tags=[Tag(506, b''), Tag(506, b'')]),
+        'bad-no-tags': cbor2.dumps(Tag(501, {**document(), 1: []})),
+        'bad-coswid': wrapped(tags=[Tag(505, b'')]),
+        'bad-inner': wrapped(tags=[Tag(506, b'\xff')]),
+        'bad-more': wrapped(_4={0: 1}),
         'bad-tag-id': wrapped(identity='00000000-0000-0000-0000-000000000000'),
-        'bad-vendor': wrapped(environment={0: {1: 'Intel', 2: 'TDX'}}), 'bad-instance': wrapped(environment={**env, 1: b'x'}),
+        'bad-vendor': wrapped(environment={0: {1: 'Intel', 2: 'TDX'}}),
+        'bad-instance': wrapped(environment={**env, 1: b'x'}),
         'bad-key': wrapped(measurement(key='MRTD')), 'bad-alg': wrapped(measurement(alg=1)),
         'bad-length': wrapped(measurement(b'\xa1' * 32)), 'bad-two-digests': wrapped(measurement(digests=2)),
         'bad-two-values': wrapped(triples={0: [[env, [measurement(), measurement()]]]}),
@@ -210,8 +224,12 @@ def corim():
         'bad-long-head': good.replace(b'\xd9\x01\xf5', b'\xda\x00\x00\x01\xf5', 1),
         'bad-indefinite': b'\xd9\x01\xf5\xbf\xff', 'bad-huge-array': b'\xd9\x01\xf5\x9b' + b'\x7f' + b'\xff' * 7,
         'bad-huge-map': b'\xd9\x01\xf5\xbb' + b'\x7f' + b'\xff' * 7, 'bad-huge-text': b'\x7b' + b'\x7f' + b'\xff' * 7,
-        'bad-deep': b'\x81' * 5000 + b'\x00', 'bad-tags': b'\xc1' * 5000 + b'\x00', 'bad-null': b'\xf6', 'bad-float': b'\xfb' + b'\0' * 8,
-        'bad-twice': b'\xd9\x01\xf5\xa4\x00\x61x\x00\x61x\x01\x80\x03\x61x', 'bad-utf8': b'\xd9\x01\xf5\xa1\x00\x61\xff',
+        'bad-deep': b'\x81' * 5000 + b'\x00',
+        'bad-tags': b'\xc1' * 5000 + b'\x00',
+        'bad-null': b'\xf6',
+        'bad-float': b'\xfb' + b'\0' * 8,
+        'bad-twice': b'\xd9\x01\xf5\xa4\x00\x61x\x00\x61x\x01\x80\x03\x61x',
+        'bad-utf8': b'\xd9\x01\xf5\xa1\x00\x61\xff',
     })
 
 

@@ -12,8 +12,9 @@ import subprocess
 import time
 
 import volumes
-from harness import (LIBVIRT_REFUSED, REJECTED, STATE, USAGE, Tap, attest, call, install_hook, read,
+from harness import (CANNOT_READ, LIBVIRT_REFUSED, REJECTED, STATE, USAGE, Tap, attest, call, install_hook, read,
                      run, running, scratch, sha256, start, stop, tree, virsh, virsh_define, write)
+import idblock  # from the folder that harness put on the path
 from volumes import (POOL, change_blob, configure, document, info, kernel, make_base, make_pool, spawn, vol)
 
 BASE = ''
@@ -341,5 +342,28 @@ def test_parallel(tap: Tap):
     tap.equal((os.listdir(FOLDER), boot_files()), ([], []), 'nothing is left')
 
 
+def test_id_block(tap: Tap):
+    key = idblock.make_key(scratch('id.pem'))
+    done = attest('build', '--base', BASE, '--name', 'signed', '--level', '4', '--pool', POOL, '--id-key', key,
+                  check=False)
+    refused(tap, done, REJECTED, ['host-model', '--cpu-model'], 'build --id-key with a CPU that the host chooses')
+    done = build('signed', 4, '--id-key', scratch('nosuch.pem'), check=False)
+    refused(tap, done, CANNOT_READ, ['nosuch.pem'], 'build with a key that is not there')
+    tap.equal((os.listdir(FOLDER), document('signed')), ([], None), 'neither makes a volume')
+    build('signed', 4, '--id-key', key, '--svn', '3')
+    vol('create', 'signed2', '--level', '4', '--base', BASE)
+    vol('seal', 'signed2')
+    define('signed2', 'signed2', 4, '--id-key', key, '--svn', '3')
+    for name in 'signed', 'signed2':
+        expect_launch(tap, name, f'{name}: with an ID block')
+        found = model(name)
+        tap.equal((found['id_block'], found['id_key_digest'], found['guest_svn'], found['host_data']),
+                  (True, idblock.digest(idblock.public_key(key)), 3, pinned(name)['hostData']),
+                  f'{name}: QEMU hands it over')
+        stop(name)
+        attest('undefine', '--storage', name)
+
+
 if __name__ == '__main__':
-    run([test_install, test_build, test_levels, test_order, test_spoiled, test_undone, test_killed, test_parallel])
+    run([test_install, test_build, test_id_block, test_levels, test_order, test_spoiled, test_undone, test_killed,
+         test_parallel])

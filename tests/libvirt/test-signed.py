@@ -2,16 +2,19 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Signed references: who may pin what, and what the hook makes of it. The keys and half of the signatures are openssl's."""
 import base64
+import fcntl
 import glob
 import hashlib
 import json
 import os
+import resource
+import signal
 import subprocess
 import time
 
 from harness import (CONFIG, NOT_CONFIGURED, REJECTED, STATE, USAGE, Tap, attest, call, confidential, domain_uuid,
-                     domain_xml, expect_match, expect_veto, install_hook, last, model, pin_path, read, redefine, run,
-                     scratch, small_boot_files, start, state, stop, tree, virsh, write, write_config)
+                     domain_xml, eventually, expect_match, expect_veto, install_hook, last, model, pin_path, program,
+                     read, redefine, run, scratch, small_boot_files, start, state, stop, tree, virsh, write, write_config)
 
 TRUSTED = os.path.join(os.path.dirname(CONFIG), 'trusted-keys.d')
 PASSPHRASE = 'a secret that nobody prints'
@@ -141,6 +144,56 @@ def test_new(tap: Tap):
     tap.equal(done.returncode, 0, 'signed anew', done.stderr)
     expect_match(tap, 'fresh', 'signed anew')
     stop('fresh')
+
+
+def holding_a_key(arguments, passphrase, folder):
+    """virt-attest with an unlocked key in its memory: it has signed, and nobody takes what it prints."""
+    reader, writer = os.pipe()
+    out_reader, out_writer = os.pipe()
+    fcntl.fcntl(out_writer, fcntl.F_SETFL, os.O_NONBLOCK)
+    try:
+        while True:
+            os.write(out_writer, b'x' * 1024)
+    except BlockingIOError:
+        fcntl.fcntl(out_writer, fcntl.F_SETFL, 0)
+
+    def unlimited():
+        hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+        resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+    child = subprocess.Popen([program('virsh-wrappers/virt-attest'), *arguments, '--passphrase-fd', str(reader)],
+                             stdout=out_writer, pass_fds=(reader,), cwd=folder, preexec_fn=unlimited)
+    before = eventually(lambda: core_limit(child.pid) == '0')
+    os.write(writer, f'{passphrase}\n'.encode())
+    os.close(writer)
+    os.close(reader)
+    # It waits in write(2) (1), on its standard output (1).
+    waits = eventually(lambda: read(f'/proc/{child.pid}/syscall').split()[:2] == [b'1', b'0x1'])
+    os.close(out_writer)
+    return child, out_reader, before, waits
+
+
+def core_limit(pid):
+    line = next(line for line in read(f'/proc/{pid}/limits').decode().split('\n') if line.startswith('Max core file size'))
+    return line.split()[4]
+
+
+def test_secrets(tap: Tap):
+    """A process that holds a key leaves no core dump, and nothing of it is where others look."""
+    folder = scratch('cores')
+    os.makedirs(folder)
+    encrypted, document = scratch('encrypted.pem'), scratch('secret.json')
+    attest('reference', '--output', document, xml_of('secret'))
+    child, output, before, waits = holding_a_key(('reference-sign', '--key', encrypted, document), PASSPHRASE, folder)
+    tap.check(before, 'no core dump is possible before the passphrase is read')
+    tap.check(waits, 'the process waits with the key in its memory', read(f'/proc/{child.pid}/syscall'))
+    seen = read(f'/proc/{child.pid}/cmdline') + read(f'/proc/{child.pid}/environ')
+    secret = base64.b64decode(''.join(read(key('second')).decode().split('\n')[1:-2]))[-150:-110]
+    tap.check(PASSPHRASE.encode() not in seen and secret not in seen, 'neither is in argv or environment')
+    os.kill(child.pid, signal.SIGQUIT)
+    status = os.waitpid(child.pid, 0)[1]
+    os.close(output)
+    tap.equal((os.WIFSIGNALED(status), os.WCOREDUMP(status), os.listdir(folder)), (True, False, []),
+              'killed, it leaves no core dump')
 
 
 def edit_pin(name, change):
@@ -284,4 +337,4 @@ def test_no_keys_any_more(tap: Tap):
     tap.equal(start('closed', check=False).returncode, 1, 'and the start is refused as ever')
 
 
-run([test_install, test_unsigned, test_new, test_tampered, test_documents, test_keys_unusable, test_no_keys_any_more])
+run([test_install, test_unsigned, test_new, test_secrets, test_tampered, test_documents, test_keys_unusable, test_no_keys_any_more])

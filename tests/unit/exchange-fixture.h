@@ -22,26 +22,30 @@
 #define CMDLINE_SHA "1f5f238b2775c4b3ef3b894036d03c5e5618b324b4410760e76af17ce9e64003"
 
 #define FIXTURE_MEASUREMENT_MILAN                                                                                      \
-    "{\"cpu\":\"EPYC-Milan\",\"signature\":\"0xa00f11\",\"features\":\"0x1\",\"vcpus\":2,\"digest\":\"" DIGEST_MILAN "\"}"
+    "{\"cpu\":\"EPYC-Milan\",\"signature\":\"0xa00f11\",\"features\":\"0x1\",\"vcpus\":2,\"digest\":\"" DIGEST_MILAN   \
+    "\"}"
 #define FIXTURE_MEASUREMENT_SIGNATURE                                                                                  \
-    "{\"cpu\":\"0xa00f12\",\"signature\":\"0xa00f12\",\"features\":\"0x1\",\"vcpus\":2,\"digest\":\"" DIGEST_SIGNATURE "\"}"
+    "{\"cpu\":\"0xa00f12\",\"signature\":\"0xa00f12\",\"features\":\"0x1\",\"vcpus\":2,\"digest\":\"" DIGEST_SIGNATURE \
+    "\"}"
 #define FIXTURE_IDENTITY                                                                                               \
-    "\"idBlock\":{\"idKeyDigest\":\"" HEX48("11") "\",\"authorKeyDigest\":\"" HEX48("22") "\","                         \
-    "\"familyId\":\"000102030405060708090a0b0c0d0e0f\",\"imageId\":\"101112131415161718191a1b1c1d1e1f\","              \
-    "\"guestSvn\":300},"
+    "\"idBlock\":{\"idKeyDigest\":\"" HEX48("11") "\",\"authorKeyDigest\":\"" HEX48(                                   \
+        "22") "\","                                                                                                    \
+              "\"familyId\":\"000102030405060708090a0b0c0d0e0f\",\"imageId\":\"101112131415161718191a1b1c1d1e1f\","    \
+              "\"guestSvn\":300},"
 #define FIXTURE_RULES                                                                                                  \
     "\"product\":\"Milan\",\"minimumTcb\":{\"bootloader\":3,\"tee\":0,\"snp\":14,\"microcode\":209},"                  \
     "\"platformInfo\":{\"value\":\"0x1\",\"mask\":\"0xffffffffffffffff\"},"
 
 #define FIXTURE_TEXT                                                                                                   \
-    "{\"format\":\"virt-attest-reference-1\",\"domain\":{\"name\":\"guest\"},\"platform\":\"sev-snp\",\"level\":3,"     \
+    "{\"format\":\"virt-attest-reference-1\",\"domain\":{\"name\":\"guest\"},\"platform\":\"sev-snp\",\"level\":3,"    \
     "\"findings\":[],\"measurements\":[" FIXTURE_MEASUREMENT_MILAN "," FIXTURE_MEASUREMENT_SIGNATURE "],"              \
     "\"inputs\":{\"firmware\":{\"path\":\"/fw/OVMF.fd\",\"size\":4194304,\"sha256\":\"" SHA_A "\"},"                   \
-    "\"kernel\":{\"path\":\"/boot/vmlinuz\",\"size\":8,\"sha256\":\"" SHA_B "\"},"                                      \
-    "\"initrd\":{\"path\":\"/boot/initrd\",\"size\":9,\"sha256\":\"" SHA_C "\"},"                                       \
-    "\"cmdline\":{\"text\":\"" CMDLINE_JSON "\",\"size\":" CMDLINE_SIZE ",\"sha256\":\"" CMDLINE_SHA "\"}},"            \
-    "\"policy\":\"0x30000\",\"kernelHashes\":true,\"fpu\":\"init2\",\"hostData\":\"" HOST_DATA "\",\"authorKey\":true,"  \
-    "\"vcek\":true," FIXTURE_IDENTITY FIXTURE_RULES "\"emulator\":\"/usr/bin/qemu-system-x86_64\","                     \
+    "\"kernel\":{\"path\":\"/boot/vmlinuz\",\"size\":8,\"sha256\":\"" SHA_B "\"},"                                     \
+    "\"initrd\":{\"path\":\"/boot/initrd\",\"size\":9,\"sha256\":\"" SHA_C "\"},"                                      \
+    "\"cmdline\":{\"text\":\"" CMDLINE_JSON "\",\"size\":" CMDLINE_SIZE ",\"sha256\":\"" CMDLINE_SHA "\"}},"           \
+    "\"policy\":\"0x30000\",\"kernelHashes\":true,\"fpu\":\"init2\",\"hostData\":\"" HOST_DATA                         \
+    "\",\"authorKey\":true,"                                                                                           \
+    "\"vcek\":true," FIXTURE_IDENTITY FIXTURE_RULES "\"emulator\":\"/usr/bin/qemu-system-x86_64\","                    \
     "\"tool\":\"virt-attest 0.1.0\"}"
 
 static inline PolicyReference *fixture_parse(const char *text)

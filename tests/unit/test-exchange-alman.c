@@ -27,7 +27,8 @@ static void test_conf(void)
     g_assert_null(conf->measure_py);
     written = exchange_alman_conf_format(conf, &error);
     g_assert_no_error(error);
-    g_assert_cmpstr(written, ==, "QEMU_BIN=/usr/bin/qemu x\nOVMF_CODE=/fw/a=b.fd\nOVMF_AL2=/fw/it's.fd\nOVMF_AL34=/fw/al34.fd\n");
+    g_assert_cmpstr(written, ==,
+                    "QEMU_BIN=/usr/bin/qemu x\nOVMF_CODE=/fw/a=b.fd\nOVMF_AL2=/fw/it's.fd\nOVMF_AL34=/fw/al34.fd\n");
     back = exchange_alman_conf_parse(written, -1, &error);
     g_assert_no_error(error);
     again = exchange_alman_conf_format(back, &error);
@@ -37,7 +38,8 @@ static void test_conf(void)
 /* Values that the reader would change unless they are quoted. */
 static void test_conf_quotes(void)
 {
-    static const char *const values[] = {" blanks ", "'quoted'", "\"", "'", "\"half", "tail'", "#hash", "a\"b\"c", NULL};
+    static const char *const values[] = {" blanks ", "'quoted'", "\"",      "'", "\"half",
+                                         "tail'",    "#hash",    "a\"b\"c", NULL};
 
     for (guint i = 0; values[i]; i++) {
         ExchangeAlmanConf conf = {.qemu_bin = (gchar *)values[i], .ovmf_code = (gchar *)"/x"};
@@ -201,9 +203,9 @@ static void test_cpus_from_reference(void)
     "    \"cpu_types_config\": \"/alman/cpu-types.json\",\n    \"errors\": {},\n"                                      \
     "    \"initrd\": \"/boot/initrd\",\n    \"kernel\": \"/boot/vmlinuz\",\n    \"measurements\": {\n"                 \
     "      \"EPYC-Milan\": {\n        \"cpu_spec\": {\n          \"kind\": \"type\",\n"                                \
-    "          \"type\": \"EPYC-Milan\"\n        },\n        \"measurement_hex\": \"" DIGEST_MILAN "\"\n      },\n"     \
+    "          \"type\": \"EPYC-Milan\"\n        },\n        \"measurement_hex\": \"" DIGEST_MILAN "\"\n      },\n"    \
     "      \"vcpu-sig=0xa00f12\": {\n        \"cpu_spec\": {\n          \"kind\": \"sig\",\n"                          \
-    "          \"sig\": \"0xa00f12\"\n        },\n        \"measurement_hex\": \"" DIGEST_SIGNATURE "\"\n      }\n"     \
+    "          \"sig\": \"0xa00f12\"\n        },\n        \"measurement_hex\": \"" DIGEST_SIGNATURE "\"\n      }\n"    \
     "    },\n    \"mode\": \"snp\",\n    \"ovmf\": \"/fw/OVMF.fd\",\n"                                                 \
     "    \"timestamp_utc\": \"2026-11-22T08:04:26Z\",\n    \"vcpus\": 2,\n    \"vmm_type\": \"QEMU\"\n  }"
 
@@ -249,15 +251,17 @@ static void test_expected_new(void)
 /* Others' entries stay to the byte, and what others have put into this one. */
 static void test_expected_merge(void)
 {
-    static const char other[] = "  \"a-\\u00fc\\ud83d\\ude00\": {\n    \"deep\": [\n      1,\n      null,\n      {},\n      []\n"
-                                "    ],\n    \"n\": -7,\n    \"t\": \"a\\tb\\\"\\\\/\\u007f\"\n  }";
-    g_autofree gchar *old = g_strdup_printf("{\n%s,\n  \"guest\": {\n    \"al\": 2,\n    \"zz_mine\": true\n  }\n}", other);
+    static const char other[] =
+        "  \"a-\\u00fc\\ud83d\\ude00\": {\n    \"deep\": [\n      1,\n      null,\n      {},\n      []\n"
+        "    ],\n    \"n\": -7,\n    \"t\": \"a\\tb\\\"\\\\/\\u007f\"\n  }";
+    g_autofree gchar *old =
+        g_strdup_printf("{\n%s,\n  \"guest\": {\n    \"al\": 2,\n    \"zz_mine\": true\n  }\n}", other);
     g_autoptr(ExchangeAlmanGuest) guest = fixture_guest();
     g_autoptr(GError) error = NULL;
     g_autofree gchar *text = exchange_alman_expected_merge(old, -1, guest, &error);
     g_autofree gchar *again = NULL;
-    g_autofree gchar *expected =
-        g_strdup_printf("{\n%s,\n%.*s,\n    \"zz_mine\": true\n  }\n}", other, (int)strlen(ENTRY_GUEST) - 4, ENTRY_GUEST);
+    g_autofree gchar *expected = g_strdup_printf("{\n%s,\n%.*s,\n    \"zz_mine\": true\n  }\n}", other,
+                                                 (int)strlen(ENTRY_GUEST) - 4, ENTRY_GUEST);
 
     g_assert_no_error(error);
     g_assert_cmpstr(text, ==, expected);
@@ -268,8 +272,17 @@ static void test_expected_merge(void)
 /* A file that is not right is never taken for an empty one. */
 static void test_expected_corrupt(void)
 {
-    static const char *const bad[] = {"", "{", "[]", "{} {}", "{\"a\":1,\"a\":2}", "{\"guest\":[]}", "{\"guest\":1}",
-                                      "{\"other\":{\"x\":1.5}}", "null", "{\"a\":\"\\u0000\"}", NULL};
+    static const char *const bad[] = {"",
+                                      "{",
+                                      "[]",
+                                      "{} {}",
+                                      "{\"a\":1,\"a\":2}",
+                                      "{\"guest\":[]}",
+                                      "{\"guest\":1}",
+                                      "{\"other\":{\"x\":1.5}}",
+                                      "null",
+                                      "{\"a\":\"\\u0000\"}",
+                                      NULL};
     g_autoptr(ExchangeAlmanGuest) guest = fixture_guest();
 
     for (guint i = 0; bad[i]; i++) {
@@ -303,7 +316,8 @@ static void test_expected_broken(void)
         {"{\"al\":2,\"vcpus\":1,\"ovmf\":\"/o\",\"measurements\":{\"EPYC\":{\"cpu_spec\":{\"kind\":\"type\",\"type\":"
          "\"EPYC\"},\"measurement_hex\":\"12\"}}}",
          "measurement_hex"},
-        {"{\"al\":2,\"vcpus\":1,\"ovmf\":\"/o\",\"measurements\":{\"EPYC-v1\":{\"cpu_spec\":{\"kind\":\"type\",\"type\":"
+        {"{\"al\":2,\"vcpus\":1,\"ovmf\":\"/"
+         "o\",\"measurements\":{\"EPYC-v1\":{\"cpu_spec\":{\"kind\":\"type\",\"type\":"
          "\"EPYC\"},\"measurement_hex\":\"" DIGEST_MILAN "\"}}}",
          "cpu_spec"},
     };
@@ -328,9 +342,8 @@ static void test_expected_broken(void)
 
 static void test_expected_usage(void)
 {
-    g_autoptr(PolicyReference) vcpus =
-        fixture_changed("\"features\":\"0x1\",\"vcpus\":2,\"digest\":\"" DIGEST_MILAN,
-                        "\"features\":\"0x1\",\"vcpus\":4,\"digest\":\"" DIGEST_MILAN);
+    g_autoptr(PolicyReference) vcpus = fixture_changed("\"features\":\"0x1\",\"vcpus\":2,\"digest\":\"" DIGEST_MILAN,
+                                                       "\"features\":\"0x1\",\"vcpus\":4,\"digest\":\"" DIGEST_MILAN);
     g_autoptr(PolicyReference) features =
         fixture_changed("\"features\":\"0x1\",\"vcpus\":2,\"digest\":\"" DIGEST_MILAN,
                         "\"features\":\"0x21\",\"vcpus\":2,\"digest\":\"" DIGEST_MILAN);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the formats hold, against texts written by hand and, for CBOR, bytes of another encoder (python3-cbor2). What the
- * formats' own programs make of them is in tests/golden/cli/consumers.py.
+ * What the formats hold, against texts written by hand and, for CBOR, bytes of another encoder (python3-cbor2). What
+ * the formats' own programs make of them is in tests/golden/cli/consumers.py.
  */
 #include <glib/gstdio.h>
 
@@ -34,11 +34,13 @@ static void test_toml_integers(void)
     static const struct {
         const char *text;
         gint64 value;
-    } good[] = {{"0", 0},          {"+5", 5},         {"-17", -17},        {"1_000", 1000},   {"0x1F", 31},
-                {"0xdead_beef", 0xdeadbeef}, {"0o17", 15}, {"0b1_01", 5}, {"9223372036854775807", G_MAXINT64}};
-    static const char *const bad[] = {"",     "01",    "0x",   "0xg",   "1_",    "_1",   "1__0", "0X1", "+0x1", "1.0",
-                                      "1e3",  "1a",    "0b2",  "--1",   "+",     "inf",  "1 2",  "2026-01-01",
-                                      "12:00", "9223372036854775808", NULL};
+    } good[] = {{"0", 0},        {"+5", 5},     {"-17", -17},
+                {"1_000", 1000}, {"0x1F", 31},  {"0xdead_beef", 0xdeadbeef},
+                {"0o17", 15},    {"0b1_01", 5}, {"9223372036854775807", G_MAXINT64}};
+    static const char *const bad[] = {
+        "",    "01", "0x",  "0xg", "1_", "_1",  "1__0", "0X1",        "+0x1",  "1.0",
+        "1e3", "1a", "0b2", "--1", "+",  "inf", "1 2",  "2026-01-01", "12:00", "9223372036854775808",
+        NULL};
 
     for (gsize i = 0; i < G_N_ELEMENTS(good); i++) {
         g_autofree gchar *text = g_strdup_printf("a = %s # comment", good[i].text);
@@ -70,8 +72,21 @@ static void test_toml_strings(void)
                 {"\"\\u00fc\\U0001F600\"", "ü😀"},
                 {"\"tab\there\"", "tab\there"},
                 {"\"ü\"", "ü"}};
-    static const char *const bad[] = {"\"", "'", "\"a", "'a\"", "\"\\x41\"", "\"\\u12\"", "\"\\ud800\"", "\"\\u0000\"",
-                                      "\"\\U00110000\"", "\"\\e\"", "\"\"\"a\"\"\"", "'''a'''", "\"a\" b", "\"a\x7f\"", NULL};
+    static const char *const bad[] = {"\"",
+                                      "'",
+                                      "\"a",
+                                      "'a\"",
+                                      "\"\\x41\"",
+                                      "\"\\u12\"",
+                                      "\"\\ud800\"",
+                                      "\"\\u0000\"",
+                                      "\"\\U00110000\"",
+                                      "\"\\e\"",
+                                      "\"\"\"a\"\"\"",
+                                      "'''a'''",
+                                      "\"a\" b",
+                                      "\"a\x7f\"",
+                                      NULL};
 
     for (gsize i = 0; i < G_N_ELEMENTS(good); i++) {
         g_autofree gchar *text = g_strdup_printf("[\"t x\"]\r\n'k y'\t=\t%s\r\n", good[i].text);
@@ -102,12 +117,30 @@ static void test_toml_other(void)
     g_autoptr(GPtrArray) arrays = NULL;
     g_autoptr(GPtrArray) booleans = NULL;
     const ExchangeTomlEntry *entry = toml_only(array_text, &arrays);
-    static const char *const bad[] = {"a = 1\na = 2",     "[t]\n[t]",       "[t]\na=1\n\"a\"=2", "t = 1\n[t]",
-                                      "[[t]]",            "[t.u]",          "a.b = 1",           "a = {b = 1}",
-                                      "a = [\"x\"]",      "a = [1",         "a = [1 2]",         "a = [,]",
-                                      "a",                "= 1",            "a = ",              "[t",
-                                      "[t] x",            "a = truth",      "a = 1 b = 2",       "a = 1\rb = 2",
-                                      "# \x01",           "[]",             "a = [true]",        NULL};
+    static const char *const bad[] = {"a = 1\na = 2",
+                                      "[t]\n[t]",
+                                      "[t]\na=1\n\"a\"=2",
+                                      "t = 1\n[t]",
+                                      "[[t]]",
+                                      "[t.u]",
+                                      "a.b = 1",
+                                      "a = {b = 1}",
+                                      "a = [\"x\"]",
+                                      "a = [1",
+                                      "a = [1 2]",
+                                      "a = [,]",
+                                      "a",
+                                      "= 1",
+                                      "a = ",
+                                      "[t",
+                                      "[t] x",
+                                      "a = truth",
+                                      "a = 1 b = 2",
+                                      "a = 1\rb = 2",
+                                      "# \x01",
+                                      "[]",
+                                      "a = [true]",
+                                      NULL};
 
     g_assert_cmpint(entry->kind, ==, EXCHANGE_TOML_INTEGERS);
     g_assert_cmpuint(entry->integers->len, ==, 3);
@@ -146,7 +179,8 @@ static const char vm_config[] = "host_cpu_family = \"Milan\"\n"
 
 static PolicyReference *openend2e_fixture(void)
 {
-    return fixture_changed("\"cpu\":\"0xa00f12\",\"signature\":\"0xa00f12\"", "\"cpu\":\"EPYC-v4\",\"signature\":\"0x800f12\"");
+    return fixture_changed("\"cpu\":\"0xa00f12\",\"signature\":\"0xa00f12\"",
+                           "\"cpu\":\"EPYC-v4\",\"signature\":\"0x800f12\"");
 }
 
 static void test_vm_config_write(void)
@@ -262,7 +296,8 @@ static void test_vm_config_usage(void)
 
 static void test_launch_config(void)
 {
-    static const char written[] = "{\n  \"vcpu-model\": \"EPYC-Milan\",\n  \"vcpu-count\": 2,\n  \"guest-policy\": \"0x30000\"\n}";
+    static const char written[] =
+        "{\n  \"vcpu-model\": \"EPYC-Milan\",\n  \"vcpu-count\": 2,\n  \"guest-policy\": \"0x30000\"\n}";
     g_autoptr(PolicyReference) reference = fixture_single();
     g_autoptr(PolicyReference) two = fixture();
     g_autoptr(PolicyReference) unnamed = fixture_changed(FIXTURE_MEASUREMENT_MILAN ",", "");
@@ -279,8 +314,8 @@ static void test_launch_config(void)
     again = exchange_launch_config_format(back);
     g_assert_cmpstr(again, ==, written);
     g_clear_pointer(&back, exchange_launch_config_free);
-    back = exchange_launch_config_parse("{\"later\":[{}],\"guest-policy\":\"0xB0000\",\"vcpu-count\":4,\"vcpu-model\":\"EPYC-Turin\"}",
-                                        -1, &error);
+    back = exchange_launch_config_parse(
+        "{\"later\":[{}],\"guest-policy\":\"0xB0000\",\"vcpu-count\":4,\"vcpu-model\":\"EPYC-Turin\"}", -1, &error);
     g_assert_no_error(error);
     g_assert_cmphex(back->guest_policy, ==, 0xb0000);
     g_assert_cmpstr(back->vcpu_model, ==, "EPYC-Turin");
@@ -342,20 +377,31 @@ static void test_kernel_params(void)
 static const char savs_text[] =
     "{\n  \"guest\": {\n    \"delete_session_after_success\": true,\n"
     "    \"expected_fields\": [\n"
-    "      {\n        \"expected_hex\": \"2c010000\",\n        \"length\": 4,\n        \"name\": \"guest_svn\",\n        \"offset\": 4\n      },\n"
-    "      {\n        \"expected_hex\": \"000102030405060708090a0b0c0d0e0f\",\n        \"length\": 16,\n        \"name\": \"family_id\",\n        \"offset\": 16\n      },\n"
-    "      {\n        \"expected_hex\": \"101112131415161718191a1b1c1d1e1f\",\n        \"length\": 16,\n        \"name\": \"image_id\",\n        \"offset\": 32\n      },\n"
-    "      {\n        \"expected_hex\": \"" HEX48("11") "\",\n        \"length\": 48,\n        \"name\": \"id_key_digest\",\n        \"offset\": 224\n      },\n"
-    "      {\n        \"expected_hex\": \"" HEX48("22") "\",\n        \"length\": 48,\n        \"name\": \"author_key_digest\",\n        \"offset\": 272\n      },\n"
-    "      {\n        \"expected_hex\": \"" HOST_DATA "\",\n        \"length\": 32,\n        \"name\": \"host_data\",\n        \"offset\": 192\n      },\n"
-    "      {\n        \"expected_hex\": \"0100000000000000\",\n        \"length\": 8,\n        \"name\": \"platform_info\",\n        \"offset\": 64\n      }\n"
-    "    ],\n"
-    "    \"expected_measurement_hex\": \"" DIGEST_MILAN "\",\n"
-    "    \"forbidden_flags_bits_set\": \"0x1c\",\n"
-    "    \"forbidden_policy_bits_set\": \"0xfffffffffffcffff\",\n"
-    "    \"min_tcb\": {\n      \"blSPL\": 3,\n      \"snpSPL\": 14,\n      \"teeSPL\": 0,\n      \"ucodeSPL\": 209\n    },\n"
-    "    \"nonce_ttl_seconds\": 300,\n    \"product_name\": \"Milan\",\n"
-    "    \"required_flags_bits_set\": \"0x1\",\n    \"required_policy_bits_set\": \"0x30000\"\n  }\n}\n";
+    "      {\n        \"expected_hex\": \"2c010000\",\n        \"length\": 4,\n        \"name\": \"guest_svn\",\n      "
+    "  \"offset\": 4\n      },\n"
+    "      {\n        \"expected_hex\": \"000102030405060708090a0b0c0d0e0f\",\n        \"length\": 16,\n        "
+    "\"name\": \"family_id\",\n        \"offset\": 16\n      },\n"
+    "      {\n        \"expected_hex\": \"101112131415161718191a1b1c1d1e1f\",\n        \"length\": 16,\n        "
+    "\"name\": \"image_id\",\n        \"offset\": 32\n      },\n"
+    "      {\n        \"expected_hex\": \"" HEX48(
+        "11") "\",\n        \"length\": 48,\n        \"name\": \"id_key_digest\",\n        \"offset\": 224\n      },\n"
+              "      {\n        \"expected_hex\": \"" HEX48(
+                  "22") "\",\n        \"length\": 48,\n        \"name\": \"author_key_digest\",\n        \"offset\": "
+                        "272\n      },\n"
+                        "      {\n        \"expected_hex\": \"" HOST_DATA
+                        "\",\n        \"length\": 32,\n        \"name\": \"host_data\",\n        \"offset\": 192\n     "
+                        " },\n"
+                        "      {\n        \"expected_hex\": \"0100000000000000\",\n        \"length\": 8,\n        "
+                        "\"name\": \"platform_info\",\n        \"offset\": 64\n      }\n"
+                        "    ],\n"
+                        "    \"expected_measurement_hex\": \"" DIGEST_MILAN "\",\n"
+                        "    \"forbidden_flags_bits_set\": \"0x1c\",\n"
+                        "    \"forbidden_policy_bits_set\": \"0xfffffffffffcffff\",\n"
+                        "    \"min_tcb\": {\n      \"blSPL\": 3,\n      \"snpSPL\": 14,\n      \"teeSPL\": 0,\n      "
+                        "\"ucodeSPL\": 209\n    },\n"
+                        "    \"nonce_ttl_seconds\": 300,\n    \"product_name\": \"Milan\",\n"
+                        "    \"required_flags_bits_set\": \"0x1\",\n    \"required_policy_bits_set\": \"0x30000\"\n  "
+                        "}\n}\n";
 
 static void test_savs(void)
 {
@@ -384,11 +430,15 @@ static void test_savs(void)
 
 static void test_savs_read(void)
 {
-    static const char text[] = "{\"open\":{\"product_name\":\"Milan\"},"
-                               "\"UPPER\":{\"product_name\":\"Milan\",\"expected_measurement_hex\":\"" HEX48("AB") "\","
-                               "\"required_policy_bits_set\":196608,\"forbidden_policy_bits_set\":\"0xB0000\","
-                               "\"allowed_report_versions\":[2,4],\"chip_id_allowlist_hex\":[\"" HEX48("01") HEX8("02") HEX8("03") "\"],"
-                               "\"min_tcb\":{\"blSPL\":1},\"expected_fields\":[{\"offset\":0,\"length\":1,\"expected_hex\":\"02\"}]}}";
+    static const char text[] =
+        "{\"open\":{\"product_name\":\"Milan\"},"
+        "\"UPPER\":{\"product_name\":\"Milan\",\"expected_measurement_hex\":\"" HEX48(
+            "AB") "\","
+                  "\"required_policy_bits_set\":196608,\"forbidden_policy_bits_set\":\"0xB0000\","
+                  "\"allowed_report_versions\":[2,4],\"chip_id_allowlist_hex\":[\"" HEX48("01") HEX8("02")
+                      HEX8("03") "\"],"
+                                 "\"min_tcb\":{\"blSPL\":1},\"expected_fields\":[{\"offset\":0,\"length\":1,\"expected_"
+                                 "hex\":\"02\"}]}}";
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) unbound = NULL;
     g_autoptr(GPtrArray) digests = exchange_savs_parse(text, -1, &unbound, &error);
@@ -620,7 +670,8 @@ static gchar *shell_value(const char *file, const char *name)
     g_autofree gchar *errors = NULL;
     gint status = 0;
 
-    g_assert_true(g_spawn_sync(NULL, (gchar **)argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &output, &errors, &status, NULL));
+    g_assert_true(
+        g_spawn_sync(NULL, (gchar **)argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &output, &errors, &status, NULL));
     g_assert_cmpint(status, ==, 0);
     g_assert_cmpstr(errors, ==, "");
     return output;
@@ -634,10 +685,17 @@ static void check_shell(const char *cmdline)
     g_autofree gchar *text = NULL;
     static const struct {
         const char *name, *value;
-    } expected[] = {{"ATTEST_NAME", "guest"},        {"ATTEST_POLICY", "0x30000"},    {"ATTEST_MEASUREMENTS", "2"},
-                    {"ATTEST_CPU_2", "0xa00f12"},    {"ATTEST_VCPUS_1", "2"},         {"ATTEST_MEASUREMENT_1", DIGEST_MILAN},
-                    {"ATTEST_KERNEL_SHA256", SHA_B}, {"ATTEST_ROOT_HASH", ""},        {"ATTEST_HOST_DATA", HOST_DATA},
-                    {"ATTEST_PLATFORM", "sev-snp"},  {"ATTEST_FIRMWARE", "/fw/OVMF.fd"},
+    } expected[] = {{"ATTEST_NAME", "guest"},
+                    {"ATTEST_POLICY", "0x30000"},
+                    {"ATTEST_MEASUREMENTS", "2"},
+                    {"ATTEST_CPU_2", "0xa00f12"},
+                    {"ATTEST_VCPUS_1", "2"},
+                    {"ATTEST_MEASUREMENT_1", DIGEST_MILAN},
+                    {"ATTEST_KERNEL_SHA256", SHA_B},
+                    {"ATTEST_ROOT_HASH", ""},
+                    {"ATTEST_HOST_DATA", HOST_DATA},
+                    {"ATTEST_PLATFORM", "sev-snp"},
+                    {"ATTEST_FIRMWARE", "/fw/OVMF.fd"},
                     {"ATTEST_MINIMUM_TCB", "bootloader=3,tee=0,snp=14,microcode=209"}};
 
     if (cmdline) {
@@ -665,7 +723,9 @@ static void check_shell(const char *cmdline)
 
 static void test_shell(void)
 {
-    static const char *const lines[] = {"'", "''\\'''", "'; touch /nonexistent/x; '", "\n$(exit 3)\n", "\\", "a\\", "\"$HOME\" `id`", "ü ~ * ? # !", "", NULL};
+    static const char *const lines[] = {
+        "'", "''\\'''", "'; touch /nonexistent/x; '", "\n$(exit 3)\n", "\\", "a\\", "\"$HOME\" `id`", "ü ~ * ? # !",
+        "",  NULL};
 
     if (!g_file_test("/bin/dash", G_FILE_TEST_IS_EXECUTABLE)) {
         g_test_skip("no dash");

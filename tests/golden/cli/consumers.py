@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What virt-attest exports, read by others: Python's json and tomllib, python3-cbor2, dash, and, where VIRT_ATTEST_CONSUMERS
-names a folder with their sources, the formats' own programs:
+"""What virt-attest exports, read by others: Python's json and tomllib, python3-cbor2, dash, and, where
+VIRT_ATTEST_CONSUMERS names a folder with their sources, the formats' own programs:
 
   attestation-level-manager/            ALman (validate_cpu_types.py, expected_measurements.py, alman.sh)
   sev-snp-measure/                      the calculator that ALman runs
@@ -136,7 +136,8 @@ def test_cbor(bench):
 
 def test_shell(bench):
     (bench.folder / 'values').write_bytes(bench.export('shell', *CPUS))
-    script = '. ./values; printf "%s\\n%s\\n%s\\n%s" "$ATTEST_MEASUREMENTS" "$ATTEST_CPU_2" "$ATTEST_MEASUREMENT_2" "$ATTEST_CMDLINE"'
+    names = ('MEASUREMENTS', 'CPU_2', 'MEASUREMENT_2', 'CMDLINE')
+    script = '. ./values; printf "%s\\n%s\\n%s\\n%s" ' + ' '.join(f'"$ATTEST_{name}"' for name in names)
     out = subprocess.run(['/bin/sh', '-eu', '-c', script], cwd=bench.folder, capture_output=True, check=True)
     assert not out.stderr
     assert out.stdout.decode() == f'2\n0xa00f12\n{bench.digest("0xa00f12")}\n{bench.cmdline}'
@@ -190,24 +191,27 @@ def test_alman_validator(bench):
     script = consumer('attestation-level-manager', 'helpers', 'python', 'validate_cpu_types.py')
     (bench.folder / 'cpu-types.json').write_bytes(bench.export('alman-cpu-types', *CPUS))
     (bench.folder / 'legal-cpu-types.json').write_bytes(bench.export('alman-legal-cpu-types', *CPUS))
-    arguments = [sys.executable, str(script), '--cpu-types', 'cpu-types.json', '--legal-cpu-types', 'legal-cpu-types.json']
+    arguments = [sys.executable, str(script), '--cpu-types', 'cpu-types.json',
+                 '--legal-cpu-types', 'legal-cpu-types.json']
     subprocess.run(arguments, cwd=bench.folder, check=True)
     (bench.folder / 'legal-cpu-types.json').write_text('["EPYC"]')
     assert subprocess.run(arguments, cwd=bench.folder, check=False, capture_output=True).returncode == 2
 
 
 def test_alman_record(bench):
-    """ALman writes its record with sev-snp-measure; ours is the same to the byte but for the time, and import finds it right."""
+    """ALman makes a record with sev-snp-measure: import finds it right, and ours is the same but for the time."""
     script = consumer('attestation-level-manager', 'helpers', 'python', 'expected_measurements.py')
     measure = consumer('sev-snp-measure', 'sev-snp-measure.py')
     folder = bench.folder / 'theirs'
     folder.mkdir()
     (folder / 'cpu-types.json').write_bytes(bench.export('alman-cpu-types', '--cpu', 'EPYC-Milan,EPYC-Genoa,0xa00f12'))
     target = folder / 'expected-measurements.json'
-    subprocess.run([sys.executable, str(script), '--out-json', str(target), '--al', '3', '--vm-title', 'snp', '--ovmf',
-                    f'{bench.folder}/hashes.fd', '--kernel', f'{bench.folder}/kernel', '--initrd', f'{bench.folder}/initrd',
-                    '--append', bench.cmdline, '--vcpus', '2', '--types-path', str(folder / 'cpu-types.json'), '--measure-py',
-                    str(measure)], check=True, capture_output=True)
+    options = {'out-json': target, 'al': 3, 'vm-title': 'snp', 'ovmf': bench.folder / 'hashes.fd', 'vcpus': 2,
+               'kernel': bench.folder / 'kernel', 'initrd': bench.folder / 'initrd', 'append': bench.cmdline,
+               'types-path': folder / 'cpu-types.json', 'measure-py': measure}
+    subprocess.run([sys.executable, str(script), *(word for name, value in options.items()
+                                                   for word in (f'--{name}', str(value)))],
+                   check=True, capture_output=True)
     theirs = target.read_text()
     assert '"errors": {}' in theirs, theirs
     bench.run('import-alman', str(folder))
@@ -223,13 +227,15 @@ def test_alman_record(bench):
 def test_alman_conf(bench):
     """The shell function that reads alman.conf, taken out of their script, reads ours."""
     script = consumer('attestation-level-manager', 'alman.sh').read_text()
-    function = script[script.index('load_config_file() {'):script.index('\n}\n', script.index('load_config_file() {')) + 3]
+    start = script.index('load_config_file() {')
+    function = script[start:script.index('\n}\n', start) + 3]
     xml = (bench.folder / 'snp.xml').read_text().replace(
         '</domain>', "<devices><emulator>/opt/qemu 'x'/qemu</emulator></devices></domain>")
     (bench.folder / 'emulator.xml').write_text(xml)
     (bench.folder / 'alman.conf').write_bytes(bench.export('alman-conf', source='emulator.xml'))
-    out = subprocess.run(['bash', '-euc', f'die() {{ echo "$*" >&2; exit 1; }}\n{function}\nload_config_file alman.conf\n'
-                          'printf "%s|%s" "$QEMU_BIN" "$OVMF_AL34"'], cwd=bench.folder, check=True, capture_output=True)
+    program = (f'die() {{ echo "$*" >&2; exit 1; }}\n{function}\nload_config_file alman.conf\n'
+               'printf "%s|%s" "$QEMU_BIN" "$OVMF_AL34"')
+    out = subprocess.run(['bash', '-euc', program], cwd=bench.folder, check=True, capture_output=True)
     assert out.stdout.decode() == f"/opt/qemu 'x'/qemu|{bench.folder}/hashes.fd", out
 
 
@@ -244,22 +250,24 @@ def test_savs(bench):
         return match.group() if match else ''
     names = ['evaluate_policy', 'parse_mask', 'constant_time_eq', 'decode_reported_tcb_components']
     scope = {}
-    exec('import hmac\nfrom typing import *\nParsedReport = object\nLEN_MEASUREMENT = 48\n' +  # pylint: disable=exec-used
-         '\n'.join(part(name) for name in names), scope)
+    head = 'import hmac\nfrom typing import *\nParsedReport = object\nLEN_MEASUREMENT = 48\n'
+    exec(head + '\n'.join(part(name) for name in names), scope)  # pylint: disable=exec-used
     policies = json.loads(bench.export('savs', *FACTS))
     (policy,) = policies.values()
     raw = bytearray(0x4a0)
 
     def report(**changes):
-        values = {'version': 4, 'policy': 0x30000, 'flags_u32': 0, 'measurement': bytes.fromhex(bench.digest('EPYC-Milan')),
-                  'chip_id': bytes(64), 'reported_tcb_u64': 3 | 14 << 48 | 209 << 56, **changes}
+        values = {'version': 4, 'policy': 0x30000, 'flags_u32': 0, 'chip_id': bytes(64),
+                  'measurement': bytes.fromhex(bench.digest('EPYC-Milan')),
+                  'reported_tcb_u64': 3 | 14 << 48 | 209 << 56, **changes}
         data = bytearray(raw)
         data[0x40:0x48] = changes.get('info', 1).to_bytes(8, 'little')
         return types.SimpleNamespace(raw=bytes(data), **values)
 
     evaluate = scope['evaluate_policy']
     evaluate(report(), policy)
-    for wrong in ({'policy': 0xb0000}, {'policy': 0x20000}, {'flags_u32': 1}, {'flags_u32': 4}, {'measurement': bytes(48)},
+    for wrong in ({'policy': 0xb0000}, {'policy': 0x20000}, {'flags_u32': 1}, {'flags_u32': 4},
+                  {'measurement': bytes(48)},
                   {'reported_tcb_u64': 3 | 13 << 48 | 209 << 56}, {'reported_tcb_u64': 2 | 14 << 48 | 209 << 56},
                   {'reported_tcb_u64': 3 | 14 << 48 | 208 << 56}, {'info': 0}, {'info': 3}):
         try:
@@ -269,8 +277,8 @@ def test_savs(bench):
         raise AssertionError(f'taken: {wrong}')
 
 
-TESTS = [test_json, test_tomllib, test_cbor, test_shell, test_schema, test_writers, test_alman_validator, test_alman_record,
-         test_alman_conf, test_savs]
+TESTS = [test_json, test_tomllib, test_cbor, test_shell, test_schema, test_writers, test_alman_validator,
+         test_alman_record, test_alman_conf, test_savs]
 
 
 def main():

@@ -124,7 +124,7 @@ def domain(folder, name, security="type='sev-snp' kernelHashes='yes'", policy='0
 
 
 def make_alman(folder, predict, image):
-    """A folder of ALman: one guest whose record is right, one for each way in which a record can differ, broken ones."""
+    """A folder of ALman: guests whose record is right, one for each way in which it can differ, and broken ones."""
     alman = folder / 'alman'
     for below in ('work/disks', 'work/xml'):
         (alman / below).mkdir(parents=True)
@@ -145,11 +145,11 @@ def make_alman(folder, predict, image):
     def entry(measurements, **members):
         specs = {label: {'kind': 'sig', 'sig': label.split('=')[1]} if '=' in label else {'kind': 'type', 'type': label}
                  for label in measurements}
-        return {'al': 3, 'append': CMDLINE, 'vcpus': 2, 'mode': 'snp', 'vmm_type': 'QEMU', 'ovmf': f'{folder}/hashes.fd',
-                'kernel': f'{folder}/kernel', 'initrd': f'{folder}/initrd', 'cpu_types': list(specs.values()),
-                'cpu_types_config': f'{folder}/alman/cpu-types.json', 'errors': {}, 'timestamp_utc': '2030-01-01T00:00:00Z',
-                'measurements': {label: {'cpu_spec': specs[label], 'measurement_hex': value}
-                                 for label, value in measurements.items()}, **members}
+        kept = {label: {'cpu_spec': specs[label], 'measurement_hex': value} for label, value in measurements.items()}
+        return {'al': 3, 'append': CMDLINE, 'vcpus': 2, 'mode': 'snp', 'vmm_type': 'QEMU', 'kernel': f'{folder}/kernel',
+                'initrd': f'{folder}/initrd', 'ovmf': f'{folder}/hashes.fd', 'cpu_types': list(specs.values()),
+                'cpu_types_config': f'{folder}/alman/cpu-types.json', 'errors': {}, 'measurements': kept,
+                'timestamp_utc': '2030-01-01T00:00:00Z', **members}
 
     good = digest()
     records = {

@@ -1,0 +1,460 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Bundles and SnpGuard's archive, without libvirt, network or /dev/kvm: made, checked, changed in every part, cut short,
+interrupted; archives that GNU tar writes."""
+import base64
+import contextlib
+import glob
+import hashlib
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+
+import bundles
+import rig
+from bundles import flipped, members, sealed, write
+from rig import Skip, must, refused, tool
+
+AMDSEV = '/usr/share/ovmf/OVMF.amdsev.fd'
+CMDLINE = 'console=ttyS0 quiet  "a b" <&> müsli'
+MEMBERS = ['manifest.json', 'domain.xml', 'reference.json', 'id-block.bin', 'id-auth.bin', 'firmware', 'kernel', 'initrd']
+
+
+@contextlib.contextmanager
+def guest():
+    """A folder with guest.xml (ID block in it), its files, the keys, and a configuration that is nobody else's."""
+    if not os.path.exists(AMDSEV):
+        raise Skip('no AmdSev firmware')
+    with rig.folder() as path:
+        chance = random.Random(7)
+        pathlib.Path('vmlinuz').write_bytes(chance.randbytes(150000))
+        pathlib.Path('initrd.img').write_bytes(chance.randbytes(90000))
+        os.makedirs('trusted')
+        os.makedirs('tmp')
+        pathlib.Path('va.conf').write_text(f'[paths]\nstate-directory = {path}/state\n'
+                                           f'[reference]\ntrusted-keys = {path}/trusted\n', encoding='utf-8')
+        for name, kind in (('sign', 'ed25519'), ('foreign', 'ed25519'), ('id', 'p384'), ('author', 'p384'), ('evil', 'p384')):
+            bundles.make_keys(path, name, kind)
+        os.environ.update({'VIRT_ATTEST_CONFIG': f'{path}/va.conf', 'TMPDIR': f'{path}/tmp',
+                           'LIBVIRT_DEFAULT_URI': 'qemu+unix:///system?socket=/nonexistent/libvirt-sock'})
+        pathlib.Path('guest.xml').write_text(define(path, 'id'), encoding='utf-8')
+        yield path
+
+
+def define(path, key, *options):
+    """Domain XML of the guest with an ID block by @key."""
+    return must(rig.TOOL, 'define', '--name', 'guest', '--level', '3', '--firmware', AMDSEV, '--kernel',
+                f'{path}/vmlinuz', '--initrd', f'{path}/initrd.img', '--cmdline', CMDLINE, '--cpu-model', 'EPYC-Milan',
+                '--vcpus', '2', '--id-key', f'{key}.pem', '--author-key', 'author.pem', '--print-xml', *options)
+
+
+def bundle(*options, source='./guest.xml', output='guest.tar'):
+    done = tool('bundle', source, '--output', output, '--force', *options)
+    assert done.returncode == 0, done
+    return members(output)
+
+
+def verify(path, *options):
+    """(exit status, {(check, result)}, text)"""
+    done = tool('bundle-verify', '--format', 'json', *options, path)
+    assert 'Sanitizer' not in done.stderr, done.stderr
+    if not done.stdout:
+        return done.returncode, set(), done.stderr
+    document = json.loads(done.stdout)
+    assert (document['result'] == 'good') == (done.returncode == 0), done.stdout
+    return done.returncode, {(row['check'], row['result']) for row in document['checks']}, done.stdout
+
+
+def left_behind():
+    return sorted(os.listdir('tmp'))
+
+
+def test_contents():
+    with guest() as path:
+        found = bundle('--sign-key', 'sign.pem')
+        assert list(found) == MEMBERS, list(found)
+        assert found['firmware'] == pathlib.Path(AMDSEV).read_bytes()
+        assert found['kernel'] == pathlib.Path('vmlinuz').read_bytes()
+        assert found['initrd'] == pathlib.Path('initrd.img').read_bytes()
+        assert (len(found['id-block.bin']), len(found['id-auth.bin'])) == (96, 4096)
+        xml = found['domain.xml'].decode()
+        for text in ('>firmware</loader>', '<kernel>kernel</kernel>', '<initrd>initrd</initrd>',
+                     base64.b64encode(found['id-block.bin']).decode()):
+            assert text in xml, (text, xml)
+        assert str(path) not in xml, xml
+        manifest = json.loads(found['manifest.json'])
+        assert manifest['files'] == json.loads(sealed(found)['manifest.json'])['files'], manifest
+        envelope = json.loads(found['reference.json'])
+        reference = json.loads(base64.b64decode(envelope['payload']))
+        assert reference['measurements'][0]['digest'] == found['id-block.bin'][:48].hex()
+        schemas = pathlib.Path(os.environ['VIRT_ATTEST_SOURCE'])
+        pathlib.Path('manifest.json').write_bytes(found['manifest.json'])
+        pathlib.Path('reference.json').write_text(json.dumps(reference), encoding='utf-8')
+        for schema, document in (('storage/bundle', 'manifest'), ('policy/reference', 'reference')):
+            done = rig.run('python3', schemas / 'tests/unit/json-validate.py', schemas / f'{schema}.schema.json',
+                           f'{document}.json')
+            assert done.returncode in (0, 77), done
+        assert not left_behind(), left_behind()
+
+
+def test_same_bytes():
+    with guest():
+        bundle('--sign-key', 'sign.pem')
+        first = pathlib.Path('guest.tar').read_bytes()
+        os.utime('vmlinuz', (1, 1))
+        os.chmod('initrd.img', 0o600)
+        bundle('--sign-key', 'sign.pem')
+        assert pathlib.Path('guest.tar').read_bytes() == first
+        # From the bundle itself, signed reference and all.
+        bundle(source='guest.tar', output='again.tar')
+        assert pathlib.Path('again.tar').read_bytes() == first
+        refused(tool('bundle', './guest.xml', '--output', 'guest.tar'), 3, 'guest.tar', '--force')
+        refused(tool('bundle', './guest.xml'), 2, '--output')
+
+
+def test_secrets_stay():
+    with guest():
+        xml = pathlib.Path('guest.xml').read_text(encoding='utf-8').replace(
+            '<devices>', "<devices><graphics type='vnc' passwd='hunter2'/>")
+        pathlib.Path('vnc.xml').write_text(xml, encoding='utf-8')
+        found = bundle('--sign-key', 'sign.pem', source='./vnc.xml')
+        secret = next(line for line in pathlib.Path('sign.pem').read_text(encoding='utf-8').splitlines() if '-' not in line)
+        whole = pathlib.Path('guest.tar').read_bytes()
+        assert b'hunter2' not in whole and secret.encode() not in whole and b'PRIVATE' not in whole
+        assert b'graphics' in found['domain.xml']
+
+
+def test_verify():
+    with guest():
+        bundle('--sign-key', 'sign.pem')
+        everything = {'file', 'signature', 'measurement', 'reference', 'level', 'id-block', 'host-data'}
+        code, rows, text = verify('guest.tar', '--key', 'sign.pub')
+        assert code == 0 and rows == {(name, 'pass') for name in everything}, text
+        code, rows, text = verify('guest.tar')
+        assert code == 0 and ('signature', 'note') in rows, text
+        code, rows, text = verify('guest.tar', '--key', 'foreign.pub')
+        assert code == 1 and ('signature', 'fail') in rows, text
+        code, rows, text = verify('guest.tar', '--key', 'foreign.pub', '--key', 'sign.pub')
+        assert code == 0, text
+        shutil.copy('sign.pub', 'trusted/owner.pem')
+        code, rows, text = verify('guest.tar')
+        assert code == 0 and ('signature', 'pass') in rows, text
+        bundle()
+        code, rows, text = verify('guest.tar')
+        assert code == 1 and ('signature', 'fail') in rows, text
+        shutil.copy('foreign.pub', 'trusted/owner.pem')
+        bundle('--sign-key', 'sign.pem')
+        code, rows, text = verify('guest.tar')
+        assert code == 1 and ('signature', 'fail') in rows, text
+        refused(tool('bundle-verify', '--key', 'nothing.pub', 'guest.tar'), 3, 'nothing.pub')
+        refused(tool('bundle-verify', 'nothing.tar'), 3, 'nothing.tar')
+        refused(tool('bundle-verify', 'guest.xml'), 3, 'no tar archive')
+        assert not left_behind(), left_behind()
+
+
+def test_flipped():
+    """One bit of each member: as it is, and with a manifest that says so."""
+    with guest():
+        good = bundle('--sign-key', 'sign.pem')
+        chance = random.Random(3)
+        for name in MEMBERS:
+            for at in (0, len(good[name]) - 1, chance.randrange(len(good[name]))):
+                if name == 'manifest.json' and good[name][at:at + 1].isspace():
+                    continue
+                write('bad.tar', {**good, name: flipped(good[name], at)})
+                code, rows, text = verify('bad.tar', '--key', 'sign.pub')
+                assert code in ((1, 3) if name == 'manifest.json' else (1,)), (name, at, code, text)
+        for name, check in (('firmware', 'measurement'), ('kernel', 'measurement'), ('initrd', 'measurement'),
+                            ('id-block.bin', 'file'), ('id-auth.bin', 'file')):
+            write('bad.tar', sealed({**good, name: flipped(good[name])}))
+            code, rows, text = verify('bad.tar', '--key', 'sign.pub')
+            assert code == 1 and (check, 'fail') in rows, (name, code, text)
+
+
+def changed_reference(good, change):
+    """reference.json with changed facts and the signatures of the former ones."""
+    envelope = json.loads(good['reference.json'])
+    document = json.loads(base64.b64decode(envelope['payload']))
+    change(document)
+    text = json.dumps(document, indent=2, separators=(',', ' : '), ensure_ascii=False) + '\n'
+    envelope['payload'] = base64.b64encode(text.encode()).decode()
+    return text.encode(), json.dumps(envelope).encode()
+
+
+def test_forged():
+    """Changes by somebody who puts the manifest right."""
+    with guest():
+        good = bundle('--sign-key', 'sign.pem')
+        xml = good['domain.xml'].decode()
+        other = define(os.getcwd(), 'evil')
+        pathlib.Path('evil.xml').write_text(other, encoding='utf-8')
+        evil = bundle(source='./evil.xml', output='evil.tar')
+        foreign = bundle('--sign-key', 'foreign.pem', output='foreign.tar')
+        unsigned = bundle(output='unsigned.tar')
+        lying, still_signed = changed_reference(good, lambda document: document.update(policy='0x20000'))
+        cases = (
+            ('command line', {'domain.xml': xml.replace('quiet', 'shell').encode()}, {'measurement', 'reference'}),
+            ('policy', {'domain.xml': re.sub('<policy>.*</policy>', '<policy>0xb0000</policy>', xml).encode()},
+             {'reference', 'id-block', 'level'}),
+            ('kernel hashes', {'domain.xml': xml.replace(' kernelHashes="yes"', '').encode()},
+             {'measurement', 'reference', 'level'}),
+            ('vCPUs', {'domain.xml': re.sub('(<vcpu[^>]*>)2<', r'\g<1>3<', xml).encode()}, {'measurement'}),
+            ('CPU', {'domain.xml': xml.replace('EPYC-Milan</model>', 'EPYC-Genoa</model>').encode()}, {'measurement'}),
+            ('host data', {'domain.xml': xml.replace('<hostData>', '<hostData>AAAA').encode()}, {'file'}),
+            ('unsigned reference', {'reference.json': unsigned['reference.json']}, {'signature'}),
+            ('foreign reference', {'reference.json': foreign['reference.json']}, {'signature'}),
+            ('changed reference', {'reference.json': still_signed}, {'signature', 'reference'}),
+            ('reference of somebody else', {'reference.json': lying}, {'signature', 'reference'}),
+            ('ID block by another key', {name: evil[name] for name in ('domain.xml', 'id-auth.bin')}, {'reference'}),
+            ('ID page by another key in the file', {'id-auth.bin': evil['id-auth.bin']}, {'file'}),
+            ('outside kernel', {'domain.xml': xml.replace('<kernel>kernel<', '<kernel>/etc/shadow<').encode()}, {'file'}),
+            ('outside firmware', {'domain.xml': xml.replace('>firmware</loader>', '>/etc/shadow</loader>').encode()},
+             {'file'}),
+            ('relative kernel', {'domain.xml': xml.replace('<kernel>kernel<', '<kernel>../kernel<').encode()}, {'file'}),
+            ('entity', {'domain.xml': b'<!DOCTYPE d [<!ENTITY x SYSTEM "file:///etc/shadow">]>' + good['domain.xml']},
+             {'file'}),
+            ('no JSON', {'reference.json': b'no JSON'}, {'file'}),
+        )
+        for what, changes, failing in cases:
+            assert all(changes[name] != good[name] for name in changes), what
+            write('bad.tar', sealed({**good, **changes}))
+            code, rows, text = verify('bad.tar', '--key', 'sign.pub')
+            assert code == 1, (what, code, text)
+            assert failing <= {check for check, result in rows if result == 'fail'}, (what, failing, text)
+        for name in MEMBERS[1:]:
+            rest = {key: data for key, data in good.items() if key != name}
+            for contents in (rest, sealed(rest)):
+                write('bad.tar', contents)
+                code, rows, text = verify('bad.tar', '--key', 'sign.pub')
+                assert code == 1 and ('file', 'fail') in rows, (name, text)
+        write('bad.tar', {name: data for name, data in good.items() if name != 'manifest.json'})
+        refused(tool('bundle-verify', 'bad.tar'), 3, 'manifest.json', 'missing')
+        # The good one still is.
+        write('good.tar', sealed(good))
+        assert verify('good.tar', '--key', 'sign.pub')[0] == 0
+        assert not left_behind(), left_behind()
+
+
+def test_reference_given():
+    with guest():
+        must(rig.TOOL, 'reference', './guest.xml', '--vcpus', '1,2,4', '--cpu', 'EPYC-Milan,EPYC-Genoa', '--minimum-tcb',
+             'bootloader=3,tee=0,snp=8,microcode=115', '--output', 'ref.json')
+        must(rig.TOOL, 'reference-sign', '--key', 'sign.pem', 'ref.json', '--output', 'signed.json')
+        found = bundle('--reference', 'ref.json')
+        assert found['reference.json'] == pathlib.Path('ref.json').read_bytes()
+        code, rows, text = verify('guest.tar')
+        assert code == 0 and text.count('"measurement"') == 6, text
+        found = bundle('--reference', 'signed.json')
+        assert json.loads(found['reference.json']) == json.loads(pathlib.Path('signed.json').read_text(encoding='utf-8'))
+        assert verify('guest.tar', '--key', 'sign.pub')[0] == 0
+        found = bundle('--reference', 'signed.json', '--sign-key', 'foreign.pem')
+        assert len(json.loads(found['reference.json'])['signatures']) == 2
+        assert verify('guest.tar', '--key', 'sign.pub')[0] == verify('guest.tar', '--key', 'foreign.pub')[0] == 0
+        # A new one for a fleet, measured from the bundle alone, is the one that was measured from the files.
+        bundle(output='small.tar')
+        fleet = must(rig.TOOL, 'reference', 'small.tar', '--vcpus', '1,2,4', '--cpu', 'EPYC-Milan,EPYC-Genoa')
+        wanted = json.loads(pathlib.Path('ref.json').read_text(encoding='utf-8'))
+        got = json.loads(fleet)
+        assert got['measurements'] == wanted['measurements'] and got['source'] == 'bundle', fleet
+        assert str(os.environ['TMPDIR']) not in fleet
+        # One that is not of these files.
+        with open('vmlinuz', 'ab') as file:
+            file.write(b'x')
+        refused(tool('bundle', './guest.xml', '--reference', 'ref.json', '--output', 'x.tar'), 1, 'ref.json')
+        assert not os.path.exists('x.tar') and not left_behind()
+
+
+def test_interrupted():
+    with guest():
+        with open('vmlinuz', 'wb') as file:
+            file.truncate(120 << 20)
+        bundle()
+        for command in (['bundle', './guest.xml', '--output', 'x.tar'], ['bundle-verify', 'guest.tar'],
+                        ['reference', 'guest.tar'], ['level', './guest.tar'], ['bundle-define', '--print-xml', 'guest.tar']):
+            caught = 0
+            for number, delay in ((signal.SIGTERM, 0.15), (signal.SIGINT, 0.4), (signal.SIGHUP, 0.8)):
+                with subprocess.Popen([rig.TOOL, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+                    time.sleep(delay)
+                    process.send_signal(number)
+                    caught += process.wait() == -number
+                assert not left_behind(), (command, left_behind())
+                assert not os.path.exists('x.tar') and not glob.glob('.x.tar*'), command
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink('x.tar')
+            assert caught, command
+        # What a killed one leaves goes with the next.
+        with subprocess.Popen([rig.TOOL, 'bundle-verify', 'guest.tar'], stdout=subprocess.DEVNULL) as process:
+            end = time.monotonic() + 10
+            while not left_behind() and time.monotonic() < end:
+                time.sleep(0.01)
+            process.kill()
+        assert left_behind()
+        tool('bundle-verify', 'nothing.tar')
+        tool('bundle-verify', 'guest.xml')
+        assert not left_behind(), left_behind()
+
+
+def test_changed_while_packed():
+    """A file that is not any more what was measured makes no bundle."""
+    with guest():
+        with open('initrd.img', 'wb') as file:
+            file.truncate(400 << 20)
+        with subprocess.Popen([rig.TOOL, 'bundle', './guest.xml', '--output', 'x.tar'], stderr=subprocess.PIPE, text=True,
+                              stdout=subprocess.DEVNULL) as process:
+            with open('initrd.img', 'r+b') as file:
+                count = 0
+                while process.poll() is None:
+                    count += 1
+                    file.seek(399 << 20)
+                    file.write(count.to_bytes(8, 'little'))
+                    file.flush()
+                    time.sleep(0.005)
+            said = process.stderr.read()
+        assert process.returncode == 3 and 'changed' in said, (process.returncode, said)
+        assert not os.path.exists('x.tar') and not left_behind()
+
+
+def test_offline():
+    """Everything from the bundle alone, where there is no libvirt, no network, no /dev/kvm."""
+    with guest() as path:
+        if not rig.ROOT or rig.run('unshare', '--net', '--mount', 'true').returncode:
+            raise Skip('no right to make namespaces')
+        bundle('--sign-key', 'sign.pem')
+        for name in ('vmlinuz', 'initrd.img', 'guest.xml'):
+            os.unlink(name)
+        digest = members('guest.tar')['id-block.bin'][:48].hex()
+        setup = ('mount -t tmpfs none /run && mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && '
+                 'mknod -m 666 /dev/urandom c 1 9 && ! ls /dev/kvm /run/libvirt 2>/dev/null && exec "$@"')
+
+        def alone(*words, code=0):
+            done = rig.run('unshare', '--net', '--mount', 'sh', '-c', setup, 'sh', rig.TOOL, *words)
+            assert done.returncode == code, (words, done)
+            assert 'Sanitizer' not in done.stderr, done.stderr
+            return done.stdout
+
+        assert digest in alone('bundle-verify', '--key', 'sign.pub', 'guest.tar')
+        assert digest in alone('reference', 'guest.tar')
+        assert digest in alone('measure', 'guest.tar')
+        assert 'Level:           3' in alone('level', 'guest.tar')
+        assert alone('reference-diff', 'guest.tar', 'guest.tar') is not None
+        alone('id-block', '--domain', 'guest.tar', '--id-key', 'id.pem', '--author-key', 'author.pem', '--output-dir', 'new')
+        assert pathlib.Path('new/id-block.bin').read_bytes() == members('guest.tar')['id-block.bin']
+        alone('id-block-verify', '--domain', 'guest.tar')
+        alone('id-block-verify', '--domain', 'guest.tar', '--id-block', 'new/id-block.bin', '--id-auth', 'new/id-auth.bin')
+        assert digest in alone('export', '--to', 'rvps', 'guest.tar')
+        assert digest in alone('export', '--to', 'shell', 'guest.tar')
+        alone('export', '--to', 'snpguard', 'guest.tar', '--output', 'launch-artifacts.tar.gz')
+        printed = alone('bundle-define', '--print-xml', 'guest.tar')
+        for name, suffix in (('firmware', 'firmware'), ('kernel', 'kernel'), ('initrd', 'initrd')):
+            wanted = hashlib.sha256(members('guest.tar')[name]).hexdigest()
+            assert f'{path}/state/boot/{wanted}.{suffix}' in printed, printed
+        assert not left_behind(), left_behind()
+
+
+# ---- SnpGuard ----
+
+SNPGUARD = ['launch-config.json', 'firmware-code.fd', 'vmlinuz', 'initrd.img', 'kernel-params.txt', 'id-block.bin',
+            'id-auth.bin']
+
+
+def test_snpguard_round_trip():
+    with guest() as path:
+        must(rig.TOOL, 'export', '--to', 'snpguard', './guest.xml', '--output', 'one.tar.gz')
+        one = members('one.tar.gz')
+        assert list(one) == SNPGUARD, list(one)
+        assert one['launch-config.json'] == (b'{\n  "vcpu-model": "EPYC-Milan",\n  "vcpu-count": 2,\n'
+                                             b'  "guest-policy": "0x30000"\n}')
+        assert one['kernel-params.txt'] == CMDLINE.encode()
+        assert one['vmlinuz'] == pathlib.Path('vmlinuz').read_bytes()
+        # As SnpGuard's server packs them: by GNU tar, with a '/' in front of every name.
+        os.makedirs('staging')
+        for name, data in one.items():
+            pathlib.Path('staging', name).write_bytes(data)
+        must('tar', '-czf', 'launch-artifacts.tar.gz', '--transform=s|^|/|', '-P', '-C', 'staging', *SNPGUARD)
+        with tarfile.open('launch-artifacts.tar.gz') as archive:
+            assert all(name.startswith('/') for name in archive.getnames()), archive.getnames()
+        for archive in ('launch-artifacts.tar.gz', 'one.tar.gz'):
+            done = tool('import', '--from', 'snpguard', archive, '--output-dir', 'imported', '--force', '--name', 'guest')
+            assert done.returncode == 0, done
+            for name in SNPGUARD:
+                assert rig.same_file(f'staging/{name}', f'imported/{name}'), name
+        assert sorted(os.listdir('imported')) == sorted([*SNPGUARD, 'domain.xml', 'reference.json'])
+        reference = json.loads(pathlib.Path('imported/reference.json').read_text(encoding='utf-8'))
+        assert reference['measurements'][0]['digest'] == one['id-block.bin'][:48].hex()
+        assert reference['source'] == 'snpguard', reference
+        must('virt-xml-validate', 'imported/domain.xml', 'domain') if shutil.which('virt-xml-validate') else None
+        must(rig.TOOL, 'export', '--to', 'snpguard', './imported/domain.xml', '--output', 'two.tar.gz')
+        assert members('two.tar.gz') == one and rig.same_file('one.tar.gz', 'two.tar.gz')
+        must(rig.TOOL, 'id-block-verify', '--domain', './imported/domain.xml')
+        # Through a bundle as well.
+        bundle(source='./imported/domain.xml')
+        must(rig.TOOL, 'export', '--to', 'snpguard', 'guest.tar', '--output', 'three.tar.gz')
+        assert members('three.tar.gz') == one
+        refused(tool('import', '--from', 'snpguard', 'one.tar.gz', '--output-dir', 'imported'), 3, '--force')
+        assert not left_behind(), left_behind()
+        assert path
+
+
+def pack(path, contents):
+    with tarfile.open(path, 'w:gz') as archive:
+        for name, data in contents.items():
+            with open('member', 'wb') as file:
+                file.write(data)
+            archive.add('member', name)
+    return path
+
+
+def test_snpguard_mismatch():
+    with guest():
+        must(rig.TOOL, 'export', '--to', 'snpguard', './guest.xml', '--output', 'good.tar.gz')
+        good = members('good.tar.gz')
+
+        def imported(changes, *words, code=1):
+            done = tool('import', '--from', 'snpguard', pack('bad.tar.gz', {**good, **changes}), '--output-dir', 'out')
+            assert done.returncode == code and not done.stdout, done
+            for word in words:
+                assert word in done.stderr, (word, done.stderr)
+            assert not os.path.exists('out') and not left_behind()
+
+        digest = good['id-block.bin'][:48].hex()
+        hashes = {name: hashlib.sha256(good[name]).hexdigest() for name in ('vmlinuz', 'initrd.img', 'firmware-code.fd')}
+        imported({'vmlinuz': flipped(good['vmlinuz'])}, digest, 'kernel', hashes['initrd.img'], hashes['firmware-code.fd'])
+        imported({'initrd.img': flipped(good['initrd.img'])}, digest, 'initrd', hashes['vmlinuz'])
+        imported({'kernel-params.txt': b'other'}, digest)
+        imported({'launch-config.json': good['launch-config.json'].replace(b': 2', b': 5')}, digest,
+                 'It is for 2 vCPUs of type EPYC-Milan')
+        imported({'launch-config.json': good['launch-config.json'].replace(b'Milan', b'Genoa')},
+                 'It is for 2 vCPUs of type EPYC-Milan')
+        imported({'launch-config.json': good['launch-config.json'].replace(b'0x30000', b'0x20000')}, 'policy')
+        imported({'id-block.bin': flipped(good['id-block.bin'], 60)})
+        imported({'id-auth.bin': flipped(good['id-auth.bin'], 0x50)}, code=1)
+        imported({'id-block.bin': good['id-block.bin'][:95]}, '95', code=3)
+        imported({'launch-config.json': b'{}'}, code=3)
+        imported({'kernel-params.txt': b'a\nb'}, 'newline', code=3)
+        imported({'evil.sh': b'x'}, 'evil.sh')
+        imported({'../evil.sh': b'x'}, '../evil.sh')
+        done = tool('import', '--from', 'snpguard', pack('bad.tar.gz', {name: good[name] for name in SNPGUARD[:-1]}),
+                    '--output-dir', 'out')
+        refused(done, 3, 'id-auth.bin', 'missing')
+        for word, archive in (('no ID block', ['./plain.xml']), ('no files', ['ref.json'])):
+            pathlib.Path('plain.xml').write_text(must(
+                rig.TOOL, 'define', '--name', 'guest', '--level', '3', '--firmware', AMDSEV, '--kernel',
+                f'{os.getcwd()}/vmlinuz', '--initrd', f'{os.getcwd()}/initrd.img', '--cpu-model', 'EPYC-Milan',
+                '--print-xml'), encoding='utf-8')
+            must(rig.TOOL, 'reference', './guest.xml', '--output', 'ref.json', '--force')
+            done = tool('export', '--to', 'snpguard', *archive, '--output', 'x.tar.gz')
+            refused(done, 4 if word == 'no ID block' else 2, word)
+            assert not os.path.exists('x.tar.gz')
+
+
+if __name__ == '__main__':
+    sys.dont_write_bytecode = True
+    rig.main(rig.named(globals()))
