@@ -17,7 +17,7 @@ set -euo pipefail
 
 build_packages=(meson ninja-build gcc libc6-dev pkg-config libglib2.0-dev
     libjson-glib-dev libxml2-dev libssl-dev liblzma-dev libvirt-dev
-    zlib1g-dev libzstd-dev libarchive-dev libcbor-dev libnbd-dev libext2fs-dev libguestfs-dev
+    zlib1g-dev libzstd-dev libarchive-dev libcbor-dev libcurl4-openssl-dev libnbd-dev libext2fs-dev libguestfs-dev
     python3-docutils)
 run_packages=(libvirt-daemon libvirt-daemon-system libvirt-daemon-driver-qemu
     libvirt-clients qemu-system-x86 qemu-utils ovmf ovmf-amdsev
@@ -27,8 +27,9 @@ run_packages=(libvirt-daemon libvirt-daemon-system libvirt-daemon-driver-qemu
 example_packages=(linux-image-cloud-amd64 initramfs-tools util-linux procps iproute2 python3
     openssh-client)
 # What tests compare with and are written with.
-test_packages=(clang-14 libclang-rt-14-dev openssl libxml2-utils virtinst binutils python3-jsonschema python3-cbor2 dash
-    cryptsetup-bin guestfish lvm2 xfsprogs btrfs-progs dosfstools cpio xz-utils zstd xorriso softhsm2 pkcs11-provider)
+test_packages=(clang-14 libclang-rt-14-dev openssl libxml2-utils virtinst binutils python3-jsonschema python3-cbor2
+    python3-cryptography dash cryptsetup-bin guestfish lvm2 xfsprogs btrfs-progs dosfstools cpio xz-utils zstd xorriso softhsm2
+    pkcs11-provider)
 
 # What must come from another suite on Debian 12. The libraries are the ones
 # that those packages were built against.

@@ -16,9 +16,10 @@
 #define STALE_SECONDS (10 * 60)
 #define TEMPORARY_PREFIX ".tmp-"
 
-static const char *const kinds[] = {"references", "records", "volumes", "cache", NULL};
-/* State folders that older releases have made do not have it. */
-static const char late_kind[] = "volumes";
+static const char *const kinds[] = {"references", "records", "volumes", "cache", "certificates", "nonces", NULL};
+/* State folders that older releases have made do not have them; nor is anything lost with certificates, and a nonce that is
+ * not there is refused. */
+static const char *const late_kinds[] = {"volumes", "certificates", "nonces", NULL};
 
 struct PolicyStore {
     gchar *directory;
@@ -165,7 +166,7 @@ static int open_kind(PolicyStore *store, const char *kind, gboolean create, GErr
         fd = openat(store->fd, kind, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     }
     if (fd < 0) {
-        if (errno == ENOENT && !strcmp(kind, late_kind))
+        if (errno == ENOENT && g_strv_contains(late_kinds, kind))
             return -1;
         if (errno == ENOENT)
             fail(error, ATTEST_ERROR_NOT_CONFIGURED, store, kind, NULL,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "virsh-wrappers/commands.h"
 
+#include "virsh-wrappers/certificates.h"
+
 #define DOMAIN_OPTION {"domain", 0, CMD_VALUE, "DOMAIN", "the domain: name, id or UUID"}
 #define FORMAT_OPTION {"format", 0, CMD_VALUE, "table|json", "output for people or for programs (default: table)"}
 #define CPU_OPTION                                                                                                     \
@@ -428,6 +430,58 @@ static const CmdOption bundle_define_options[] = {
     END,
 };
 
+static const CmdOption report_show_options[] = {
+    {"certificates", 0, CMD_VALUE, "FILE",
+     "what came beside the report: a certificate table (auxblob), or certificates in PEM or DER"},
+    FORMAT_OPTION,
+    END,
+};
+
+static const CmdOption certs_options[] = {
+    {"product", 0, CMD_VALUE, "PRODUCT", "fetch for this processor: Milan, Genoa (Bergamo, Siena) or Turin"},
+    {"chip", 0, CMD_VALUE, "HEX", "the chip: CHIP_ID of its reports, 128 digits, on Turin 16"},
+    {"tcb", 0, CMD_VALUE, "TCB", "its reported TCB: bootloader=N,tee=N,snp=N,microcode=N[,fmc=N]"},
+    {"refresh", 0, CMD_FLAG, NULL, "fetch anew what is in the cache already"},
+    CMD_CERTIFICATE_OPTIONS,
+    {"table", 0, CMD_VALUE, "FILE", "export the certificate table that the host of REPORT would give to its guests"},
+    {"force", 0, CMD_FLAG, NULL, "replace existing files"},
+    FORMAT_OPTION,
+    END,
+};
+
+static const CmdOption verify_options[] = {
+    {"domain", 0, CMD_VALUE, "DOMAIN", "what must have been launched: a domain (its pinned reference), or a domain XML"},
+    {"reference", 0, CMD_VALUE, "FILE", "the same, from a reference document, a bundle or a domain XML"},
+    {"key", 0, CMD_VALUES, "FILE", "public key that must have signed the reference (default: the configured trusted keys)"},
+    {"measurement", 0, CMD_VALUES, "HEX", "launch digest that is accepted; several with commas or by giving it again"},
+    {"policy", 0, CMD_VALUE, "FILE", "policy file with further rules"},
+    {"nonce", 0, CMD_VALUE, "HEX", "the report data, a nonce from 'virt-attest nonce'; good once"},
+    {"report-data", 0, CMD_VALUE, "HEX", "the report data, where they were chosen in another way; zeros follow"},
+    {"any-report-data", 0, CMD_FLAG, NULL, "accept any report data: a report that may be an old one"},
+    {"host-data", 0, CMD_VALUE, "HEX", "host data that must be there, or 'any' (default: the reference's, else zeros)"},
+    {"vmpl", 0, CMD_VALUE, "N", "privilege level of the guest that asked for the report (default: 0)"},
+    {"signing-key", 0, CMD_VALUE, "vcek|vlek|any", "key of the chip, of a cloud provider, or either (default: vcek)"},
+    {"id-key-digest", 0, CMD_VALUES, "HEX", "ID key that is accepted"},
+    {"author-key-digest", 0, CMD_VALUES, "HEX", "author key that is accepted"},
+    {"minimum-svn", 0, CMD_VALUE, "N", "lowest security version number of the guest"},
+    {"minimum-reported-tcb", 0, CMD_VALUE, "TCB",
+     "lowest reported TCB: bootloader=N,tee=N,snp=N,microcode=N[,fmc=N]"},
+    {"maximum-age", 0, CMD_VALUE, "N", "seconds since the nonce was issued"},
+    {"certificates", 0, CMD_VALUES, "PATH", "certificates that did not come with the report: a file or a folder"},
+    {"crl", 0, CMD_VALUES, "FILE", "revocation list of AMD"},
+    {"require-crl", 0, CMD_FLAG, NULL, "reject where no fresh revocation list is there"},
+    {"fetch", 0, CMD_FLAG, NULL, "ask the Key Distribution Service for what is neither here nor in the cache"},
+    CMD_CERTIFICATE_OPTIONS,
+    {"auxblob", 0, CMD_VALUE, "FILE", "certificate table that came beside the report (auxblob of configfs-tsm)"},
+    {"at", 0, CMD_VALUE, "TIME", "judge the certificates as of this time (default: now)"},
+    FORMAT_OPTION,
+    END,
+};
+
+static const CmdOption nonce_options[] = {
+    END,
+};
+
 const CmdCommand cmd_commands[] = {
     {"measure", "[OPTION…] DOMAIN.xml|-\n--mode MODE OPTION…", 0, 1, "expected launch measurement of a domain XML",
      "Computes the launch measurement that the processor will report for a domain, from the domain XML or from "
@@ -544,6 +598,28 @@ const CmdCommand cmd_commands[] = {
     {"bundle-define", "[OPTION…] BUNDLE", 1, 1, "define a domain from a bundle",
      "Checks a bundle, puts its files into the state folder, defines the domain and pins its reference.",
      bundle_define_options, cmd_bundle_define},
+    {"report-show", "[OPTION…] FILE|-", 1, 1, "every field of an attestation report, unverified",
+     "Prints every field of an attestation report with its name, and the certificates that came along. Nothing is "
+     "verified.",
+     report_show_options, cmd_report_show},
+    {"certs",
+     "fetch [OPTION…] REPORT…\n"
+     "fetch --product PRODUCT [--chip HEX --tcb TCB] [OPTION…]\n"
+     "list [OPTION…]\n"
+     "import [OPTION…] FILE|DIR…\n"
+     "export [OPTION…] DIR\n"
+     "export --table FILE [OPTION…] REPORT",
+     1, 1001, "keep the certificates that reports are verified with",
+     "Brings certificates and revocation lists from AMD's Key Distribution Service, a mirror or files into the cache, after "
+     "checking them against the roots, lists what is there, and writes it out for machines without a network.",
+     certs_options, cmd_certs},
+    {"verify", "[OPTION…] REPORT|-", 1, 1, "judge an attestation report",
+     "Checks who signed a report and whether it says what it must: every check is listed with what was found and what was "
+     "expected. Asks the network only with --fetch or --kds.",
+     verify_options, cmd_verify},
+    {"nonce", "", 0, 0, "report data that is good once",
+     "Prints a nonce for a guest to put into its report, and remembers it: 'verify --nonce' accepts it once.", nonce_options,
+     cmd_nonce},
     END,
 };
 

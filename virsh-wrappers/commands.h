@@ -51,3 +51,7 @@ int cmd_import_alman(CmdContext *context, GError **error);
 int cmd_bundle(CmdContext *context, GError **error);
 int cmd_bundle_verify(CmdContext *context, GError **error);
 int cmd_bundle_define(CmdContext *context, GError **error);
+int cmd_report_show(CmdContext *context, GError **error);
+int cmd_certs(CmdContext *context, GError **error);
+int cmd_verify(CmdContext *context, GError **error);
+int cmd_nonce(CmdContext *context, GError **error);

@@ -106,6 +106,23 @@ static gboolean takes_domain(const CmdCommand *command)
     return strstr(command->arguments, "DOMAIN") && !strstr(command->arguments, "DOMAIN.xml");
 }
 
+/* The words that forms of the command begin with, where it has such: "fetch", "list", … */
+static void offer_actions(const CmdCommand *command, const char *prefix)
+{
+    g_auto(GStrv) forms = g_strsplit(command->arguments, "\n", -1);
+    for (gchar **form = forms; *form; form++) {
+        gsize length = strspn(*form, "abcdefghijklmnopqrstuvwxyz");
+        g_autofree gchar *word = g_strndup(*form, length);
+        gboolean before = FALSE;
+        for (gchar **other = forms; other < form; other++) {
+            before |= strncmp(*other, word, length) == 0 && (*other)[length] == ' ';
+        }
+        if (length > 0 && (*form)[length] == ' ' && !before) {
+            offer(word, prefix);
+        }
+    }
+}
+
 /* One side of the line, in front of or behind the command's name: what could be its last word? */
 typedef struct {
     const CmdOption *const *tables;
@@ -166,9 +183,11 @@ static void complete_arguments(CmdContext *context, const char *const *words, gu
     cmd_command_tables(context->command, tables);
     side_read(&side, tables, words, n);
     context->arguments = side_parse(&side, words, FALSE, NULL);
-    if (context->arguments && !side_offer(&side, context) && takes_domain(context->command) &&
-        cmd_arguments_words(context->arguments)->len == 0) {
-        offer_domains(context, side.prefix);
+    if (context->arguments && !side_offer(&side, context) && cmd_arguments_words(context->arguments)->len == 0) {
+        offer_actions(context->command, side.prefix);
+        if (takes_domain(context->command)) {
+            offer_domains(context, side.prefix);
+        }
     }
     g_free(side.lead);
 }

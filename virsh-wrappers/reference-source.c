@@ -261,8 +261,9 @@ static gboolean load_file(CmdContext *context, const char *path, const PolicyRef
 gboolean cmd_reference_source_load_like(CmdContext *context, const char *word, const PolicyReference *like,
                                         CmdReferenceSource *out, GError **error)
 {
-    /* Where a command takes a word as well, --domain is there for domains whose names look like files. */
-    gboolean domain = context->command->words_max > 0 && cmd_context_has(context, "domain");
+    /* Where a command takes a word instead, --domain is there for domains whose names look like files. */
+    gboolean domain =
+        context->command->words_max > 0 && cmd_context_has(context, "domain") && !cmd_context_word(context, 0);
     return is_file(word) && !domain ? load_file(context, word, like, out, error)
                                     : load_domain(context, word, like, out, error);
 }

@@ -91,6 +91,20 @@ def firmware(hashes):
     return bytes(image)
 
 
+def snp_report():
+    """A report that nobody has signed: version 3 on a Genoa, with debugging allowed."""
+    raw = bytearray(1184)
+    struct.pack_into('<IIQ', raw, 0, 3, 2, 0xb001f)
+    struct.pack_into('<IIQQI', raw, 0x30, 1, 1, 0x541700000000000a, 0x25, 1)
+    raw[0x90:0xc0] = bytes(range(0x30))
+    raw[0x110:0x140] = b'\xa5' * 48
+    struct.pack_into('<Q3B', raw, 0x180, 0x541700000000000a, 0x19, 0x11, 1)
+    raw[0x1a0:0x1e0] = bytes(range(0x40, 0x80))
+    struct.pack_into('<Q8BQ', raw, 0x1e0, 0x541700000000000a, 40, 55, 1, 0, 39, 55, 1, 0, 0x541700000000000a)
+    raw[0x2a0] = raw[0x2e8] = 1
+    return bytes(raw)
+
+
 def escape(text):
     return text.replace('&', '&amp;').replace('<', '&lt;').replace('>', '&gt;')
 
@@ -202,6 +216,7 @@ def make_fixtures(folder, predict):
         (folder / name).write_bytes(contents)
     (folder / 'broken.fd').write_bytes(images['hashes'][:-50] + b'\xff\xff' + images['hashes'][-48:])
     (folder / 'garbage').write_bytes(bytes(range(256)))
+    (folder / 'report.bin').write_bytes(snp_report())
     trusted = hashlib.sha256(images['hashes']).hexdigest()
     paths = f'[paths]\nstate-directory = {folder}/state\n'
     (folder / 'virt-attest.conf').write_text(paths)

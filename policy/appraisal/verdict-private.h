@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The two halves of a verdict: who signed the report, and what it says. */
+#pragma once
+
+#include "policy/appraisal/rules.h"
+
+/**
+ * AppraisalJudge:
+ * @endorsement: (nullable): the certificate that was chosen
+ * @no_certificate: there was none to choose from
+ * @line: by the report or, where that does not say, by the certificate
+ */
+typedef struct {
+    const AppraisalCase *input;
+    const AppraisalReport *report;
+    const AppraisalRules *rules;
+    AppraisalEndorsement *endorsement;
+    gboolean no_certificate;
+    AppraisalLine line;
+    AppraisalVerdict *verdict;
+} AppraisalJudge;
+
+/* @found, @expected: (nullable) (transfer full) */
+void appraisal_judge_add(AppraisalJudge *judge, const char *name, AppraisalOutcome outcome, gchar *found,
+                         gchar *expected, const char *format, ...) G_GNUC_PRINTF(6, 7);
+gboolean appraisal_all_zero(const guint8 *data, gsize size);
+
+/* "form" to "certificate-tcb"; sets @judge->endorsement and @judge->line. */
+void appraisal_judge_authenticity(AppraisalJudge *judge);
+/* "nonce" to "vmpl", "report-id", "report-id-ma" */
+void appraisal_judge_guest(AppraisalJudge *judge);
+/* "reported-tcb" to "mitigation" */
+void appraisal_judge_platform(AppraisalJudge *judge);

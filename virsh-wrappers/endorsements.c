@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "virsh-wrappers/endorsements.h"
+
+#include "measure/error.h"
+#include "virsh-wrappers/output.h"
+
+/* A table, and a folder of somebody who collects them. */
+#define MAX_FILE_SIZE (1024u * 1024)
+#define MAX_FILES 1024
+
+void cmd_endorsements_clear(CmdEndorsements *endorsements)
+{
+    g_clear_pointer(&endorsements->certificates, g_ptr_array_unref);
+    g_clear_pointer(&endorsements->crls, g_ptr_array_unref);
+    cmd_certificates_clear(&endorsements->job);
+}
+
+static gboolean add_crl(CmdEndorsements *out, GBytes *data, GError **error)
+{
+    gsize size = 0;
+    gconstpointer bytes = g_bytes_get_data(data, &size);
+    AppraisalCrl *crl = appraisal_crl_parse(bytes, size, error);
+    if (crl) {
+        g_ptr_array_add(out->crls, crl);
+    }
+    return crl != NULL;
+}
+
+/* Told by what is in it. The error is that of a certificate, which most of them are. */
+static gboolean add_data(CmdEndorsements *out, GBytes *data, GError **error)
+{
+    gsize size = 0;
+    gconstpointer bytes = g_bytes_get_data(data, &size);
+    g_autoptr(GError) cause = NULL;
+    if (appraisal_certificates_read(bytes, size, out->certificates, &cause) || add_crl(out, data, NULL) ||
+        appraisal_table_parse(bytes, size, out->certificates, NULL)) {
+        return TRUE;
+    }
+    g_propagate_error(error, g_steal_pointer(&cause));
+    return FALSE;
+}
+
+static gboolean add_file(CmdEndorsements *out, const char *path, GError **error)
+{
+    g_autoptr(GBytes) data = appraisal_file_read(path, MAX_FILE_SIZE, error);
+    if (!data) {
+        return FALSE;
+    }
+    if (!add_data(out, data, error)) {
+        g_autofree gchar *shown = cmd_printable(path);
+        g_prefix_error(error, "certificates '%s': ", shown);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gint by_name(gconstpointer a, gconstpointer b)
+{
+    return g_strcmp0(*(const char *const *)a, *(const char *const *)b);
+}
+
+static gboolean add_folder(CmdEndorsements *out, const char *path, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(GDir) dir = g_dir_open(path, 0, &cause);
+    if (!dir) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "%s", cause->message);
+        return FALSE;
+    }
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    const char *name = NULL;
+    while ((name = g_dir_read_name(dir)) && names->len < MAX_FILES) {
+        g_ptr_array_add(names, g_build_filename(path, name, NULL));
+    }
+    g_ptr_array_sort(names, by_name);
+    for (guint i = 0; i < names->len; i++) {
+        g_autoptr(GBytes) data = appraisal_file_read(g_ptr_array_index(names, i), MAX_FILE_SIZE, NULL);
+        if (data) {
+            add_data(out, data, NULL);
+        }
+    }
+    return TRUE;
+}
+
+static gboolean add_files(CmdContext *context, CmdEndorsements *out, GError **error)
+{
+    const GPtrArray *places = cmd_arguments_all(context->arguments, "certificates");
+    const GPtrArray *crls = cmd_arguments_all(context->arguments, "crl");
+    for (guint i = 0; i < places->len; i++) {
+        const char *path = g_ptr_array_index(places, i);
+        gboolean folder = g_file_test(path, G_FILE_TEST_IS_DIR);
+        if (!(folder ? add_folder(out, path, error) : add_file(out, path, error))) {
+            return FALSE;
+        }
+    }
+    for (guint i = 0; i < crls->len; i++) {
+        const char *path = g_ptr_array_index(crls, i);
+        g_autoptr(GBytes) data = appraisal_file_read(path, MAX_FILE_SIZE, error);
+        if (!data) {
+            return FALSE;
+        }
+        if (!add_crl(out, data, error)) {
+            g_autofree gchar *shown = cmd_printable(path);
+            g_prefix_error(error, "revocation list '%s': ", shown);
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+/* ---- Cache and service ---- */
+
+/* The line of the certificate in @list whose key signed the report, or UNKNOWN. */
+static AppraisalLine signer_among(const AppraisalReport *report, const GPtrArray *list)
+{
+    for (guint i = 0; i < list->len; i++) {
+        const AppraisalBlob *blob = g_ptr_array_index(list, i);
+        if (!g_str_equal(blob->role, "vcek") && !g_str_equal(blob->role, "vlek")) {
+            continue;
+        }
+        gsize size = 0;
+        gconstpointer data = g_bytes_get_data(blob->data, &size);
+        g_autoptr(AppraisalEndorsement) each = appraisal_endorsement_parse(data, size, NULL);
+        if (each && appraisal_signature_verify(report, each, NULL)) {
+            return each->line;
+        }
+    }
+    return APPRAISAL_LINE_UNKNOWN;
+}
+
+static void add_endorsement(CmdEndorsements *out, const AppraisalEndorsement *endorsement)
+{
+    unsigned char *der = NULL;
+    int size = i2d_X509(endorsement->certificate, &der);
+    if (size > 0) {
+        g_autoptr(GBytes) data = g_bytes_new(der, (gsize)size);
+        appraisal_blobs_add(out->certificates, endorsement->kind == APPRAISAL_SIGNER_VLEK ? "vlek" : "vcek", data);
+    }
+    OPENSSL_free(der);
+}
+
+/* A VLEK has to come with the evidence, or from the cache: the service gives it to its owner only. */
+static AppraisalLine add_kept(CmdEndorsements *out, const AppraisalReport *report, AppraisalLine line)
+{
+    g_autofree gchar *chip = appraisal_report_chip(report, line);
+    g_autoptr(GError) cause = NULL;
+    PolicyTcb tcb;
+    appraisal_tcb_decode(line, report->reported_tcb, &tcb);
+    if (report->signer == APPRAISAL_SIGNER_VLEK) {
+        g_autoptr(GPtrArray) vleks = storage_certificates_vleks(out->job.cache, line, &tcb);
+        for (guint i = 0; i < vleks->len; i++) {
+            add_endorsement(out, g_ptr_array_index(vleks, i));
+        }
+    } else if (report->signer == APPRAISAL_SIGNER_VCEK && chip) {
+        const char *source = NULL;
+        g_autoptr(AppraisalEndorsement) vcek =
+            cmd_certificates_vcek(&out->job, line, chip, &tcb, &source, &cause);
+        if (vcek) {
+            add_endorsement(out, vcek);
+        } else if (!out->job.offline) {
+            cmd_warn("%s", cause->message);
+        }
+    }
+    return signer_among(report, out->certificates);
+}
+
+/* A report of version 2 does not say which line it is of. */
+static AppraisalLine add_missing(CmdEndorsements *out, const AppraisalReport *report)
+{
+    static const AppraisalLine lines[] = {APPRAISAL_LINE_MILAN, APPRAISAL_LINE_GENOA};
+    AppraisalLine found = APPRAISAL_LINE_UNKNOWN;
+    if (report->line != APPRAISAL_LINE_UNKNOWN) {
+        return add_kept(out, report, report->line);
+    }
+    for (gsize i = 0; i < G_N_ELEMENTS(lines) && found == APPRAISAL_LINE_UNKNOWN; i++) {
+        found = add_kept(out, report, lines[i]);
+    }
+    return found;
+}
+
+gboolean cmd_find_endorsements(CmdContext *context, const AppraisalEvidence *evidence, CmdEndorsements *out,
+                               GError **error)
+{
+    const AppraisalReport *report = evidence->report;
+    out->certificates = appraisal_blobs_new();
+    out->crls = g_ptr_array_new_with_free_func((GDestroyNotify)appraisal_crl_free);
+    if (!cmd_certificates_open(&out->job, context, error) || !add_files(context, out, error)) {
+        return FALSE;
+    }
+    out->job.offline = !cmd_context_has(context, "fetch") && !cmd_context_has(context, "kds");
+    if (!out->job.offline && cmd_context_has(context, "offline")) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "give --offline or --fetch, not both");
+        return FALSE;
+    }
+    AppraisalLine line = signer_among(report, evidence->certificates);
+    line = line != APPRAISAL_LINE_UNKNOWN ? line : signer_among(report, out->certificates);
+    line = line != APPRAISAL_LINE_UNKNOWN ? line : add_missing(out, report);
+    if (line != APPRAISAL_LINE_UNKNOWN && out->crls->len == 0) {
+        const char *source = NULL;
+        g_autoptr(GError) cause = NULL;
+        AppraisalCrl *crl = cmd_certificates_crl(&out->job, line, report->signer, &source, &cause);
+        if (crl) {
+            g_ptr_array_add(out->crls, crl);
+        } else if (!out->job.offline) {
+            cmd_warn("%s", cause->message);
+        }
+    }
+    if (!cmd_context_quiet(context)) {
+        cmd_certificates_warn(&out->job);
+    }
+    return TRUE;
+}
