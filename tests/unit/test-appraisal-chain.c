@@ -464,6 +464,9 @@ static void test_chain(void)
     wanted.organization = "TEST AUTHORITI";
     assert_bad_chain(&wanted, FIXTURE_TIME, "the names in the certificate are not those");
     wanted = milan->vcek;
+    wanted.owner = "SOMEBODY ELSE";
+    assert_bad_chain(&wanted, FIXTURE_TIME, "the names in the certificate are not those");
+    wanted = milan->vcek;
     wanted.not_before = FIXTURE_TIME + 1;
     assert_bad_chain(&wanted, FIXTURE_TIME, "the VCEK is not valid before 2026-01-01T00:00:01Z");
     wanted.not_before = FIXTURE_TIME - 2;
