@@ -36,8 +36,9 @@ typedef enum {
     FIXTURE_ECDSA,
 } FixtureSignature;
 
+/* @owner: (nullable): organisation of the subject where that is not @organization */
 typedef struct {
-    const char *subject, *issuer, *organization;
+    const char *subject, *issuer, *organization, *owner;
     EVP_PKEY *key, *signer;
     FixtureSignature signature;
     const FixtureExtension *extensions; /* ended by a NULL suffix */
@@ -163,7 +164,7 @@ static inline GBytes *fixture_certificate(const FixtureCertificate *wanted)
 
     X509_set_version(certificate, wanted->version);
     ASN1_INTEGER_set_uint64(X509_get_serialNumber(certificate), wanted->serial);
-    fixture_name(subject, wanted->organization, wanted->subject);
+    fixture_name(subject, wanted->owner ? wanted->owner : wanted->organization, wanted->subject);
     fixture_name(issuer, wanted->organization, wanted->issuer);
     X509_set_subject_name(certificate, subject);
     X509_set_issuer_name(certificate, issuer);

@@ -381,7 +381,11 @@ static void test_keys(void)
     g_assert_cmpint(EVP_PKEY_keygen(context, &explicit), ==, 1);
     EVP_PKEY_CTX_free(context);
     g_assert_cmpint(EVP_PKEY_set_utf8_string_param(compressed, "point-format", "compressed"), ==, 1);
-    EVP_PKEY *keys[] = {small, large, explicit, compressed, milan->ask};
+    /* Both as long as what is right. */
+    g_autoptr(EVP_PKEY) brainpool = fixture_ec("brainpoolP384r1");
+    g_autoptr(EVP_PKEY) hybrid = fixture_ec("P-384");
+    g_assert_cmpint(EVP_PKEY_set_utf8_string_param(hybrid, "point-format", "hybrid"), ==, 1);
+    EVP_PKEY *keys[] = {small, large, explicit, compressed, hybrid, brainpool, milan->ask};
     for (gsize i = 0; i < G_N_ELEMENTS(keys); i++) {
         g_autofree gchar *what = g_strdup_printf("key %" G_GSIZE_FORMAT, i);
         FixtureCertificate wanted = milan->vcek;
@@ -462,6 +466,9 @@ static void test_chain(void)
     assert_bad_chain(&wanted, FIXTURE_TIME, "SEV-Milan has not signed this certificate");
     wanted = milan->vcek;
     wanted.organization = "TEST AUTHORITI";
+    assert_bad_chain(&wanted, FIXTURE_TIME, "the names in the certificate are not those");
+    wanted = milan->vcek;
+    wanted.owner = "SOMEBODY ELSE";
     assert_bad_chain(&wanted, FIXTURE_TIME, "the names in the certificate are not those");
     wanted = milan->vcek;
     wanted.not_before = FIXTURE_TIME + 1;
