@@ -575,8 +575,8 @@ const CmdCommand cmd_commands[] = {
      "export [OPTION…] DIR\n"
      "export --table FILE [OPTION…] REPORT",
      1, 1001, "keep the certificates that reports are verified with",
-     "Brings certificates and revocation lists from AMD's Key Distribution Service, a mirror or files into the cache, after "
-     "checking them against the roots, lists what is there, and writes it out for machines without a network.",
+     "Brings certificates and revocation lists from AMD's Key Distribution Service, a mirror or files into the cache, "
+     "after checking them against the roots, lists what is there, and writes it out for machines without a network.",
      certs_options, cmd_certs},
     END,
 };

@@ -141,7 +141,8 @@ def check_real(tap, line):
                              (0x330, 0x4a0, 'behind the signature')):
         if name != 'family' or line.name != 'Genoa':
             length = 1 if name == 'family' else end - start
-            tap.equal(ours[start:start + length], real_report[start:start + length], f'{line.name}: {name} at {start:#x}')
+            tap.equal(ours[start:start + length], real_report[start:start + length],
+                      f'{line.name}: {name} at {start:#x}')
 
 
 def der_of(element):
