@@ -569,7 +569,7 @@ const CmdCommand cmd_commands[] = {
      report_show_options, cmd_report_show},
     {"certs",
      "fetch [OPTION…] REPORT…\n"
-     "fetch --product PRODUCT [--chip HEX --tcb TCB] [OPTION…]\n"
+     "fetch --product P [--chip HEX --tcb TCB] [OPTION…]\n"
      "list [OPTION…]\n"
      "import [OPTION…] FILE|DIR…\n"
      "export [OPTION…] DIR\n"

@@ -370,6 +370,8 @@ def report(signer, launch=None, version=3, tcb=None, current_tcb=None, committed
     """
     line = signer.line
     if launch:
+        if launch['platform'] != 'sev-snp' or launch['state'] != 'finished':
+            raise ValueError('a report is of a finished launch of SEV-SNP')
         measurement = bytes.fromhex(launch['digest'])
         policy = int(launch['policy'], 16)
         host_data = bytes.fromhex(launch['host_data'])
