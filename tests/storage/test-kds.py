@@ -451,6 +451,17 @@ def test_damaged_cache(tap, bench):
     tap.check(found.returncode in (CANNOT_READ, NOT_CONFIGURED), 'a folder writable by everybody', found.all)
 
 
+def test_older_state(tap, bench):
+    """A state folder that a release without this cache has made."""
+    os.mkdir(bench.state, 0o700)
+    for folder in ('references', 'records', 'volumes', 'cache'):
+        os.mkdir(os.path.join(bench.state, folder), 0o700)
+    found = bench.run('list', '--format', 'json')
+    tap.equal((found.returncode, json.loads(found.stdout)), (0, {'certificates': []}), 'nothing in it', found.all)
+    found = bench.fetch()
+    tap.equal((found.returncode, bench.entries(), found.stderr), (0, names(), ''), 'the folder is made', found.all)
+
+
 def test_at_once(tap, bench):
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         chips = [authorities.chip('Milan', str(n % 2)) for n in range(8)]
