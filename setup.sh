@@ -21,7 +21,7 @@ build_packages=(meson ninja-build gcc libc6-dev pkg-config libglib2.0-dev
     python3-docutils)
 run_packages=(libvirt-daemon libvirt-daemon-system libvirt-daemon-driver-qemu
     libvirt-clients qemu-system-x86 qemu-utils ovmf ovmf-amdsev
-    mmdebstrap uidmap debian-archive-keyring e2fsprogs fdisk mtools libguestfs0 libguestfs-xfs)
+    mmdebstrap uidmap debian-archive-keyring e2fsprogs fdisk mtools libguestfs0 libguestfs-xfs libcurl4)
 # A real guest kernel with its initrd, and what the private libvirtd of the
 # examples and tests is started with.
 example_packages=(linux-image-cloud-amd64 initramfs-tools util-linux procps iproute2 python3

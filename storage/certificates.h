@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Certificates and revocation lists that were seen before, in STATE/certificates: what AMD's service has answered and what
- * was brought in by hand. Only what is signed by the roots gets in, and everything is checked again on its way out. An
- * entry that is torn, changed or foreign is as good as none: it is asked for again and replaced, or, offline, missing.
+ * Certificates and revocation lists that were seen before, in STATE/certificates: what AMD's service has answered and
+ * what was brought in by hand. Only what is signed by the roots gets in, and everything is checked again on its way
+ * out. An entry that is torn, changed or foreign is as good as none: it is asked for again and replaced, or, offline,
+ * missing.
  *
  * File names: Milan.CHIP.TCB.vcek (hexadecimal, TCB as in the report), Milan.NAME.TCB.vlek, Milan.ark, Milan.ask,
  * Milan.asvk, Milan.vcek.crl, Milan.vlek.crl. Contents: a line with the digest of what follows, and DER.
@@ -72,8 +73,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(StorageCertificates, storage_certificates_free)
  * @data: one certificate or list in DER or PEM; hostile
  * @signer_hint: of a list, which does not say it itself: whose it is
  *
- * Tells what it is and checks it against the anchors: signature, names, fields; not the dates, which are the business of
- * whoever uses it. @name is set.
+ * Tells what it is and checks it against the anchors: signature, names, fields; not the dates, which are the business
+ * of whoever uses it. @name is set.
  *
  * Errors: %ATTEST_ERROR_UNREADABLE: nothing of the kind; %ATTEST_ERROR_REJECTED: not signed by the anchors.
  */
@@ -108,7 +109,8 @@ AppraisalEndorsement *storage_certificates_vcek(const StorageCertificates *cache
                                                 const PolicyTcb *tcb, gchar **why);
 /* (element-type AppraisalEndorsement): all VLEKs of this TCB: a report does not tell whose it is. Never NULL. */
 GPtrArray *storage_certificates_vleks(const StorageCertificates *cache, AppraisalLine line, const PolicyTcb *tcb);
-/* (element-type AppraisalBlob), for appraisal_chain_verify(): "ask" (which is the ASVK for a VLEK) and "ark", as far as they are there. Never NULL. */
+/* (element-type AppraisalBlob), for appraisal_chain_verify(): "ask" (which is the ASVK for a VLEK) and "ark", as far as
+ * they are there. Never NULL. */
 GPtrArray *storage_certificates_intermediates(const StorageCertificates *cache, AppraisalLine line,
                                               AppraisalSigner signer);
 /* @fetched: (out) (optional): when it came. The list may be stale. */

@@ -117,8 +117,8 @@ static gboolean read_chain(const StorageCertificates *cache, GBytes *answer, GPt
 
     for (guint i = 0; parts && i < parts->len; i++) {
         GBytes *part = g_ptr_array_index(parts, i);
-        StorageCertificate *found = storage_certificate_read(cache, g_bytes_get_data(part, NULL), g_bytes_get_size(part),
-                                                             APPRAISAL_SIGNER_VCEK, error);
+        StorageCertificate *found = storage_certificate_read(cache, g_bytes_get_data(part, NULL),
+                                                             g_bytes_get_size(part), APPRAISAL_SIGNER_VCEK, error);
 
         if (!found)
             return FALSE;

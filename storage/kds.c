@@ -216,7 +216,8 @@ static gchar *describe(const StorageKds *kds, const Answer *answer, gsize max_si
     g_autofree gchar *detail = NULL;
 
     if (answer->too_large)
-        return g_strdup_printf("its answer is larger than %" G_GSIZE_FORMAT " bytes, which no such document is", max_size);
+        return g_strdup_printf("its answer is larger than %" G_GSIZE_FORMAT " bytes, which no such document is",
+                               max_size);
     if (answer->code == CURLE_OK) {
         if (answer->status == 404)
             return g_strdup("it knows no such document (status 404): check product, chip and TCB");

@@ -33,7 +33,8 @@ typedef struct {
 /**
  * storage_kds_new:
  *
- * Nothing is asked yet. Errors: %ATTEST_ERROR_USAGE: not such an address; %ATTEST_ERROR_NOT_CONFIGURED: libcurl is missing.
+ * Nothing is asked yet. Errors: %ATTEST_ERROR_USAGE: not such an address; %ATTEST_ERROR_NOT_CONFIGURED: libcurl is
+ * missing.
  */
 StorageKds *storage_kds_new(const StorageKdsOptions *options, GError **error);
 void storage_kds_free(StorageKds *kds);
@@ -45,8 +46,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(StorageKds, storage_kds_free)
  * @max_size: of the answer, bytes
  *
  * A GET with TLS verification, through the proxy of the environment (https_proxy, no_proxy, …), following at most three
- * redirects that keep the scheme. Status 429 and 5xx and broken connections are tried again: after Retry-After where the
- * answer has one, else with growing pauses, until the timeout would be passed.
+ * redirects that keep the scheme. Status 429 and 5xx and broken connections are tried again: after Retry-After where
+ * the answer has one, else with growing pauses, until the timeout would be passed.
  *
  * Returns: (transfer full): the body of an answer with status 200. Errors: %ATTEST_ERROR_UNREADABLE: anything else.
  */
@@ -66,7 +67,8 @@ gchar *storage_kds_vcek_path(AppraisalLine line, const char *chip, const PolicyT
  * @cache: gets what was fetched, once it was checked: signed by the roots of the cache, of this line, chip and TCB
  * @warning: (out) (nullable): why it could not be kept, when only that has failed
  *
- * Errors: as storage_kds_get(); %ATTEST_ERROR_REJECTED: the answer is not what was asked for, or not signed by the roots.
+ * Errors: as storage_kds_get(); %ATTEST_ERROR_REJECTED: the answer is not what was asked for, or not signed by the
+ * roots.
  */
 AppraisalEndorsement *storage_kds_fetch_vcek(StorageKds *kds, StorageCertificates *cache, AppraisalLine line,
                                              const char *chip, const PolicyTcb *tcb, gchar **warning, GError **error);

@@ -7,7 +7,7 @@
 #include "measure/error.h"
 #include "virsh-wrappers/output.h"
 
-/* For how long a revocation list is not asked for again; AMD's hold for much longer than anybody should wait to hear. */
+/* For how long a revocation list is not asked for again; AMD's hold for longer than anybody should wait to hear. */
 #define CRL_REFRESH_SECONDS (24 * 60 * 60)
 
 static void warn(CmdCertificates *job, gchar *text)
@@ -82,8 +82,8 @@ static StorageKds *service(CmdCertificates *job, const char *what, AppraisalLine
         .url = job->url, .timeout = job->timeout, .notice = show_notice, .user_data = job};
     if (job->offline) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
-                    "%s of %s is not in the cache, and with --offline nobody is asked: fetch it where there is a network "
-                    "(virt-attest certs fetch, certs export) and bring it here (certs import)",
+                    "%s of %s is not in the cache, and with --offline nobody is asked: fetch it where there is a "
+                    "network (virt-attest certs fetch, certs export) and bring it here (certs import)",
                     what, appraisal_line_name(line));
         return NULL;
     }

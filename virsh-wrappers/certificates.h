@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Certificates for commands: from the cache, and where that has none, and the network may be asked, from the service. */
+/* Certificates for commands: from the cache, and where that has none and the network may be asked, from the service. */
 #pragma once
 
 #include "storage/kds.h"
@@ -9,9 +9,9 @@
 #define CMD_CERTIFICATE_OPTIONS                                                                                        \
     {"kds", 0, CMD_VALUE, "URL", "ask this Key Distribution Service, such as a mirror (default: AMD's)"},              \
         {"offline", 0, CMD_FLAG, NULL, "never ask the network: what is not in the cache is missing"},                  \
-        {"timeout", 0, CMD_VALUE, "SECONDS", "give up on a document after this time, waiting included (default: 120)"}, \
+        {"timeout", 0, CMD_VALUE, "SECONDS", "give up on a document after this time, waiting included (default: 120)"},  \
     {                                                                                                                  \
-        "trust-anchor", 0, CMD_VALUE, "FILE", "trust the roots in this PEM file instead of AMD's: for test authorities" \
+        "trust-anchor", 0, CMD_VALUE, "FILE", "trust the roots in this PEM file instead of AMD's: of a test authority" \
     }
 
 /**
@@ -45,8 +45,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CmdCertificates, cmd_certificates_clear)
  * cmd_certificates_vcek / cmd_certificates_chain / cmd_certificates_crl:
  * @source: (out): one of the words above
  *
- * Errors: %ATTEST_ERROR_UNREADABLE: it is not there and cannot be had; as storage_kds_fetch_vcek(). A revocation list of
- * the cache is asked for again after a day, and is used for as long as it holds when the service does not answer.
+ * Errors: %ATTEST_ERROR_UNREADABLE: it is not there and cannot be had; as storage_kds_fetch_vcek(). A revocation list
+ * of the cache is asked for again after a day, and is used for as long as it holds when the service does not answer.
  */
 AppraisalEndorsement *cmd_certificates_vcek(CmdCertificates *job, AppraisalLine line, const char *chip,
                                             const PolicyTcb *tcb, const char **source, GError **error);

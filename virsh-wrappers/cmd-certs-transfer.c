@@ -50,7 +50,8 @@ static gboolean import_table(CmdCertificates *job, GBytes *data, guint *count, G
     }
     *count += kept->len;
     if (kept->len == 0) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED, "nothing in its certificate table is signed by the roots");
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
+                    "nothing in its certificate table is signed by the roots");
         return FALSE;
     }
     return TRUE;

@@ -70,8 +70,8 @@ int cmd_certs(CmdContext *context, GError **error)
         return code;
     }
     g_autofree gchar *shown = cmd_printable(word);
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "certs does not know '%s': write fetch, list, import or export",
-                shown);
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
+                "certs does not know '%s': write fetch, list, import or export", shown);
     return -1;
 }
 
@@ -145,7 +145,8 @@ gboolean cmd_certs_subject_from_report(CmdCertsSubject *subject, const CmdContex
         return FALSE;
     }
     if (report->signer == APPRAISAL_SIGNER_NONE) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED, "this report is not signed: no certificate belongs to it");
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
+                    "this report is not signed: no certificate belongs to it");
         return FALSE;
     }
     subject->signer = report->signer;

@@ -604,14 +604,14 @@ const CmdCommand cmd_commands[] = {
      report_show_options, cmd_report_show},
     {"certs",
      "fetch [OPTION…] REPORT…\n"
-     "fetch --product PRODUCT [--chip HEX --tcb TCB] [OPTION…]\n"
+     "fetch --product P [--chip HEX --tcb TCB] [OPTION…]\n"
      "list [OPTION…]\n"
      "import [OPTION…] FILE|DIR…\n"
      "export [OPTION…] DIR\n"
      "export --table FILE [OPTION…] REPORT",
      1, 1001, "keep the certificates that reports are verified with",
-     "Brings certificates and revocation lists from AMD's Key Distribution Service, a mirror or files into the cache, after "
-     "checking them against the roots, lists what is there, and writes it out for machines without a network.",
+     "Brings certificates and revocation lists from AMD's Key Distribution Service, a mirror or files into the cache, "
+     "after checking them against the roots, lists what is there, and writes it out for machines without a network.",
      certs_options, cmd_certs},
     {"verify", "[OPTION…] REPORT|-", 1, 1, "judge an attestation report",
      "Checks who signed a report and whether it says what it must: every check is listed with what was found and what was "

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a Key Distribution Service answers, and what is imported: certificates and revocation lists in PEM and DER. What is
- * taken has a name that is safe as a file's, and reads as the same again; what is not has a reason that is safe to print.
- * The roots are those of kds-anchor.pem, so that good ones of the corpus get all the way.
+ * What a Key Distribution Service answers, and what is imported: certificates and revocation lists in PEM and DER. What
+ * is taken has a name that is safe as a file's, and reads as the same again; what is not has a reason that is safe to
+ * print. The roots are those of kds-anchor.pem, so that good ones of the corpus get all the way.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -45,7 +45,8 @@ def main():
         'chain-cut.pem': chain[:-200],
         'chain-headless.pem': chain[28:],
         'chain-33.pem': block * 33,
-        'chain-encrypted.pem': block.replace(b'-----\n', b'-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\n', 1),
+        'chain-encrypted.pem': block.replace(
+            b'-----\n', b'-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\n', 1),
         'key.pem': b'-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n',
         'wrong-label.pem': block.replace(b'CERTIFICATE', b'X509 CRL'),
         'bad-base64.pem': b'-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n',

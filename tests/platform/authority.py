@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The platform model's own certificate authority, which signs reports of launches that it has modelled.
 
-IT IS NOT AMD. Its certificates have AMD's form (names, serials, extensions, RSASSA-PSS), because what reads them is what
-reads AMD's; but the organisation in every name is "virt-attest TEST AUTHORITY - NOT AMD", its keys are made when a test
-needs them, and nothing trusts them unless it is given the file of trust_anchor() by --trust-anchor. See README.md.
+IT IS NOT AMD. Its certificates have AMD's form (names, serials, extensions, RSASSA-PSS), because what reads them is
+what reads AMD's; but the organisation in every name is "virt-attest TEST AUTHORITY - NOT AMD", its keys are made when a
+test needs them, and nothing trusts them unless it is given the file of trust_anchor() by --trust-anchor. See README.md.
 
-    authority = Authority(folder)                     keys and certificates live in FOLDER and are made when first asked for
+    authority = Authority(folder)                     keys live in FOLDER and are made when first asked for
     milan = authority.line('Milan')                   .ark .ask .asvk (DER), .trust_anchor() (PEM)
     vcek = milan.vcek(chip, tcb)                      .certificate (DER), signs reports
     vlek = milan.vlek('csp.example', tcb)
@@ -268,8 +268,8 @@ class Line:
         years = 1 if kind == 'vlek' else 7
         validity = validity or (self.now - 86400, self.now + years * 365 * 86400)
         subject = name(subject or 'SEV-' + kind.upper(), self.organisation)
-        certificate = make_certificate(subject, issuer or self.subject(role), serial, key, issuer_key or self.keys[role],
-                                       validity, encoded, trailer=False)
+        certificate = make_certificate(subject, issuer or self.subject(role), serial, key,
+                                       issuer_key or self.keys[role], validity, encoded, trailer=False)
         return Signer(kind, self.name, key, certificate, tcb, hwid)
 
     def vcek(self, hwid=None, tcb=None, extensions=None, **how):
@@ -356,11 +356,12 @@ def default_folder():
 #
 # Reports
 #
-def report(signer, launch=None, version=3, tcb=None, current_tcb=None, committed_tcb=None, launch_tcb=None, policy=0x30000,
-           measurement=bytes(48), host_data=bytes(32), report_data=bytes(64), vmpl=0, guest_svn=0, family_id=bytes(16),
-           image_id=bytes(16), id_key_digest=bytes(48), author_key_digest=bytes(48), author_key=None, report_id=None,
-           report_id_ma=b'\xff' * 32, chip_id=None, cpuid=None, platform_info=0x25, current_version=(1, 55, 29),
-           committed_version=None, mitigation=(0x3f, 0x3f), mask_chip_key=False, signing_key=None, patch=None):
+def report(signer, launch=None, version=3, tcb=None, current_tcb=None, committed_tcb=None, launch_tcb=None,
+           policy=0x30000, measurement=bytes(48), host_data=bytes(32), report_data=bytes(64), vmpl=0, guest_svn=0,
+           family_id=bytes(16), image_id=bytes(16), id_key_digest=bytes(48), author_key_digest=bytes(48),
+           author_key=None, report_id=None, report_id_ma=b'\xff' * 32, chip_id=None, cpuid=None, platform_info=0x25,
+           current_version=(1, 55, 29), committed_version=None, mitigation=(0x3f, 0x3f), mask_chip_key=False,
+           signing_key=None, patch=None):
     """A report of 1184 bytes signed by SIGNER.
 
     LAUNCH: the document of a modelled launch, which says measurement, policy, host data and, where it has one, the ID
@@ -369,6 +370,8 @@ def report(signer, launch=None, version=3, tcb=None, current_tcb=None, committed
     """
     line = signer.line
     if launch:
+        if launch['platform'] != 'sev-snp' or launch['state'] != 'finished':
+            raise ValueError('a report is of a finished launch of SEV-SNP')
         measurement = bytes.fromhex(launch['digest'])
         policy = int(launch['policy'], 16)
         host_data = bytes.fromhex(launch['host_data'])

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A Key Distribution Service on the loopback, for the certificates of the test authority, with every fault of a real one.
+"""A Key Distribution Service on the loopback, for the certificates of the test authority, with a real one's faults.
 
     GET /vcek/v1/PRODUCT/HWID?[fmcSPL=N&]blSPL=N&teeSPL=N&snpSPL=N&ucodeSPL=N     VCEK, DER
     GET /vcek|vlek/v1/PRODUCT/cert_chain                                          ASK or ASVK, then ARK, PEM
@@ -11,8 +11,8 @@ server.requests what was asked for, and
 
     server.script('/crl', '429:1', 'good')
 
-gives the next request whose path has '/crl' in it the first word, the one behind it the second, and those that follow the
-last one. The words:
+gives the next request whose path has '/crl' in it the first word, the one behind it the second, and those that follow
+the last one. The words:
 
     good  404  500  503  …        what it should say, or only this status
     429[:SECONDS|:date]           with Retry-After in seconds or as a date in two seconds
@@ -27,7 +27,7 @@ last one. The words:
     html  empty                   status 200 with a page for people, or with nothing
     wrong-chip  wrong-tcb         the certificate of another chip, or of another TCB
     foreign                       signed by an authority of the same name with other keys
-    stale  revoked  old           a revocation list that has run out, that has the ASK and ASVK on it, or that is a day older
+    stale  revoked  old           a revocation list that has run out, that names ASK and ASVK, or that is two days older
 """
 import argparse
 import email.utils
@@ -43,7 +43,8 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import authority as authorities  # noqa: E402
 
-TCB_WORDS = (('fmcSPL', 'fmc'), ('blSPL', 'bootloader'), ('teeSPL', 'tee'), ('snpSPL', 'snp'), ('ucodeSPL', 'microcode'))
+TCB_WORDS = (('fmcSPL', 'fmc'), ('blSPL', 'bootloader'), ('teeSPL', 'tee'), ('snpSPL', 'snp'),
+             ('ucodeSPL', 'microcode'))
 
 
 class NotFound(Exception):
@@ -51,7 +52,7 @@ class NotFound(Exception):
 
 
 def tcb_of(line, query):
-    """The TCB of a query, which must have every number of the line's once and nothing else, as the real service wants it."""
+    """The TCB of a query, which must have every number of the line's once and nothing else, as for the real service."""
     given = urllib.parse.parse_qsl(query, keep_blank_values=True)
     wanted = [key for key, _ in TCB_WORDS if key != 'fmcSPL' or line == 'Turin']
     if sorted(key for key, _ in given) != sorted(wanted):

@@ -15,6 +15,7 @@ sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), 'libvirt'))
 try:
     import authority as module
+    import launch
 except ImportError as missing:
     print(f'1..0 # SKIP {missing}: install python3-cryptography')
     sys.exit(0)
@@ -141,7 +142,34 @@ def check_real(tap, line):
                              (0x330, 0x4a0, 'behind the signature')):
         if name != 'family' or line.name != 'Genoa':
             length = 1 if name == 'family' else end - start
-            tap.equal(ours[start:start + length], real_report[start:start + length], f'{line.name}: {name} at {start:#x}')
+            tap.equal(ours[start:start + length], real_report[start:start + length],
+                      f'{line.name}: {name} at {start:#x}')
+
+
+def check_launch(tap, line):
+    """A report of a launch that the model has just taken, against the prediction, which shares no code with either."""
+    library = os.environ.get('PLATFORM_MODEL_LIBRARY', '')
+    firmware = '/usr/share/ovmf/OVMF.amdsev.fd'
+    if not all(os.path.exists(path) for path in (library, firmware, '/dev/kvm')):
+        tap.comment('no platform model here: no report of a launch')
+        return
+    host_data = bytes(range(32))
+    document = launch.launch('sev-snp', firmware, library=library,
+                             properties={'host-data': base64.b64encode(host_data).decode()})
+    data = module.report(line.vcek(), launch=document)
+    wanted = subprocess.run([sys.executable, os.path.join(HERE, 'predict.py'), '--platform', 'sev-snp', '--firmware',
+                             firmware, '--vcpus', '1', '--cpu', 'EPYC-Milan'], capture_output=True, text=True,
+                            check=True).stdout
+    tap.check(data[0x90:0xc0].hex() in wanted, 'a launch: its measurement', f'{data[0x90:0xc0].hex()}\n{wanted}')
+    tap.equal(data[0x08:0x10], int(document['policy'], 16).to_bytes(8, 'little'), 'a launch: its policy')
+    tap.equal(data[0xc0:0xe0], host_data, 'a launch: its host data')
+    for wrong in ({'platform': 'sev'}, {'state': 'measured'}):
+        try:
+            module.report(line.vcek(), launch=dict(document, **wrong))
+            refused = False
+        except ValueError:
+            refused = True
+        tap.check(refused, f'no report of {wrong}')
 
 
 def der_of(element):
@@ -162,6 +190,7 @@ def main():
                       f'{name}: nothing says that it is AMD\'s')
             if VECTORS:
                 check_real(tap, line)
+        check_launch(tap, authority.line('Milan'))
     print(f'1..{tap.number}')
     return 1 if tap.failed else 0
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The certificate cache with AMD's own certificates, where the collected vectors are there, and what is asked of the Key
- * Distribution Service. What needs a service and made certificates is in tests/storage/test-kds.py.
+ * The certificate cache with AMD's own certificates, where the collected vectors are there, and what is asked of the
+ * Key Distribution Service. What needs a service and made certificates is in tests/storage/test-kds.py.
  */
 #include <glib/gstdio.h>
 #include <string.h>
