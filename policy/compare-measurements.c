@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Measurements of two references. A reference foresees a set of launches, each of them a CPU type, features, a number of
- * vCPUs and a floating-point variant; a launch agrees when it is one of them and has its digest.
+ * Measurements of two references. A reference foresees a set of launches, each of them a CPU type, features, a number
+ * of vCPUs and a floating-point variant; a launch agrees when it is one of them and has its digest.
  */
 #include <string.h>
 
@@ -17,8 +17,10 @@ static const struct {
     const char *what, *label, *foresees;
 } parts[N_PARTS] = {
     [PART_CPU] = {"cpu", "CPU types", "CPU type is not one that the reference foresees"},
-    [PART_VCPUS] = {"vcpus", "number of vCPUs at start", "number of vCPUs at start is not one that the reference foresees"},
-    [PART_FEATURES] = {"features", "SEV features of the vCPUs", "SEV features are not those that the reference foresees"},
+    [PART_VCPUS] = {"vcpus", "number of vCPUs at start",
+                    "number of vCPUs at start is not one that the reference foresees"},
+    [PART_FEATURES] = {"features", "SEV features of the vCPUs",
+                       "SEV features are not those that the reference foresees"},
     [PART_FPU] = {"features", "floating-point words of the vCPUs",
                   "floating-point words are not those that the reference foresees"},
 };
@@ -317,8 +319,8 @@ static void diff_combinations(GPtrArray *changes, const GPtrArray *old_measureme
         g_autofree gchar *is = g_strdup_printf("%u", g_hash_table_size(new_launches));
 
         policy_change_add(changes, "cpu", was, is,
-                          "combinations of CPU type, number of vCPUs and features changed: %u removed, %u added", removed,
-                          added);
+                          "combinations of CPU type, number of vCPUs and features changed: %u removed, %u added",
+                          removed, added);
     }
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Signed documents. What is signed are bytes, and those bytes are in the envelope: nothing is parsed before its signature
- * can be verified, and nothing has to be written again in the same way to verify it. That a reference inside has its
- * canonical bytes all the same is asked for by policy_reference_read(): one set of facts, one document.
+ * Signed documents. What is signed are bytes, and those bytes are in the envelope: nothing is parsed before its
+ * signature can be verified, and nothing has to be written again in the same way to verify it. That a reference inside
+ * has its canonical bytes all the same is asked for by policy_reference_read(): one set of facts, one document.
  */
 #include "policy/envelope.h"
 
@@ -269,7 +269,8 @@ gboolean policy_envelope_verify(const PolicyEnvelope *envelope, GPtrArray *keys,
             g_autofree gchar *id = policy_short_digest(signature->key_id);
 
             g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                        "the signature that names the key %s is not good: the document was changed after it was signed, or "
+                        "the signature that names the key %s is not good: the document was changed after it was "
+                        "signed, or "
                         "that key has not signed it",
                         id);
             return FALSE;

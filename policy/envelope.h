@@ -52,8 +52,8 @@ gboolean policy_envelope_verify(const PolicyEnvelope *envelope, GPtrArray *keys,
  * policy_trusted_keys_load:
  * @directory: [reference] trusted-keys of the configuration
  *
- * Every file NAME.pem in it, sorted; other names are left alone. Errors: %ATTEST_ERROR_NOT_CONFIGURED: the folder or a key
- * in it cannot be read, or others than root and the user may write to it.
+ * Every file NAME.pem in it, sorted; other names are left alone. Errors: %ATTEST_ERROR_NOT_CONFIGURED: the folder or a
+ * key in it cannot be read, or others than root and the user may write to it.
  *
  * Returns: (transfer full) (element-type PolicyKey): empty when the folder is missing or has no such file: then
  * signatures are not asked for.

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a whole fleet of hosts may start: lists of CPU types and of vCPU counts, as people and other programs write them. */
+/*
+ * What a whole fleet of hosts may start: lists of CPU types and of vCPU counts, as people and other programs write
+ * them.
+ */
 #pragma once
 
 #include "measure/launch.h"
@@ -12,11 +15,12 @@
  * @text: hostile; at most %POLICY_CPU_LIST_MAX_SIZE bytes
  * @what: what the list is, for messages
  *
- * Either JSON: a list of names ("EPYC-Milan"), signatures ("0xa00f11"), and objects {"vcpu_sig": "0x…" or a number}, also
- * named "sig", or {"family", "model", "stepping"}: as the cpu-types.json of other programs has them. Or text: a name, a
+ * Either JSON: a list of names ("EPYC-Milan"), signatures ("0xa00f11"), and objects {"vcpu_sig": "0x…" or a number},
+ * also named "sig", or {"family", "model", "stepping"}: as the cpu-types.json of other programs has them. Or text: a name, a
  * signature or FAMILY.MODEL.STEPPING a line; '#' begins a comment.
  *
- * Errors: %ATTEST_ERROR_UNREADABLE: no entry at all, one that is none of these, one twice, more than %POLICY_CPU_LIST_MAX.
+ * Errors: %ATTEST_ERROR_UNREADABLE: no entry at all, one that is none of these, one twice, more than
+ * %POLICY_CPU_LIST_MAX.
  *
  * Returns: (transfer full) (element-type MeasureCpu): in the order of the list
  */

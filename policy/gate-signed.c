@@ -23,7 +23,8 @@ GPtrArray *policy_compare_document(const PolicyReference *document, const XmlDom
     return policy_compare(&travelled, &launch, evaluation);
 }
 
-/* The owner's rules for the report, which no launch shows: the pin may not say anything else than the signed document. */
+/* The owner's rules for the report, which no launch shows: the pin may not say anything else than the signed document.
+ * */
 static gboolean same_rules(const PolicyReference *pin, const PolicyReference *document)
 {
     g_autofree gchar *pinned = pin->has_minimum_tcb ? policy_tcb_describe(&pin->minimum_tcb) : NULL;
@@ -58,7 +59,8 @@ PolicyReference *policy_signed_reference(const PolicyReference *pin, GPtrArray *
     }
     if (!same_rules(pin, document)) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                    "its reference has another product, minimum TCB or platform information than the signed document in it");
+                    "its reference has another product, minimum TCB or platform information than the signed document "
+                    "in it");
         return NULL;
     }
     return g_steal_pointer(&document);

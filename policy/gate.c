@@ -132,7 +132,8 @@ static gchar *first_change(const GPtrArray *changes)
 {
     const PolicyChange *first = g_ptr_array_index(changes, 0);
 
-    return changes->len == 1 ? g_strdup(first->text) : g_strdup_printf("%s (and %u more)", first->text, changes->len - 1);
+    return changes->len == 1 ? g_strdup(first->text)
+                             : g_strdup_printf("%s (and %u more)", first->text, changes->len - 1);
 }
 
 /*
@@ -154,8 +155,8 @@ static gboolean decide_signed(PolicyDecision *decision, const PolicyConfig *conf
             decide(decision, POLICY_VERDICT_REFUSED, "start refused; %s", error->message);
         else
             decide(decision, POLICY_VERDICT_REFUSED,
-                   "start refused; %s, and '%s' has keys one of which must have signed it; to sign it: %s", error->message,
-                   config->trusted_keys, command);
+                   "start refused; %s, and '%s' has keys one of which must have signed it; to sign it: %s",
+                   error->message, config->trusted_keys, command);
         return FALSE;
     }
     if (!key_id)

@@ -30,8 +30,8 @@ GPtrArray *policy_compare(const PolicyReference *reference, const XmlDomain *dom
 /* The same between two references (old, new): what `define --accept` shows. */
 GPtrArray *policy_reference_diff(const PolicyReference *old_reference, const PolicyReference *new_reference);
 
-/* policy_compare() with a document that travels: the metadata of @domain, which belongs to a pin, and the emulator, which
- * belongs to a host, do not count. */
+/* policy_compare() with a document that travels: the metadata of @domain, which belongs to a pin, and the emulator,
+ * which belongs to a host, do not count. */
 GPtrArray *policy_compare_document(const PolicyReference *document, const XmlDomain *domain,
                                    const PolicyEvaluation *evaluation);
 
@@ -52,8 +52,8 @@ PolicyReference *policy_signed_reference(const PolicyReference *pin, GPtrArray *
  * @key_id: (out) (nullable): the key that has signed it; %NULL when no key is trusted and none is needed
  * @changes: (out) (nullable) (element-type PolicyChange): in what the launch differs from what was signed
  *
- * Errors: %ATTEST_ERROR_NOT_CONFIGURED: the folder of trusted keys cannot be used; others: the pin is not signed by one of
- * them. The start is refused then, whatever the pin says of mismatches.
+ * Errors: %ATTEST_ERROR_NOT_CONFIGURED: the folder of trusted keys cannot be used; others: the pin is not signed by one
+ * of them. The start is refused then, whatever the pin says of mismatches.
  */
 gboolean policy_check_signature(const PolicyConfig *config, const PolicyReference *pin, const XmlDomain *domain,
                                 const PolicyEvaluation *evaluation, gchar **key_id, GPtrArray **changes,

@@ -5,167 +5,18 @@
  */
 #include "policy/key-private.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
 #include <openssl/x509.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "measure/error.h"
 #include "measure/foreign-autoptr.h"
-#include "policy/text.h"
 
 #define MAX_PEM_BLOCKS 16
-#define PUBLIC_COMMAND "openssl pkey -in PRIVATE -pubout -out FILE"
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(X509_SIG, X509_SIG_free)
-
-/* ---- Files ---- */
-
-static gboolean check_secret(const struct stat *st, const char *what, const char *path, GError **error)
-{
-    g_autofree gchar *quoted = g_shell_quote(path);
-    g_autofree gchar *word = measure_printable(quoted);
-
-    if (st->st_uid != geteuid() && st->st_uid != 0) {
-        policy_key_error(error, ATTEST_ERROR_UNREADABLE, what, path,
-                         "it belongs to another user (%u), who can change it; make it your own: chown %u %s",
-                         (guint)st->st_uid, (guint)geteuid(), word);
-        return FALSE;
-    }
-    if (st->st_mode & (S_IRWXG | S_IRWXO)) {
-        policy_key_error(error, ATTEST_ERROR_UNREADABLE, what, path,
-                         "%s may use it (mode %04o), and so it is no secret; close it: chmod 0600 %s",
-                         st->st_mode & S_IRWXO ? "everybody on this machine" : "its group", st->st_mode & 07777, word);
-        return FALSE;
-    }
-    return TRUE;
-}
-
-gboolean policy_owner_only_writes(const struct stat *st)
-{
-    return (st->st_uid == 0 || st->st_uid == geteuid()) && !(st->st_mode & S_IWOTH) &&
-           (!(st->st_mode & S_IWGRP) || st->st_gid == 0);
-}
-
-gchar *policy_key_read_file(const char *path, PolicyKeyFile file, PolicyKeyKind kinds, const char *what, gsize *size,
-                            GError **error)
-{
-    gboolean secret = file == POLICY_KEY_FILE_SECRET;
-    const char *command = secret ? policy_key_make_command(kinds) : PUBLIC_COMMAND;
-    struct stat st;
-    gchar *data = NULL;
-    gsize done = 0;
-    /* Through links: what counts is the file that is read, and the checks are made on that. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-
-    if (fd < 0) {
-        int saved = errno;
-
-        return policy_key_error(error, ATTEST_ERROR_UNREADABLE, what, path, saved == ENOENT ? "%s; to make one: %s"
-                                                                                          : "%s",
-                                g_strerror(saved), command);
-    }
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-        close(fd);
-        return policy_key_error(error, ATTEST_ERROR_UNREADABLE, what, path,
-                                "this is %s and no file with a key; to make one: %s",
-                                S_ISDIR(st.st_mode)    ? "a folder"
-                                : S_ISFIFO(st.st_mode) ? "a pipe"
-                                                       : "a device",
-                                command);
-    }
-    if (secret && !check_secret(&st, what, path, error)) {
-        close(fd);
-        return NULL;
-    }
-    if (file == POLICY_KEY_FILE_TRUSTED && !policy_owner_only_writes(&st)) {
-        close(fd);
-        return policy_key_error(error, ATTEST_ERROR_UNREADABLE, what, path,
-                                "others than root and the user may write to it; give it to root and take the write "
-                                "permission from others: chown root: FILE; chmod 0644 FILE");
-    }
-    data = g_malloc(POLICY_KEY_MAX_SIZE + 1);
-    while (done <= POLICY_KEY_MAX_SIZE) {
-        ssize_t got = read(fd, data + done, POLICY_KEY_MAX_SIZE + 1 - done);
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0) {
-            policy_key_error(error, ATTEST_ERROR_UNREADABLE, what, path, "%s", g_strerror(errno));
-            goto fail;
-        }
-        if (got == 0)
-            break;
-        done += (gsize)got;
-    }
-    if (done > POLICY_KEY_MAX_SIZE) {
-        policy_key_error(error, ATTEST_ERROR_UNREADABLE, what, path,
-                         "it is larger than %u bytes and so no key; to make one: %s", POLICY_KEY_MAX_SIZE, command);
-        goto fail;
-    }
-    if (!done) {
-        policy_key_error(error, ATTEST_ERROR_UNREADABLE, what, path, "it is empty; to make a key: %s", command);
-        goto fail;
-    }
-    close(fd);
-    data[done] = '\0';
-    *size = done;
-    return data;
-fail:
-    close(fd);
-    OPENSSL_cleanse(data, POLICY_KEY_MAX_SIZE + 1);
-    g_free(data);
-    return NULL;
-}
-
-/* ---- Passphrases ---- */
-
-int policy_key_read_passphrase(int fd, char *out, const char **reason)
-{
-    int length = 0;
-
-    if (fd < 0) {
-        *reason = "it is encrypted and no passphrase was given";
-        return -1;
-    }
-    /* It would be shown while it is typed. */
-    if (isatty(fd)) {
-        *reason = "the descriptor of its passphrase is a terminal, which would show it";
-        return -1;
-    }
-    while (length <= POLICY_PASSPHRASE_MAX) {
-        ssize_t got = read(fd, out + length, 1);
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0) {
-            *reason = errno == EBADF ? "the descriptor of its passphrase is not open"
-                                     : "the descriptor of its passphrase cannot be read";
-            goto fail;
-        }
-        if (got == 0 || out[length] == '\n')
-            break;
-        length++;
-    }
-    if (length > POLICY_PASSPHRASE_MAX) {
-        *reason = "its passphrase is longer than 1024 bytes";
-        goto fail;
-    }
-    if (!length) {
-        *reason = "it is encrypted and the descriptor of its passphrase has no line left";
-        return -1;
-    }
-    out[length] = '\0';
-    return length;
-fail:
-    OPENSSL_cleanse(out, POLICY_PASSPHRASE_MAX + 1);
-    return -1;
-}
 
 typedef struct {
     const char *what, *label;
@@ -200,12 +51,13 @@ static EVP_PKEY *not_decrypted(const KeyFile *file, GError **error)
         return policy_key_error(error, ATTEST_ERROR_UNREADABLE, file->what, file->label,
                                 "%s; give it with --passphrase-fd", file->reason);
     while ((code = ERR_get_error()))
-        unsupported |= ERR_GET_REASON(code) == ERR_R_UNSUPPORTED || ERR_GET_REASON(code) == EVP_R_UNKNOWN_PBE_ALGORITHM ||
+        unsupported |= ERR_GET_REASON(code) == ERR_R_UNSUPPORTED ||
+                       ERR_GET_REASON(code) == EVP_R_UNKNOWN_PBE_ALGORITHM ||
                        ERR_GET_REASON(code) == PEM_R_UNSUPPORTED_ENCRYPTION;
     if (unsupported)
         return policy_key_error(error, ATTEST_ERROR_UNREADABLE, file->what, file->label,
-                                "it is encrypted in a way that OpenSSL does not read any more; encrypt it anew: openssl "
-                                "pkcs8 -topk8 -in OLD -out FILE");
+                                "it is encrypted in a way that OpenSSL does not read any more; encrypt it anew: "
+                                "openssl pkcs8 -topk8 -in OLD -out FILE");
     return policy_key_error(error, ATTEST_ERROR_UNREADABLE, file->what, file->label,
                             "it is encrypted, and the passphrase is wrong (or the file is damaged)");
 }
@@ -273,7 +125,8 @@ static const char *name_of_block(const char *block)
 {
     if (!strcmp(block, PEM_STRING_PUBLIC) || !strcmp(block, PEM_STRING_RSA_PUBLIC))
         return "a public key";
-    if (!strcmp(block, PEM_STRING_X509) || !strcmp(block, PEM_STRING_X509_TRUSTED) || !strcmp(block, PEM_STRING_X509_OLD))
+    if (!strcmp(block, PEM_STRING_X509) || !strcmp(block, PEM_STRING_X509_TRUSTED) ||
+        !strcmp(block, PEM_STRING_X509_OLD))
         return "a certificate";
     if (!strcmp(block, PEM_STRING_X509_REQ) || !strcmp(block, PEM_STRING_X509_REQ_OLD))
         return "a certificate request";
@@ -439,10 +292,11 @@ static PolicyKey *parse_public(gconstpointer data, gsize size, PolicyKeyKind kin
     }
     if (other)
         return policy_key_error(error, ATTEST_ERROR_UNREADABLE, what, label,
-                                "this is %s; to make the file of a public key: " PUBLIC_COMMAND, other);
+                                "this is %s; to make the file of a public key: " POLICY_PUBLIC_KEY_COMMAND, other);
     if (!evp)
         return policy_key_error(error, ATTEST_ERROR_UNREADABLE, what, label,
-                                "this is no public key, or a damaged one; to make the file: " PUBLIC_COMMAND);
+                                "this is no public key, or a damaged one; to make the file: "
+                                POLICY_PUBLIC_KEY_COMMAND);
     {
         g_autoptr(EVP_PKEY_CTX) check = EVP_PKEY_CTX_new_from_pkey(NULL, evp, NULL);
         g_autoptr(PolicyKey) key = policy_key_accept(g_steal_pointer(&evp), NULL, kinds, what, label, error);
@@ -454,7 +308,8 @@ static PolicyKey *parse_public(gconstpointer data, gsize size, PolicyKeyKind kin
     }
 }
 
-PolicyKey *policy_key_parse_public(gconstpointer data, gsize size, PolicyKeyKind kinds, const char *what, GError **error)
+PolicyKey *policy_key_parse_public(gconstpointer data, gsize size, PolicyKeyKind kinds, const char *what,
+                                   GError **error)
 {
     return parse_public(data, size, kinds, what, NULL, error);
 }

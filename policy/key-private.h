@@ -13,6 +13,8 @@
 #include "policy/key.h"
 
 #define POLICY_KEY_MAX_SIZE (64u * 1024)
+/* For messages: makes the file of a public key. */
+#define POLICY_PUBLIC_KEY_COMMAND "openssl pkey -in PRIVATE -pubout -out FILE"
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BIO, BIO_free_all)
 
@@ -21,8 +23,8 @@ const char *policy_key_make_command(PolicyKeyKind kinds);
 /* Sets "WHAT 'LABEL': …" with @code; @label may be %NULL. Returns %NULL, and empties OpenSSL's list of errors. */
 gpointer policy_key_error(GError **error, gint code, const char *what, const char *label, const char *format, ...)
     G_GNUC_PRINTF(5, 6);
-/* An OpenSSL of its own with what a token needs, see key-token.c. The store stays open, or the session would end in which
- * the key can be used. */
+/* An OpenSSL of its own with what a token needs, see key-token.c. The store stays open, or the session would end in
+ * which the key can be used. */
 typedef struct {
     OSSL_LIB_CTX *library;
     OSSL_PROVIDER *base, *token;
@@ -38,7 +40,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PolicyKeyContext, policy_key_context_free)
 PolicyKey *policy_key_accept(EVP_PKEY *key, PolicyKeyContext *context, PolicyKeyKind kinds, const char *what,
                              const char *label, GError **error);
 
-/* What is asked of a file: nothing; that nobody but root and the user can change it; that nobody else can read it either. */
+/* What is asked of a file: nothing; that nobody but root and the user can change it; that nobody else can read it
+ * either. */
 typedef enum {
     POLICY_KEY_FILE_ANY,
     POLICY_KEY_FILE_TRUSTED,
@@ -52,8 +55,8 @@ gboolean policy_owner_only_writes(const struct stat *st);
  * policy_key_read_file:
  * @size: (out): bytes
  *
- * The whole file, through one descriptor, on which the permissions are checked too, with a zero byte behind it. Wipe it with
- * OPENSSL_cleanse() when it is secret.
+ * The whole file, through one descriptor, on which the permissions are checked too, with a zero byte behind it. Wipe it
+ * with OPENSSL_cleanse() when it is secret.
  */
 gchar *policy_key_read_file(const char *path, PolicyKeyFile file, PolicyKeyKind kinds, const char *what, gsize *size,
                             GError **error);
@@ -69,8 +72,8 @@ PolicyKey *policy_key_parse_private(gconstpointer data, gsize size, PolicyKeyKin
                                     const char *label, int passphrase_fd, GError **error);
 
 #define POLICY_PASSPHRASE_MAX 1024
-/* One line of @fd without its end into @out, which has room for %POLICY_PASSPHRASE_MAX bytes and a zero byte; its length or
- * -1. The reason is in @reason then, a literal. */
+/* One line of @fd without its end into @out, which has room for %POLICY_PASSPHRASE_MAX bytes and a zero byte; its
+ * length or -1. The reason is in @reason then, a literal. */
 int policy_key_read_passphrase(int fd, char *out, const char **reason);
 /* The key that a URI of a token names. */
 PolicyKey *policy_key_load_token(const char *uri, PolicyKeyKind kinds, const char *what, int passphrase_fd,

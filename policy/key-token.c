@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Private keys that stay in a token: a "pkcs11:" URI (RFC 7512) through OpenSSL's store. The store comes with a provider
- * (pkcs11-provider), which OpenSSL's configuration activates; where that does not, it is loaded here by its name.
+ * Private keys that stay in a token: a "pkcs11:" URI (RFC 7512) through OpenSSL's store. The store comes with a
+ * provider (pkcs11-provider), which OpenSSL's configuration activates; where that does not, it is loaded here by its
+ * name.
  *
- * All of it lives in a library context of its own: a token in software (SoftHSM) uses OpenSSL's default one itself, and a
- * digest that this then got from the provider would wait forever for a lock that it holds.
+ * All of it lives in a library context of its own: a token in software (SoftHSM) uses OpenSSL's default one itself, and
+ * a digest that this then got from the provider would wait forever for a lock that it holds.
  */
 #include "policy/key-private.h"
 
@@ -126,12 +127,14 @@ PolicyKey *policy_key_load_token(const char *uri, PolicyKeyKind kinds, const cha
     /* Everybody may read the command line of a process. The address itself is not repeated in the message. */
     if (strstr(uri, "pin-value"))
         return policy_key_error(error, ATTEST_ERROR_USAGE, what, NULL,
-                                "the address of the token holds its PIN, which everybody on this machine can read there; "
+                                "the address of the token holds its PIN, which everybody on this machine can read "
+                                "there; "
                                 "take 'pin-value' out, change the PIN, and give it with --passphrase-fd");
     context = context_new();
     if (!context)
         return policy_key_error(error, ATTEST_ERROR_NOT_CONFIGURED, what, uri,
-                                "OpenSSL has no store for 'pkcs11:' here; install the package pkcs11-provider, and name "
+                                "OpenSSL has no store for 'pkcs11:' here; install the package pkcs11-provider, and "
+                                "name "
                                 "the token's module in PKCS11_PROVIDER_MODULE or in OpenSSL's configuration");
     context->passphrase_fd = passphrase_fd;
     context->method = UI_create_method("virt-attest");
@@ -153,6 +156,7 @@ PolicyKey *policy_key_load_token(const char *uri, PolicyKeyKind kinds, const cha
     }
     if (found > 1)
         return policy_key_error(error, ATTEST_ERROR_UNREADABLE, what, uri,
-                                "%u private keys are found under this address; add 'object=NAME' or 'id=…' to it", found);
+                                "%u private keys are found under this address; add 'object=NAME' or 'id=…' to it",
+                                found);
     return policy_key_accept(g_steal_pointer(&evp), g_steal_pointer(&context), kinds, what, uri, error);
 }

@@ -68,8 +68,8 @@ void policy_key_protect_process(void)
 {
     struct rlimit limit;
 
-    /* The limit alone would not stop a core that is piped to a program; the flag alone would let root's debugger ask for
-     * one. The hard limit stays as it is: what this process starts may have its own. */
+    /* The limit alone would not stop a core that is piped to a program; the flag alone would let root's debugger ask
+     * for one. The hard limit stays as it is: what this process starts may have its own. */
     if (getrlimit(RLIMIT_CORE, &limit) == 0) {
         limit.rlim_cur = 0;
         setrlimit(RLIMIT_CORE, &limit);
@@ -185,7 +185,8 @@ PolicyKey *policy_key_accept(EVP_PKEY *evp, PolicyKeyContext *context, PolicyKey
     if (!(kind & kinds)) {
         g_autofree gchar *found = describe(evp);
 
-        return policy_key_error(error, ATTEST_ERROR_UNREADABLE, what, label, "this is %s; it must be %s; to make one: %s",
+        return policy_key_error(error, ATTEST_ERROR_UNREADABLE, what, label,
+                                "this is %s; it must be %s; to make one: %s",
                                 found, wanted_name(kinds), policy_key_make_command(kinds));
     }
     if (!put_public(evp, kind, public))
@@ -284,7 +285,8 @@ gboolean policy_key_verify(const PolicyKey *key, gconstpointer data, gsize size,
     if (key->kind == POLICY_KEY_ED25519 ? signature_size != ED25519_SIGNATURE_SIZE
                                         : !signature_size || signature_size > P384_SIGNATURE_MAX)
         return FALSE;
-    good = context && EVP_DigestVerifyInit_ex(context, NULL, digest_name(key), library(key), NULL, key->evp, NULL) == 1 &&
+    good = context &&
+           EVP_DigestVerifyInit_ex(context, NULL, digest_name(key), library(key), NULL, key->evp, NULL) == 1 &&
            EVP_DigestVerify(context, signature, signature_size, data, size) == 1;
     ERR_clear_error();
     return good;

@@ -78,7 +78,8 @@ static gboolean check_signature(CmdContext *context, const CmdSubject *subject, 
         if (!error || g_error_matches(*error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED)) {
             return FALSE;
         }
-        g_autofree gchar *text = g_strdup_printf("%s, and '%s' has keys one of which must have signed it; to sign it: %s",
+        g_autofree gchar *text =
+            g_strdup_printf("%s, and '%s' has keys one of which must have signed it; to sign it: %s",
                                                  (*error)->message, config->trusted_keys, command);
         g_free((*error)->message);
         (*error)->message = g_steal_pointer(&text);

@@ -15,7 +15,8 @@ static gboolean check_form(const PolicyReference *reference, GError **error)
     }
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
                 reference->form == POLICY_REFERENCE_PINNED
-                    ? "this is what one host has pinned; what is signed is the portable reference: virt-attest reference "
+                    ? "this is what one host has pinned; what is signed is the portable reference: virt-attest "
+                      "reference "
                       "DOMAIN --output FILE"
                     : "this is what 'measure' prints, without the domain and the owner's rules; what is signed is the "
                       "portable reference: virt-attest reference DOMAIN --output FILE");

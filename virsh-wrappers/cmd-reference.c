@@ -22,7 +22,8 @@ int cmd_reference(CmdContext *context, GError **error)
     }
     PolicyReferenceForm form =
         g_strcmp0(format, "binding") == 0 ? POLICY_REFERENCE_BINDING : POLICY_REFERENCE_PORTABLE;
-    g_autofree gchar *text = g_strcmp0(format, "table") == 0 ? cmd_reference_table(source.reference, cmd_context_quiet(context))
-                                                             : policy_reference_format(source.reference, form);
+    g_autofree gchar *text = g_strcmp0(format, "table") == 0
+                                 ? cmd_reference_table(source.reference, cmd_context_quiet(context))
+                                 : policy_reference_format(source.reference, form);
     return cmd_write_output(context, text, strlen(text), FALSE, error) ? 0 : -1;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What is pinned is measured here, always; a signed document comes beside it, when it foresees what was measured. The hook
- * asks for both.
+ * What is pinned is measured here, always; a signed document comes beside it, when it foresees what was measured. The
+ * hook asks for both.
  */
 #include "virsh-wrappers/define-signed.h"
 
@@ -39,8 +39,8 @@ static gboolean check_options(const CmdContext *context, GError **error)
     }
     if (cmd_context_has(context, "sign-key")) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
-                    "--reference pins what that document foresees, --sign-key what is measured now: give one of them, or "
-                    "sign the document with 'virt-attest reference-sign' first");
+                    "--reference pins what that document foresees, --sign-key what is measured now: give one of them, "
+                    "or sign the document with 'virt-attest reference-sign' first");
         return FALSE;
     }
     for (gsize i = 0; i < G_N_ELEMENTS(rules); i++) {
@@ -74,8 +74,8 @@ static gboolean read_key(CmdContext *context, CmdDefineSigning *signing, GError 
         return signing->key != NULL;
     }
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                "signing key '%s': it is not one of the keys in '%s', so the hook would refuse what it signs; nothing was "
-                "changed",
+                "signing key '%s': it is not one of the keys in '%s', so the hook would refuse what it signs; nothing "
+                "was changed",
                 policy_key_label(signing->key), context->config->trusted_keys);
     return FALSE;
 }
@@ -91,8 +91,8 @@ static gboolean set_document(CmdContext *context, CmdDefineSigning *signing, Pol
     }
     if (!envelope) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                    "%s is not signed, and one of the keys in '%s' must have signed it; nothing was changed; to sign it: "
-                    "virt-attest reference-sign --key KEY FILE",
+                    "%s is not signed, and one of the keys in '%s' must have signed it; nothing was changed; to sign "
+                    "it: virt-attest reference-sign --key KEY FILE",
                     label, context->config->trusted_keys);
         return FALSE;
     }
@@ -186,8 +186,9 @@ gboolean cmd_define_signing_rules(CmdContext *context, PolicyReference *referenc
 static gboolean not_signed(CmdContext *context, const char *name, GError **error)
 {
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                "domain '%s': one of the keys in '%s' must have signed its reference, or the hook would refuse every start; "
-                "nothing was changed; sign it with --sign-key KEY, or give a signed document with --reference FILE",
+                "domain '%s': one of the keys in '%s' must have signed its reference, or the hook would refuse every "
+                "start; nothing was changed; sign it with --sign-key KEY, or give a signed document with "
+                "--reference FILE",
                 name, context->config->trusted_keys);
     return FALSE;
 }
@@ -226,7 +227,8 @@ static gboolean check_document(const CmdDefineSigning *signing, const CmdSubject
         return TRUE;
     }
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                "domain '%s' is not what %s foresees; nothing was changed%s", subject->domain->name, signing->label, text);
+                "domain '%s' is not what %s foresees; nothing was changed%s",
+                subject->domain->name, signing->label, text);
     return FALSE;
 }
 
@@ -251,8 +253,9 @@ static gboolean keep_signature(CmdContext *context, const CmdDefineSigning *sign
         return TRUE;
     }
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                "domain '%s': its reference is signed, and the signature does not hold for what would be pinned; nothing was "
-                "changed; sign it anew with --sign-key KEY, or give another signed document with --reference FILE%s%s%s",
+                "domain '%s': its reference is signed, and the signature does not hold for what would be pinned; "
+                "nothing was changed; sign it anew with --sign-key KEY, or give another signed document with "
+                "--reference FILE%s%s%s",
                 subject->domain->name, cause ? "\n  " : "", cause ? cause->message : "", text ? text : "");
     if (signing->trusted->len == 0 && error && *error) {
         g_autofree gchar *whole = g_strdup_printf(
@@ -295,7 +298,8 @@ gboolean cmd_define_signing_apply(CmdContext *context, const CmdSubject *subject
             return TRUE;
         }
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
-                    "domain '%s' gets no reference, so %s is of no use: it carries no measurement", subject->domain->name,
+                    "domain '%s' gets no reference, so %s is of no use: it carries no measurement",
+                    subject->domain->name,
                     signing->key ? "--sign-key" : signing->label);
         return FALSE;
     }

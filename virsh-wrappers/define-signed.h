@@ -23,8 +23,8 @@ typedef struct CmdDefineSigning {
 /**
  * cmd_define_signing:
  *
- * What the options ask for; keys, passphrase and document are read when it is called for the first time, behind those of
- * cmd_define_identity(). Refuses a key that is not trusted, and a document that no trusted key has signed. Owned by
+ * What the options ask for; keys, passphrase and document are read when it is called for the first time, behind those
+ * of cmd_define_identity(). Refuses a key that is not trusted, and a document that no trusted key has signed. Owned by
  * @context.
  */
 const CmdDefineSigning *cmd_define_signing(CmdContext *context, GError **error);
@@ -41,8 +41,8 @@ void cmd_define_signing_free(CmdDefineSigning *signing);
 gboolean cmd_define_signing_use(CmdContext *context, const PolicyReference *document, const PolicyEnvelope *envelope,
                                 const char *label, GError **error);
 
-/* (nullable) (element-type MeasureCpu): the CPU types of --reference: what a domain that leaves the choice to the host is
- * measured for. */
+/* (nullable) (element-type MeasureCpu): the CPU types of --reference: what a domain that leaves the choice to the host
+ * is measured for. */
 GPtrArray *cmd_define_signing_cpus(const CmdContext *context);
 
 /* The owner's rules of --reference take the place of those in @reference. */

@@ -32,6 +32,21 @@ static gboolean read_cpu_types(const char *path, GPtrArray **cpus, GError **erro
     return TRUE;
 }
 
+/* A type that was given twice is one. */
+static void drop_repeated(GPtrArray *cpus)
+{
+    for (guint i = cpus->len; i-- > 0;) {
+        const MeasureCpu *cpu = g_ptr_array_index(cpus, i);
+        for (guint j = 0; j < i; j++) {
+            const MeasureCpu *other = g_ptr_array_index(cpus, j);
+            if (other->signature == cpu->signature && g_strcmp0(other->name, cpu->name) == 0) {
+                g_ptr_array_remove_index(cpus, i);
+                break;
+            }
+        }
+    }
+}
+
 gboolean cmd_fleet_options(const CmdContext *context, GPtrArray **cpus, GArray **vcpus, GError **error)
 {
     g_autoptr(GPtrArray) types = NULL;
@@ -41,6 +56,9 @@ gboolean cmd_fleet_options(const CmdContext *context, GPtrArray **cpus, GArray *
     if ((cmd_context_has(context, "cpu") && !cmd_context_cpus(context, &types, error)) ||
         (file && !read_cpu_types(file, &types, error))) {
         return FALSE;
+    }
+    if (types) {
+        drop_repeated(types);
     }
     if (list && !(counts = policy_vcpu_list_parse(list, error))) {
         g_prefix_error(error, "--vcpus: ");

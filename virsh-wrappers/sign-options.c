@@ -16,7 +16,8 @@ PolicyKey *cmd_sign_key(const CmdContext *context, const char *option, GError **
     guint64 fd = 0;
     if (!source) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
-                    "--%s is missing: the private key to sign with; to make one: openssl genpkey -algorithm ED25519 -out "
+                    "--%s is missing: the private key to sign with; to make one: openssl genpkey -algorithm ED25519 "
+                    "-out "
                     "FILE",
                     option);
         return NULL;
@@ -86,7 +87,8 @@ gchar *cmd_signer_describe(const CmdSigner *signer)
         return g_strdup_printf("%s (not one of the keys; not verified)", id);
     }
     const char *label = policy_key_label(signer->key);
-    return g_strdup_printf("%s (%s, %s)", label ? label : "key", policy_key_kind_name(policy_key_kind(signer->key)), id);
+    return g_strdup_printf("%s (%s, %s)", label ? label : "key", policy_key_kind_name(policy_key_kind(signer->key)),
+                           id);
 }
 
 PolicyReference *cmd_read_reference(const char *path, PolicyEnvelope **envelope, GError **error)

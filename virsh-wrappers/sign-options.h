@@ -38,5 +38,6 @@ GPtrArray *cmd_signers(const PolicyEnvelope *envelope, const GPtrArray *keys);
 /* "owner.pem (ed25519, 12ab34…)" */
 gchar *cmd_signer_describe(const CmdSigner *signer);
 
-/* A reference document, signed or not, in a file or on standard input ("-"). @envelope as in policy_reference_read(). */
+/* A reference document, signed or not, in a file or on standard input ("-"). @envelope as in policy_reference_read().
+ * */
 PolicyReference *cmd_read_reference(const char *path, PolicyEnvelope **envelope, GError **error);

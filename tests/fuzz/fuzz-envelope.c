@@ -14,7 +14,8 @@ static GPtrArray *some_keys(void)
 
     if (!keys) {
         keys = g_ptr_array_new();
-        g_ptr_array_add(keys, policy_key_from_evp(EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), POLICY_KEY_ED25519, "key", NULL));
+        g_ptr_array_add(keys,
+                        policy_key_from_evp(EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), POLICY_KEY_ED25519, "key", NULL));
     }
     return keys;
 }
@@ -24,8 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *text = data ? (const char *)data : "";
     g_autoptr(GError) error = NULL;
     g_autoptr(PolicyEnvelope) envelope = policy_envelope_parse(text, (gssize)size, &error);
-    g_autoptr(PolicyReference) reference = policy_reference_read(text, (gssize)size, NULL, NULL);
 
+    policy_reference_free(policy_reference_read(text, (gssize)size, NULL, NULL));
     if (!envelope) {
         if (!g_utf8_validate(error->message, -1, NULL))
             abort();

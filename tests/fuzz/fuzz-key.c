@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Keys: PEM and DER of public and private ones. What is taken signs and verifies, or verifies nothing of its own making;
- * its name is the same when it is read again; a message is one clean line. No passphrase, so that no derivation is run.
+ * Keys: PEM and DER of public and private ones. What is taken signs and verifies, or verifies nothing of its own
+ * making; its name is the same when it is read again; a message is one clean line. No passphrase, so that no derivation
+ * is run.
  */
 #include <stdint.h>
 #include <stdlib.h>

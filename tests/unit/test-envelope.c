@@ -8,6 +8,7 @@
 #include "tests/unit/confidential-fixture.h"
 #include "tests/unit/corpus-fixture.h"
 #include "tests/unit/openssl-fixture.h"
+#include "tests/unit/schema-fixture.h"
 
 #define BOTH (POLICY_KEY_P384 | POLICY_KEY_ED25519)
 
@@ -184,7 +185,7 @@ static void test_tampered(void)
 
         if (!strcmp(signature->key_id, id)) {
             g_bytes_unref(signature->signature);
-            signature->signature = g_bytes_new_static("0123456789012345678901234567890123456789012345678901234567890123", 64);
+            signature->signature = g_bytes_new_take(g_strnfill(64, 'x'), 64);
         }
     }
     g_assert_false(policy_envelope_verify(envelope, both, NULL, NULL));
@@ -205,6 +206,44 @@ static void test_corpus(void)
     g_assert_false(policy_envelope_recognise("", 0));
     g_assert_false(policy_envelope_recognise("[\"payloadType\"]", 15));
     g_assert_true(policy_envelope_recognise(" {\"payloadType\": 1}", 19));
+}
+
+/* The published schema says the same as the reader, but for a base64 that has bits too many, and a key that signs twice. */
+static void test_schema(void)
+{
+    static const char *const beyond[] = {"bad-same-key", "bad-base64-bits", "bad-twice", "bad-behind"};
+    g_autofree gchar *corpus = g_build_filename(g_getenv("VIRT_ATTEST_SOURCE"), "tests", "corpus", "envelope", NULL);
+    g_autoptr(GDir) dir = g_dir_open(corpus, 0, NULL);
+    g_autoptr(GPtrArray) good = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) bad = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(PolicyEnvelope) envelope = envelope_of("text/plain", "a document\n");
+    g_autoptr(PolicyKey) one = private_key("p384.pem");
+    g_autoptr(PolicyKey) two = private_key("ed.pem");
+    const char *name = NULL;
+
+    g_assert_true(policy_envelope_sign(envelope, one, NULL) && policy_envelope_sign(envelope, two, NULL));
+    g_ptr_array_add(good, policy_envelope_format(envelope, TRUE));
+    g_ptr_array_add(good, policy_envelope_format(envelope, FALSE));
+    while ((name = g_dir_read_name(dir))) {
+        g_autofree gchar *path = g_build_filename(corpus, name, NULL);
+        gchar *text = NULL;
+        gboolean left_out = FALSE;
+
+        for (guint i = 0; i < G_N_ELEMENTS(beyond); i++)
+            left_out |= !strcmp(name, beyond[i]);
+        g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+        if (left_out)
+            g_free(text);
+        else
+            g_ptr_array_add(g_str_has_prefix(name, "ok-") ? good : bad, text);
+    }
+    g_assert_cmpuint(bad->len, >, 15);
+    if (schema_check("policy/signed.schema.json", good, TRUE) == SCHEMA_UNKNOWN) {
+        g_test_skip("python3-jsonschema is not installed");
+        return;
+    }
+    g_assert_cmpint(schema_check("policy/signed.schema.json", good, TRUE), ==, SCHEMA_AGREED);
+    g_assert_cmpint(schema_check("policy/signed.schema.json", bad, FALSE), ==, SCHEMA_AGREED);
 }
 
 static void test_too_many(void)
@@ -317,7 +356,8 @@ static void test_trusted(void)
 {
     g_autofree gchar *z = at("t/z.pem");
 
-    run("mkdir -m 755 t; echo readme > t/README; cp ed.pub.pem t/old.pem.disabled; cp ed.pub.pem t/.hidden.pem; mkdir none;"
+    run("mkdir -m 755 t; echo readme > t/README; cp ed.pub.pem t/old.pem.disabled; cp ed.pub.pem t/.hidden.pem;"
+        "mkdir none;"
         "cp p384.pem t/p384.key");
     trusted("no-such-folder", 0, NULL);
     trusted("none", 0, NULL);
@@ -374,6 +414,7 @@ int main(int argc, char **argv)
     g_test_add_func("/envelope/openssl-signs", test_openssl_signs);
     g_test_add_func("/envelope/tampered", test_tampered);
     g_test_add_func("/envelope/corpus", test_corpus);
+    g_test_add_func("/envelope/schema", test_schema);
     g_test_add_func("/envelope/too-many", test_too_many);
     g_test_add_func("/envelope/references", test_references);
     g_test_add_func("/envelope/trusted", test_trusted);

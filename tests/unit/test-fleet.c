@@ -166,7 +166,8 @@ static PolicyEvaluation *evaluate_fleet(const Fixture *fixture, const XmlDomain 
 static void assert_alone(Fixture *fixture, const char *security, const XmlMeasurement *each)
 {
     g_autofree gchar *rest =
-        g_strdup_printf("<cpu mode='custom' match='exact'><model fallback='forbid'>%s</model></cpu>%s", each->cpu, security);
+        g_strdup_printf("<cpu mode='custom' match='exact'><model fallback='forbid'>%s</model></cpu>%s", each->cpu,
+                        security);
     g_autofree gchar *whole = fixture_xml(fixture, NULL, rest);
     g_autofree gchar *count = g_strdup_printf("<vcpu>%u</vcpu>", each->vcpus);
     g_auto(GStrv) parts = g_strsplit(whole, "<vcpu>2</vcpu>", 2);
@@ -231,7 +232,8 @@ static void test_sev(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
     g_autoptr(XmlDomain) domain =
-        fixture_domain(fixture, NULL, "<launchSecurity type='sev' kernelHashes='yes'><policy>0x1</policy></launchSecurity>");
+        fixture_domain(fixture, NULL,
+                       "<launchSecurity type='sev' kernelHashes='yes'><policy>0x1</policy></launchSecurity>");
     g_autoptr(PolicyEvaluation) evaluation = evaluate_fleet(fixture, domain, "EPYC-Milan\nEPYC-Genoa", "1-3", NULL);
 
     g_assert_cmpuint(evaluation->measurements->len, ==, 1);
@@ -329,7 +331,8 @@ static void test_gate(void)
                  "(signature 0xa10f10), this is EPYC-Turin (signature 0xb00f00)");
     config = g_strdup_printf("[measure]\nguest-features = 0x21\n[firmware]\ntrusted = %s", fixture->firmware_sha256);
     fixture_load_config(fixture, config);
-    assert_start(fixture, "2", "EPYC-Milan", FIXTURE_SNP, "features", "SEV features of the vCPUs changed: was 0x1, is 0x21");
+    assert_start(fixture, "2", "EPYC-Milan", FIXTURE_SNP, "features",
+                 "SEV features of the vCPUs changed: was 0x1, is 0x21");
 }
 
 /* What was foreseen apart is not foreseen together. */

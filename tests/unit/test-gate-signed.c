@@ -20,7 +20,8 @@ static void load(Fixture *fixture)
 /* The folder of keys holds those of @names, separated by blanks. */
 static void trust(const char *names)
 {
-    run("rm -rf keys; mkdir -m 755 keys; for k in %s; do cp $k.pub.pem keys/$k.pem; chmod 644 keys/$k.pem; done", names);
+    run("rm -rf keys; mkdir -m 755 keys; for k in %s; do cp $k.pub.pem keys/$k.pem; chmod 644 keys/$k.pem; done",
+        names);
 }
 
 static PolicyReference *measured(const Fixture *fixture, const char *rest)
@@ -126,7 +127,8 @@ static void test_who(void)
 
 static void test_what(void)
 {
-    static const char genoa[] = "<cpu mode='custom' match='exact'><model fallback='forbid'>EPYC-Genoa</model></cpu>" FIXTURE_SNP;
+    static const char genoa[] = "<cpu mode='custom' match='exact'><model fallback='forbid'>EPYC-Genoa</model></cpu>"
+        FIXTURE_SNP;
     static const char no_smt[] = FIXTURE_MILAN
         "<launchSecurity type='sev-snp' kernelHashes='yes'><policy>0x20000</policy></launchSecurity>";
     g_autoptr(Fixture) fixture = fixture_new();
@@ -267,7 +269,7 @@ static void test_cost(void)
         expect(fixture, POLICY_VERDICT_MATCH, "");
     without = g_get_monotonic_time() - before;
     trust("p384");
-    run("for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do cp other384.pub.pem keys/a$i.pem; chmod 644 keys/a$i.pem; done");
+    run("for i in $(seq 15); do cp other384.pub.pem keys/a$i.pem; chmod 644 keys/a$i.pem; done");
     before = g_get_monotonic_time();
     for (guint i = 0; i < 10; i++)
         expect(fixture, POLICY_VERDICT_MATCH, "");

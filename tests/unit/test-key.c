@@ -48,7 +48,8 @@ static PolicyKey *load(const char *name, PolicyKeyKind kinds, const char *passph
     return key;
 }
 
-static void refused(const char *name, PolicyKeyKind kinds, const char *passphrase, const char *says, const char *advises)
+static void refused(const char *name, PolicyKeyKind kinds, const char *passphrase, const char *says,
+                    const char *advises)
 {
     g_autofree gchar *path = at(name);
     g_autoptr(GError) error = NULL;
@@ -72,7 +73,8 @@ static void make_keys(void)
         " openssl pkey -in $k.pem -pubout -outform DER -out $k.pub.der;"
         " openssl pkcs8 -topk8 -nocrypt -in $k.pem -outform DER -out $k.pkcs8.der;"
         " openssl pkcs8 -topk8 -passout 'pass:" PASSPHRASE "' -in $k.pem -out $k.enc.pem;"
-        " openssl pkcs8 -topk8 -scrypt -scrypt_N 1024 -passout 'pass:" PASSPHRASE "' -in $k.pem -outform DER -out $k.enc.der;"
+        " openssl pkcs8 -topk8 -scrypt -scrypt_N 1024 -passout 'pass:" PASSPHRASE "' -in $k.pem -outform DER"
+        " -out $k.enc.der;"
         "done;"
         "openssl ec -in p384.pem -out p384.sec1.pem; openssl ec -in p384.pem -outform DER -out p384.sec1.der;"
         "openssl ec -in p384.pem -aes128 -passout 'pass:" PASSPHRASE "' -out p384.sec1enc.pem;"
@@ -90,7 +92,7 @@ static gchar *openssl_id(const char *kind)
     g_autofree gchar *text = NULL;
 
     run("openssl dgst -sha256 -r %s.pub.der | cut -c1-64 > %s.id", kind, kind);
-    path = g_strdup_printf("%s/%s.id", folder, kind);
+    path = g_strdup_printf("%s/%s.id", openssl_folder, kind);
     g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
     g_strchomp(text);
     g_assert_cmpuint(strlen(text), ==, 64);
@@ -161,7 +163,8 @@ static void test_public(void)
     run("openssl genrsa -out rsa.pem 2048; openssl rsa -in rsa.pem -pubout -out rsa.pub.pem;"
         "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out p256.pem;"
         "openssl pkey -in p256.pem -pubout -out p256.pub.pem;"
-        "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -pkeyopt ec_param_enc:explicit -out explicit.pem;"
+        "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -pkeyopt ec_param_enc:explicit -out "
+        "explicit.pem;"
         "openssl pkey -in explicit.pem -pubout -out explicit.pub.pem;"
         "openssl req -x509 -key p384.pem -subj /CN=t -days 1 -out cert.pem; : > empty;"
         "head -c 100 p384.pub.pem > cut.pub.pem; cat p384.pub.pem ed.pub.pem > two.pub.pem;"
@@ -192,8 +195,9 @@ static void test_bad_keys(void)
     static const char *const p384_command = "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out FILE";
     static const char *const ed_command = "openssl genpkey -algorithm ED25519 -out FILE";
 
-    run("openssl genrsa -traditional -out rsa1.pem 2048; openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 "
-        "-out p256.pem; openssl genpkey -algorithm ED448 -out ed448.pem; openssl ecparam -name secp384r1 -out params.pem;"
+    run("openssl genrsa -traditional -out rsa1.pem 2048;"
+        "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out p256.pem;"
+        "openssl genpkey -algorithm ED448 -out ed448.pem; openssl ecparam -name secp384r1 -out params.pem;"
         "openssl req -x509 -key p384.pem -subj /CN=t -days 1 -out cert2.pem;"
         "openssl x509 -in cert2.pem -outform DER -out cert2.der;"
         "openssl req -new -key p384.pem -subj /CN=t -out request.pem; : > nothing; head -c 200 p384.pem > cut.pem;"
@@ -201,8 +205,10 @@ static void test_bad_keys(void)
         "head -c 70000 /dev/zero > huge; mkdir d; mkfifo fifo; cat p384.pem ed.pem > two.pem;"
         "printf '%%s\\n' '-----BEGIN OPENSSH PRIVATE KEY-----' b3BlbnNzaC1rZXktdjEA '-----END OPENSSH PRIVATE KEY-----'"
         " > openssh.pem;"
-        "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -pkeyopt ec_param_enc:explicit -out explicit2.pem");
-    refused("rsa1.pem", POLICY_KEY_P384, NULL, "this is an RSA key of 2048 bits; it must be an ECDSA key", p384_command);
+        "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -pkeyopt ec_param_enc:explicit -out "
+        "explicit2.pem");
+    refused("rsa1.pem", POLICY_KEY_P384, NULL, "this is an RSA key of 2048 bits; it must be an ECDSA key",
+            p384_command);
     refused("p256.pem", POLICY_KEY_P384, NULL, "this is an EC key on the curve prime256v1", p384_command);
     refused("p256.pem", BOTH, NULL, "it must be an Ed25519 key or an ECDSA key on the curve P-384", ed_command);
     refused("ed.pem", POLICY_KEY_P384, NULL, "this is a key of the type ED25519", p384_command);
@@ -286,7 +292,6 @@ static void test_passphrases(void)
 
 static void test_permissions(void)
 {
-    g_autofree gchar *link = at("link.pem");
     g_autofree gchar *path = at("open.pem");
 
     run("cp p384.pem open.pem; cp p384.pem closed.pem; ln -s closed.pem link.pem; ln -s open.pem openlink.pem;"
@@ -294,14 +299,15 @@ static void test_permissions(void)
     for (guint mode = 0; mode < 0100; mode++) {
         g_assert_cmpint(chmod(path, 0600 | mode), ==, 0);
         if (!mode) {
-            g_autoptr(PolicyKey) key = load("open.pem", POLICY_KEY_P384, NULL);
+            policy_key_free(load("open.pem", POLICY_KEY_P384, NULL));
         } else {
-            refused("open.pem", POLICY_KEY_P384, NULL, mode & 7 ? "everybody on this machine may use it" : "its group may",
+            refused("open.pem", POLICY_KEY_P384, NULL,
+                    mode & 7 ? "everybody on this machine may use it" : "its group may",
                     "chmod 0600 ");
         }
     }
     /* A link is as good as what it leads to. */
-    g_autoptr(PolicyKey) key = load("link.pem", POLICY_KEY_P384, NULL);
+    policy_key_free(load("link.pem", POLICY_KEY_P384, NULL));
     refused("openlink.pem", POLICY_KEY_P384, NULL, "everybody on this machine may use it", "chmod 0600 ");
     refused("a b.pem", POLICY_KEY_P384, NULL, "(mode 0644)", "a b.pem'");
 
@@ -363,7 +369,8 @@ static gboolean verify_all_but(const PolicyKey *key, const char *data, gsize siz
         copy[i] ^= 1;
     }
     return !policy_key_verify(key, data, size, copy, signature_size + 1) &&
-           !policy_key_verify(key, data, size, copy, signature_size - 1) && !policy_key_verify(key, data, size, copy, 0) &&
+           !policy_key_verify(key, data, size, copy, signature_size - 1) &&
+           !policy_key_verify(key, data, size, copy, 0) &&
            !policy_key_verify(key, data, size - 1, copy, signature_size);
 }
 
@@ -412,7 +419,7 @@ static gboolean dumps(gboolean with_key)
             setrlimit(RLIMIT_CORE, &limit);
         }
         prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-        if (chdir(folder) < 0)
+        if (chdir(openssl_folder) < 0)
             _exit(9);
         if (with_key) {
             /* Kept on purpose: it is in memory when the process dies. */
@@ -494,10 +501,12 @@ static void test_token_child(void)
         g_autoptr(GBytes) signature = policy_key_sign(key, "token", 5, &error);
         g_assert_no_error(error);
         g_autofree gchar *id_path = g_strdup_printf("%s/token-%s.id", g_getenv("TEST_KEY_FOLDER"), both[i]);
-        g_assert_true(g_file_set_contents(out, g_bytes_get_data(signature, NULL), (gssize)g_bytes_get_size(signature), NULL));
+        g_assert_true(g_file_set_contents(out, g_bytes_get_data(signature, NULL), (gssize)g_bytes_get_size(signature),
+                                          NULL));
         g_assert_true(g_file_set_contents(id_path, id, -1, NULL));
     }
-    token_refused("pkcs11:token=virt-attest;object=p384;type=private", NULL, ATTEST_ERROR_UNREADABLE, "--passphrase-fd");
+    token_refused("pkcs11:token=virt-attest;object=p384;type=private", NULL, ATTEST_ERROR_UNREADABLE,
+                  "--passphrase-fd");
     token_refused("pkcs11:token=virt-attest;object=p384;type=private", "9999", ATTEST_ERROR_UNREADABLE, "PIN");
     token_refused("pkcs11:token=virt-attest;object=none;type=private", PIN, ATTEST_ERROR_UNREADABLE, "no private key");
     token_refused("pkcs11:token=none;object=p384;type=private", PIN, ATTEST_ERROR_UNREADABLE, "no private key");
@@ -532,7 +541,8 @@ static void test_token(void)
     const char *module = find_module();
     g_autofree gchar *util = g_find_program_in_path("softhsm2-util");
     g_autofree gchar *configuration = at("softhsm2.conf");
-    g_autofree gchar *text = g_strdup_printf("directories.tokendir = %s/tokens\nobjectstore.backend = file\n", folder);
+    g_autofree gchar *text =
+        g_strdup_printf("directories.tokendir = %s/tokens\nobjectstore.backend = file\n", openssl_folder);
 
     if (!module || !util) {
         g_test_skip("softhsm2 is not installed");
@@ -549,7 +559,7 @@ static void test_token(void)
         return;
     }
     g_setenv("PKCS11_PROVIDER_MODULE", module, TRUE);
-    g_setenv("TEST_KEY_FOLDER", folder, TRUE);
+    g_setenv("TEST_KEY_FOLDER", openssl_folder, TRUE);
     g_test_trap_subprocess("/key/child/subprocess", 0, 0);
     g_test_trap_assert_passed();
     run("printf token > token.data;"
@@ -563,7 +573,7 @@ static void test_token(void)
 static void test_no_store(void)
 {
     g_unsetenv("PKCS11_PROVIDER_MODULE");
-    g_setenv("OPENSSL_MODULES", folder, TRUE);
+    g_setenv("OPENSSL_MODULES", openssl_folder, TRUE);
     g_test_trap_subprocess("/key/child/subprocess", 0, 0);
     g_test_trap_assert_passed();
     g_unsetenv("OPENSSL_MODULES");

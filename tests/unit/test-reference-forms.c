@@ -183,7 +183,8 @@ static gchar *replace(const char *text, const char *old_part, const char *new_pa
 /* The same facts, pinned and signed. */
 static gchar *pinned_text(void)
 {
-    g_autofree gchar *uuid = replace(portable_text, "\"guest1\"\n", "\"guest1\",\n    \"uuid\" : \"" FIXTURE_UUID "\"\n");
+    g_autofree gchar *uuid =
+        replace(portable_text, "\"guest1\"\n", "\"guest1\",\n    \"uuid\" : \"" FIXTURE_UUID "\"\n");
     g_autofree gchar *head = replace(uuid, "  \"platform\" :", PIN "  \"platform\" :");
     g_autofree gchar *time = replace(head, "  \"tool\"", CREATED "  \"tool\"");
 

@@ -10,6 +10,7 @@ printf '# Milan\n0xa00f12\n\n25.17.1 # Genoa\n' > types.txt
 virt-attest reference --vcpus 3,1 --cpu-types types.json snp.xml --output json.json
 virt-attest reference --vcpus 1,3 --cpu-types types.txt snp.xml --output text.json
 cmp json.json text.json && virt-attest -q reference --format table text.json
+virt-attest reference --vcpus 3,1,3 --cpu 0xa00f12,0xa00f12 --cpu-types types.json snp.xml | cmp - text.json && echo same
 # the same facts, the same bytes: another folder, another order of everything
 cp snp.xml "$PWD/state.xml"; (cd / && virt-attest reference --vcpus 1,3 --cpu 25.17.1 --cpu 0xa00f12 "$OLDPWD/state.xml") | cmp - text.json && echo same
 python3 -c "import json,sys; d=json.load(open('text.json')); d['measurements'].reverse(); turn=lambda v: {k: turn(v[k]) for k in reversed(v)} if isinstance(v, dict) else [turn(e) for e in v] if isinstance(v, list) else v; json.dump(turn(d), sys.stdout)" | virt-attest reference - | cmp - text.json && echo same
