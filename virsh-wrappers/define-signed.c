@@ -40,8 +40,7 @@ static gboolean check_options(const CmdContext *context, GError **error)
     if (cmd_context_has(context, "sign-key")) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
                     "--reference pins what that document foresees, --sign-key what is measured now: give one of them, "
-                    "or "
-                    "sign the document with 'virt-attest reference-sign' first");
+                    "or sign the document with 'virt-attest reference-sign' first");
         return FALSE;
     }
     for (gsize i = 0; i < G_N_ELEMENTS(rules); i++) {
@@ -76,8 +75,7 @@ static gboolean read_key(CmdContext *context, CmdDefineSigning *signing, GError 
     }
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
                 "signing key '%s': it is not one of the keys in '%s', so the hook would refuse what it signs; nothing "
-                "was "
-                "changed",
+                "was changed",
                 policy_key_label(signing->key), context->config->trusted_keys);
     return FALSE;
 }
@@ -94,8 +92,7 @@ static gboolean set_document(CmdContext *context, CmdDefineSigning *signing, Pol
     if (!envelope) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
                     "%s is not signed, and one of the keys in '%s' must have signed it; nothing was changed; to sign "
-                    "it: "
-                    "virt-attest reference-sign --key KEY FILE",
+                    "it: virt-attest reference-sign --key KEY FILE",
                     label, context->config->trusted_keys);
         return FALSE;
     }
@@ -190,8 +187,8 @@ static gboolean not_signed(CmdContext *context, const char *name, GError **error
 {
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
                 "domain '%s': one of the keys in '%s' must have signed its reference, or the hook would refuse every "
-                "start; "
-                "nothing was changed; sign it with --sign-key KEY, or give a signed document with --reference FILE",
+                "start; nothing was changed; sign it with --sign-key KEY, or give a signed document with "
+                "--reference FILE",
                 name, context->config->trusted_keys);
     return FALSE;
 }
@@ -257,9 +254,8 @@ static gboolean keep_signature(CmdContext *context, const CmdDefineSigning *sign
     }
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
                 "domain '%s': its reference is signed, and the signature does not hold for what would be pinned; "
-                "nothing was "
-                "changed; sign it anew with --sign-key KEY, or give another signed document with --reference "
-                "FILE%s%s%s",
+                "nothing was changed; sign it anew with --sign-key KEY, or give another signed document with "
+                "--reference FILE%s%s%s",
                 subject->domain->name, cause ? "\n  " : "", cause ? cause->message : "", text ? text : "");
     if (signing->trusted->len == 0 && error && *error) {
         g_autofree gchar *whole = g_strdup_printf(
