@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Writes tests/corpus/archive: tar archives that are good (ok-…), hostile (bad-hostile-…) or broken (bad-broken-…).
 

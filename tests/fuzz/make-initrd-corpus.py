@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Writes tests/corpus/initrd: small initrds of our form (ok-…), and ones that differ from it in one way (bad-…)."""
 import gzip

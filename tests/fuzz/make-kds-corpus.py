@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Writes tests/corpus/kds, and kds-anchor.pem beside this script: answers of a Key Distribution Service, good and bad.
 

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Writes tests/corpus/gpt, qcow2 and verity-superblock: files that are right (ok-…) or broken in one way (bad-…).
 

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A Key Distribution Service on the loopback, for the certificates of the test authority, with a real one's faults.
 

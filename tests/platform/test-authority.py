@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The test authority is as real as it has to be: OpenSSL accepts what it signs, and refuses it when it is changed; its
 certificates have the fields of AMD's, tag by tag; its reports have the layout of real ones.

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Attacks on 'virt-attest verify', with reports that the test authority signs: each is refused for its own reason.
 
@@ -357,7 +357,7 @@ def main():
     tap = Tap()
     tap.where = 'verify'
     with tempfile.TemporaryDirectory(prefix='verify-') as folder:
-        rig = Rig(sys.argv[1], pathlib.Path(folder).resolve())
+        rig = Rig(os.path.abspath(sys.argv[1]), pathlib.Path(folder).resolve())
         test_accepted(tap, rig)
         test_attacks(tap, rig)
         test_nonce(tap, rig)

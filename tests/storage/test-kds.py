@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """certs, and the certificate cache behind it, against a Key Distribution Service on the loopback that has every fault.
 
