@@ -73,21 +73,27 @@ static gboolean key_equal(gconstpointer a, gconstpointer b)
     return policy_measurement_compare(a, b) == 0;
 }
 
-gboolean policy_reference_widen(PolicyReference *reference, const PolicyReference *other)
+const XmlMeasurement *policy_reference_unforeseen(const PolicyReference *reference, const PolicyReference *other)
 {
     g_autoptr(GHashTable) launches = g_hash_table_new(key_hash, key_equal);
 
-    if (reference->platform != other->platform)
-        return FALSE;
     for (guint i = 0; i < other->measurements->len; i++)
         g_hash_table_add(launches, g_ptr_array_index(other->measurements, i));
     for (guint i = 0; i < reference->measurements->len; i++) {
         const XmlMeasurement *mine = g_ptr_array_index(reference->measurements, i);
         const XmlMeasurement *theirs = g_hash_table_lookup(launches, mine);
 
-        if (!theirs || !measure_digest_equal(mine->digest.bytes, theirs->digest.bytes, mine->digest.size))
-            return FALSE;
+        if (!theirs || mine->digest.size != theirs->digest.size ||
+            !measure_digest_equal(mine->digest.bytes, theirs->digest.bytes, mine->digest.size))
+            return mine;
     }
+    return NULL;
+}
+
+gboolean policy_reference_widen(PolicyReference *reference, const PolicyReference *other)
+{
+    if (reference->platform != other->platform || policy_reference_unforeseen(reference, other))
+        return FALSE;
     g_ptr_array_set_size(reference->measurements, 0);
     for (guint i = 0; i < other->measurements->len; i++)
         g_ptr_array_add(reference->measurements, policy_measurement_copy(g_ptr_array_index(other->measurements, i)));

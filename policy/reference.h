@@ -149,6 +149,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PolicyReference, policy_reference_free)
 void policy_reference_set_source(PolicyReference *reference, const char *word);
 /* Product, minimum TCB and rule for the platform information of @pinned, unless it is for another platform. */
 void policy_reference_keep_rules(PolicyReference *reference, const PolicyReference *pinned);
+/* The first launch of @reference that @other does not foresee with the same digest; %NULL when it foresees all. Borrowed. */
+const XmlMeasurement *policy_reference_unforeseen(const PolicyReference *reference, const PolicyReference *other);
 /**
  * policy_reference_widen:
  * @other: of the same platform

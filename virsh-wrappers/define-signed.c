@@ -5,6 +5,8 @@
  */
 #include "virsh-wrappers/define-signed.h"
 
+#include <string.h>
+
 #include "measure/error.h"
 #include "policy/text.h"
 #include "virsh-wrappers/output.h"
@@ -218,17 +220,37 @@ static gchar *list_changes(const GPtrArray *changes)
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
-/* The domain must be one that @signing->document foresees. */
-static gboolean check_document(const CmdDefineSigning *signing, const CmdSubject *subject, GError **error)
+/*
+ * How what would be pinned differs from @document, "" when it does not. A start is compared with both, and a domain that
+ * leaves the choice of its CPU type to the host agrees as soon as one type is foreseen: so every launch that the pin would
+ * let through has to be in the document as well.
+ */
+static gchar *differences(const PolicyReference *document, const CmdSubject *subject, const PolicyReference *reference)
 {
-    g_autoptr(GPtrArray) changes = policy_compare_document(signing->document, subject->domain, subject->evaluation);
-    g_autofree gchar *text = list_changes(changes);
-    if (changes->len == 0) {
+    g_autoptr(GPtrArray) changes = policy_compare_document(document, subject->domain, subject->evaluation);
+    const XmlMeasurement *other = changes->len ? NULL : policy_reference_unforeseen(reference, document);
+    return other ? g_strdup_printf("\n  it does not foresee every launch that would be pinned: not the one for %s with %u "
+                                   "vCPUs (see --cpu)",
+                                   other->cpu ? other->cpu : "this platform", other->vcpus)
+                 : list_changes(changes);
+}
+
+/* The domain must be one that @signing->document foresees. */
+static gboolean check_document(const CmdDefineSigning *signing, const CmdSubject *subject,
+                               const PolicyReference *reference, gboolean id_block, GError **error)
+{
+    g_autofree gchar *text = differences(signing->document, subject, reference);
+    if (!*text) {
         return TRUE;
     }
+    /* Signatures of ECDSA are new every time, so no document can foresee those of an ID block that is made now. */
+    const char *hint = id_block && strstr(text, "ID authentication block")
+                           ? "\nThe ID block is made anew by --id-key: make the reference of the domain that has it, or "
+                             "sign what is pinned with --sign-key"
+                           : "";
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                "domain '%s' is not what %s foresees; nothing was changed%s",
-                subject->domain->name, signing->label, text);
+                "domain '%s' is not what %s foresees; nothing was changed%s%s",
+                subject->domain->name, signing->label, text, hint);
     return FALSE;
 }
 
@@ -237,7 +259,6 @@ static gboolean keep_signature(CmdContext *context, const CmdDefineSigning *sign
                                PolicyReference *reference, GError **error)
 {
     g_autoptr(PolicyReference) document = NULL;
-    g_autoptr(GPtrArray) changes = NULL;
     g_autoptr(GError) cause = NULL;
     g_autofree gchar *text = NULL;
     if (!subject->pinned || !subject->pinned->signed_text) {
@@ -245,11 +266,8 @@ static gboolean keep_signature(CmdContext *context, const CmdDefineSigning *sign
     }
     reference->signed_text = g_strdup(subject->pinned->signed_text);
     document = policy_signed_reference(reference, signing->trusted->len > 0 ? signing->trusted : NULL, NULL, &cause);
-    if (document) {
-        changes = policy_compare_document(document, subject->domain, subject->evaluation);
-        text = list_changes(changes);
-    }
-    if (document && changes->len == 0) {
+    text = document ? differences(document, subject, reference) : NULL;
+    if (text && !*text) {
         return TRUE;
     }
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
@@ -314,7 +332,7 @@ gboolean cmd_define_signing_apply(CmdContext *context, const CmdSubject *subject
     }
     if (signing->document) {
         reference->signed_text = g_strdup(signing->signed_text);
-        return check_document(signing, subject, error);
+        return check_document(signing, subject, reference, cmd_context_has(context, "id-key"), error);
     }
     return keep_signature(context, signing, subject, reference, error) &&
            (signing->trusted->len == 0 || reference->signed_text || not_signed(context, subject->domain->name, error));

@@ -11,7 +11,7 @@ virt-attest reference-verify signed.json
 virt-attest reference-verify --key owner.pub plain.json
 # a second signature, over the first
 virt-attest reference-sign --key id.pem signed.json --output both.json; virt-attest -q reference-verify --key id.pub both.json | head -2
-virt-attest reference-verify --key owner.pub --key id.pub --format json both.json | head -19 | grep -v '"reference"'
+virt-attest reference-verify --key owner.pub --key id.pub --format json both.json | python3 -c "import json,sys; d=json.load(sys.stdin); print(d['result'], sorted(d)); [print(sorted(s.items())) for s in sorted(d['signatures'], key=lambda s: s['key'])]"
 virt-attest reference-sign --key owner.pem - <both.json | cmp - both.json && echo same
 virt-attest reference-sign --key owner.pem plain.json --output both.json
 # the trusted keys of the configuration
@@ -46,3 +46,9 @@ virt-attest define --print-xml --reference signed.json hotplug.xml
 virt-attest define --print-xml --sign-key owner.pem snp.xml
 virt-attest define --print-xml --reference signed.json --sign-key owner.pem snp.xml
 virt-attest define --print-xml --reference signed.json --product Milan snp.xml
+# every launch that would be pinned has to be in the document
+virt-attest reference --cpu EPYC-Milan host-model.xml --output milan.json
+virt-attest define --print-xml --reference milan.json host-model.xml | grep -c attest:measurement
+virt-attest define --print-xml --reference milan.json --cpu EPYC-Milan,EPYC-Genoa host-model.xml
+# an ID block that is made now has signatures that no document can know
+virt-attest define --print-xml --reference signed.json --id-key id.pem snp.xml 2>&1 | grep -v "was absent"
