@@ -217,6 +217,7 @@ static gboolean read_state_directory(PolicyConfig *config, const char *group, co
 static gboolean read_trusted_keys(PolicyConfig *config, const char *group, const char *key, const char *value,
                                   GError **error)
 {
+    config->names_trusted_keys = TRUE;
     return read_path(config, &config->trusted_keys, group, key, value, error);
 }
 

@@ -24,6 +24,7 @@ typedef enum { POLICY_UNPINNED_OBSERVE, POLICY_UNPINNED_REFUSE } PolicyUnpinned;
  *   owner vouches for, such as the one before an upgrade
  * @trusted_keys: [reference] trusted-keys: folder with the public keys (NAME.pem) one of which must have signed every pinned
  *   reference; default /etc/virt-attest/trusted-keys.d. With no key in it signatures are not asked for
+ * @names_trusted_keys: the file names that folder: then it must be there
  * @state_directory: [paths] state-directory; default: the system's for root, $XDG_STATE_HOME/virt-attest otherwise
  */
 typedef struct {
@@ -40,6 +41,7 @@ typedef struct {
     gchar *guest_init;
     GPtrArray *trusted_init;
     gchar *trusted_keys;
+    gboolean names_trusted_keys;
     gchar *state_directory;
 } PolicyConfig;
 

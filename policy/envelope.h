@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "policy/config.h"
 #include "policy/key.h"
 #include "policy/reference.h"
 
@@ -50,15 +51,17 @@ gboolean policy_envelope_verify(const PolicyEnvelope *envelope, GPtrArray *keys,
 
 /**
  * policy_trusted_keys_load:
- * @directory: [reference] trusted-keys of the configuration
+ * @config: whose folder [reference] trusted-keys
  *
- * Every file NAME.pem in it, sorted; other names are left alone. Errors: %ATTEST_ERROR_NOT_CONFIGURED: the folder or a
- * key in it cannot be read, or others than root and the user may write to it.
+ * Every file NAME.pem in it, sorted. Other names are left alone beside such files, and an error without one: somebody
+ * meant to trust a key. README* and names that begin with a dot are always left alone. Errors:
+ * %ATTEST_ERROR_NOT_CONFIGURED: that; the folder or a key in it cannot be read, or others than root and the user may
+ * write to it; the folder is missing and the configuration names it, or it is a link to nothing.
  *
- * Returns: (transfer full) (element-type PolicyKey): empty when the folder is missing or has no such file: then
+ * Returns: (transfer full) (element-type PolicyKey): empty when the folder is empty, or the default one is missing: then
  * signatures are not asked for.
  */
-GPtrArray *policy_trusted_keys_load(const char *directory, GError **error);
+GPtrArray *policy_trusted_keys_load(const PolicyConfig *config, GError **error);
 
 /**
  * policy_reference_read:

@@ -70,7 +70,7 @@ gboolean policy_check_signature(const PolicyConfig *config, const PolicyReferenc
                                 const PolicyEvaluation *evaluation, gchar **key_id, GPtrArray **changes,
                                 GError **error)
 {
-    g_autoptr(GPtrArray) keys = policy_trusted_keys_load(config->trusted_keys, error);
+    g_autoptr(GPtrArray) keys = policy_trusted_keys_load(config, error);
     g_autoptr(PolicyReference) document = NULL;
 
     *changes = NULL;

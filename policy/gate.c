@@ -185,9 +185,14 @@ static void decide_pinned(PolicyDecision *decision, const PolicyConfig *config)
     if (!decide_signed(decision, config, &signer))
         return;
     if (evaluation->confidential && !evaluation->unmeasurable && evaluation->measurements->len != 1) {
-        decide_mismatch(decision,
-                        "its CPU type is not resolved, so the measurement cannot be known: name a model in <cpu "
-                        "mode='custom'>");
+        static const char reason[] = "its CPU type is not resolved, so the measurement cannot be known: name a model in "
+                                     "<cpu mode='custom'>";
+
+        /* What was signed is a digest, and none was compared: "observe", which nobody has signed, does not do. */
+        if (signer)
+            decide(decision, POLICY_VERDICT_REFUSED, "start refused; %s; put this right first", reason);
+        else
+            decide_mismatch(decision, reason);
         return;
     }
     g_ptr_array_unref(decision->changes);

@@ -32,8 +32,8 @@ static gboolean check_secret(const struct stat *st, const char *what, const char
 
 gboolean policy_owner_only_writes(const struct stat *st)
 {
-    return (st->st_uid == 0 || st->st_uid == geteuid()) && !(st->st_mode & S_IWOTH) &&
-           (!(st->st_mode & S_IWGRP) || st->st_gid == 0);
+    /* The group's bit is also the mask of an access control list: whom it lets write is not in @st, so nobody. */
+    return (st->st_uid == 0 || st->st_uid == geteuid()) && !(st->st_mode & (S_IWGRP | S_IWOTH));
 }
 
 gchar *policy_key_read_file(const char *path, PolicyKeyFile file, PolicyKeyKind kinds, const char *what, gsize *size,

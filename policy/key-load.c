@@ -104,6 +104,10 @@ static EVP_PKEY *decode_private_block(KeyFile *file, const char *name, char *hea
 
     if (!strcmp(name, PEM_STRING_PKCS8))
         return decode_encrypted(file, data, (gsize)size, error);
+    if (*header && !strstr(header, "ENCRYPTED"))
+        return policy_key_error(error, ATTEST_ERROR_UNREADABLE, file->what, file->label,
+                                "its PEM block has headers that do not belong to an encrypted key; take them out, the "
+                                "lines from BEGIN to the empty one");
     /* "Proc-Type: 4,ENCRYPTED" of the old forms. */
     if (!PEM_get_EVP_CIPHER_INFO(header, &cipher) || !PEM_do_header(&cipher, data, &size, give_passphrase, file))
         return not_decrypted(file, error);
@@ -318,10 +322,13 @@ static PolicyKey *load_public(const char *path, PolicyKeyFile file, PolicyKeyKin
                               GError **error)
 {
     gsize size = 0;
-    gchar *data = policy_key_read_file(path, file, kinds, what, &size, error);
-    PolicyKey *key = data ? parse_public(data, size, kinds, what, path, error) : NULL;
+    gchar *data = NULL;
+    PolicyKey *key = NULL;
 
     /* It may turn out to be a private one. */
+    policy_key_protect_process();
+    data = policy_key_read_file(path, file, kinds, what, &size, error);
+    key = data ? parse_public(data, size, kinds, what, path, error) : NULL;
     if (data)
         OPENSSL_cleanse(data, size);
     g_free(data);
@@ -339,6 +346,30 @@ PolicyKey *policy_key_load_trusted(const char *path, PolicyKeyKind kinds, const 
 }
 
 /* ---- Loading ---- */
+
+gboolean policy_key_file_is_private(const char *path)
+{
+    gsize size = 0;
+    gboolean private = FALSE;
+    gchar *data = NULL;
+
+    policy_key_protect_process();
+    data = policy_key_read_file(path, POLICY_KEY_FILE_ANY, POLICY_KEY_P384 | POLICY_KEY_ED25519, "key", &size, NULL);
+    if (!data)
+        return FALSE;
+    private = g_strstr_len(data, (gssize)size, "PRIVATE KEY-----") != NULL;
+    if (!private) {
+        const guint8 *plain_at = (const guint8 *)data, *encrypted_at = (const guint8 *)data;
+        g_autoptr(EVP_PKEY) plain = d2i_AutoPrivateKey(NULL, &plain_at, (long)size);
+        g_autoptr(X509_SIG) encrypted = d2i_X509_SIG(NULL, &encrypted_at, (long)size);
+
+        private = plain || encrypted;
+    }
+    ERR_clear_error();
+    OPENSSL_cleanse(data, size);
+    g_free(data);
+    return private;
+}
 
 PolicyKey *policy_key_load_private(const char *source, PolicyKeyKind kinds, const char *what, int passphrase_fd,
                                    GError **error)

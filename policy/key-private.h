@@ -48,7 +48,7 @@ typedef enum {
     POLICY_KEY_FILE_SECRET,
 } PolicyKeyFile;
 
-/* Owned by root or the user, and writable for nobody else, root's group excepted. */
+/* Owned by root or the user, and writable for nobody else: no group, and so no access control list either. */
 gboolean policy_owner_only_writes(const struct stat *st);
 
 /**

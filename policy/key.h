@@ -37,9 +37,11 @@ PolicyKey *policy_key_load_private(const char *source, PolicyKeyKind kinds, cons
                                    GError **error);
 /* From now on this process leaves no core dump, and only root may look into its memory. */
 void policy_key_protect_process(void);
-/* A public key: SubjectPublicKeyInfo, PEM or DER. Any permissions. A private key in its place is an error that says so.
- * */
+/* A public key: SubjectPublicKeyInfo, PEM or DER. Any permissions. A private key in its place is an error that says so;
+ * policy_key_protect_process() is called before the file is read, for that case. */
 PolicyKey *policy_key_load_public(const char *path, PolicyKeyKind kinds, const char *what, GError **error);
+/* Whether the file holds a private key, by its form: encrypted, of another kind or readable for others as well. */
+gboolean policy_key_file_is_private(const char *path);
 PolicyKey *policy_key_parse_public(gconstpointer data, gsize size, PolicyKeyKind kinds, const char *what,
                                    GError **error);
 PolicyKey *policy_key_from_evp(EVP_PKEY *key /* transfer full */, PolicyKeyKind kinds, const char *what,

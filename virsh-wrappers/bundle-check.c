@@ -251,7 +251,7 @@ static GPtrArray *load_keys(CmdContext *context, GError **error)
     g_autoptr(GPtrArray) keys = NULL;
     if (files->len == 0) {
         PolicyConfig *config = cmd_context_config(context, error);
-        return config ? policy_trusted_keys_load(config->trusted_keys, error) : NULL;
+        return config ? policy_trusted_keys_load(config, error) : NULL;
     }
     keys = g_ptr_array_new_with_free_func((GDestroyNotify)policy_key_free);
     for (guint i = 0; i < files->len; i++) {

@@ -196,13 +196,15 @@ static gboolean wanted_digest(const char *text, const char *what, guint8 out[MEA
     if (measure_hex_decode(text, out, MEASURE_SHA384_SIZE)) {
         return TRUE;
     }
-    g_autoptr(GError) as_public = NULL;
+    g_autoptr(GError) as_public = NULL, as_private = NULL;
     g_autoptr(PolicyKey) key = policy_key_load_public(text, POLICY_KEY_P384, what, &as_public);
     if (!key) {
-        key = policy_key_load_private(text, POLICY_KEY_P384, what, -1, NULL);
+        key = policy_key_load_private(text, POLICY_KEY_P384, what, -1, &as_private);
     }
     if (!key) {
-        g_propagate_error(error, g_steal_pointer(&as_public));
+        gboolean private = g_str_has_prefix(text, "pkcs11:") || policy_key_file_is_private(text);
+        g_propagate_error(error, private ? g_steal_pointer(&as_private) : g_steal_pointer(&as_public));
+        g_prefix_error(error, "%s", private ? "give the public key or its digest; as it is: " : "");
         return FALSE;
     }
     return policy_id_key_digest(key, out, error);

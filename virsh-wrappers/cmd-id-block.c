@@ -28,6 +28,29 @@ static gboolean read_measurement(const CmdContext *context, Made *made, GError *
     return cmd_hex_option(context, "measurement", made->digest, sizeof(made->digest), error);
 }
 
+/* Where the domain says itself what it starts with: the choice may be for what it will be, as with --policy. */
+static void warn_of_choice(const CmdContext *context, const CmdSubject *subject, const XmlMeasurement *chosen)
+{
+    if (!subject || !subject->evaluation->launch || cmd_context_quiet(context)) {
+        return;
+    }
+    const XmlDomain *domain = subject->domain;
+    const char *model = domain->cpu_mode == XML_CPU_CUSTOM ? domain->cpu_model : NULL;
+    g_autoptr(MeasureCpu) own = model ? measure_cpu_from_name(model, NULL) : NULL;
+    guint vcpus = MAX(subject->evaluation->launch->vcpus, 1);
+    if (own && own->signature != chosen->signature) {
+        g_autofree gchar *shown = cmd_printable(model);
+        cmd_warn("the domain has CPU model %s: the processor will refuse to start it with this ID block until it has "
+                 "the same as the block (%s)",
+                 shown, chosen->cpu);
+    }
+    if (vcpus != chosen->vcpus) {
+        cmd_warn("the domain has %u vCPUs: the processor will refuse to start it with this ID block until it has the "
+                 "same number as the block (%u)",
+                 vcpus, chosen->vcpus);
+    }
+}
+
 static gboolean read_domain(CmdContext *context, Made *made, GError **error)
 {
     g_auto(CmdReferenceSource) source = {0};
@@ -39,6 +62,7 @@ static gboolean read_domain(CmdContext *context, Made *made, GError **error)
     if (!chosen) {
         return FALSE;
     }
+    warn_of_choice(context, source.subject, chosen);
     memcpy(made->digest, chosen->digest.bytes, sizeof(made->digest));
     made->policy = source.reference->policy;
     return TRUE;

@@ -117,6 +117,11 @@ gboolean cmd_context_cpus(const CmdContext *context, GPtrArray **out, GError **e
     g_autoptr(GPtrArray) cpus = g_ptr_array_new_with_free_func((GDestroyNotify)measure_cpu_free);
     for (guint i = 0; i < given->len; i++) {
         g_auto(GStrv) names = g_strsplit(g_ptr_array_index(given, i), ",", -1);
+        if (!names[0]) {
+            g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
+                        "--cpu is empty: give a model name (EPYC-Milan), a signature or 'host', or leave it out");
+            return FALSE;
+        }
         for (gchar **name = names; *name; name++) {
             MeasureCpu *cpu = NULL;
             if (g_str_equal(g_strstrip(*name), "host")) {

@@ -95,6 +95,28 @@ gboolean cmd_define_identity_cpu(CmdContext *context, const char *cpu_mode, GErr
     return FALSE;
 }
 
+/* An option that changes nothing would look as if it had: the block is for the CPU that the domain names. */
+static gboolean check_cpu_option(const CmdContext *context, const XmlDomain *domain, const XmlMeasurement *measurement,
+                                 GError **error)
+{
+    g_autoptr(GPtrArray) cpus = NULL;
+    if (!cmd_context_has(context, "cpu")) {
+        return TRUE;
+    }
+    if (!cmd_context_cpus(context, &cpus, error)) {
+        return FALSE;
+    }
+    for (guint i = 0; i < cpus->len; i++) {
+        if (((const MeasureCpu *)g_ptr_array_index(cpus, i))->signature == measurement->signature) {
+            return TRUE;
+        }
+    }
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
+                "--cpu is another CPU than domain '%s' has, which is %s: leave it out, or change <model> in its XML",
+                domain->name, measurement->cpu);
+    return FALSE;
+}
+
 /* The digest that the block is for: of a domain of SEV-SNP with one CPU type. */
 static const XmlMeasurement *only_measurement(CmdContext *context, const CmdSubject *subject, GError **error)
 {
@@ -125,7 +147,8 @@ static const XmlMeasurement *only_measurement(CmdContext *context, const CmdSubj
                     subject->domain->name, evaluation->measurements->len);
         return NULL;
     }
-    return g_ptr_array_index(evaluation->measurements, 0);
+    const XmlMeasurement *only = g_ptr_array_index(evaluation->measurements, 0);
+    return check_cpu_option(context, subject->domain, only, error) ? only : NULL;
 }
 
 static gboolean same_identity(const PolicyIdentity *a, const PolicyIdentity *b)

@@ -127,7 +127,7 @@ static CmdDefineSigning *signing_new(CmdContext *context, GError **error)
     CmdDefineSigning *signing = NULL;
     GPtrArray *trusted = !config    ? NULL
                          : printing ? g_ptr_array_new()
-                                    : policy_trusted_keys_load(config->trusted_keys, error);
+                                    : policy_trusted_keys_load(config, error);
     if (trusted) {
         signing = g_new0(CmdDefineSigning, 1);
         signing->trusted = trusted;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -147,13 +148,18 @@ static gboolean read_small(const char *path, const char *what, guint8 *out, gsiz
 /* GLib's decoder skips what it does not know: only a text that comes back the same was base64. */
 static gboolean decode(const guint8 *data, gsize data_size, guint8 *out, gsize size)
 {
-    while (data_size > 0 && (data[data_size - 1] == '\n' || data[data_size - 1] == '\r')) {
-        data_size--;
+    g_autofree gchar *text = g_malloc(data_size + 1);
+    gsize text_size = 0;
+    /* Programs that write base64 break the line where they like. */
+    for (gsize i = 0; i < data_size; i++) {
+        if (data[i] != '\n' && data[i] != '\r') {
+            text[text_size++] = (gchar)data[i];
+        }
     }
-    if (data_size != (size + 2) / 3 * 4) {
+    text[text_size] = '\0';
+    if (text_size != (size + 2) / 3 * 4) {
         return FALSE;
     }
-    g_autofree gchar *text = g_strndup((const char *)data, data_size);
     gsize length = 0;
     g_autofree guchar *decoded = g_base64_decode(text, &length);
     g_autofree gchar *again = g_base64_encode(decoded, length);
@@ -217,6 +223,28 @@ static gboolean prepare(Part *part, const char *folder, const char *name, gboole
     return part->output && storage_output_write(part->output, data, size, error);
 }
 
+/* After @done of the parts have their names: says what the folder holds now, where that is not what it held before. */
+static void explain_mixture(const Part *parts, gsize done, const char *folder, GError **error)
+{
+    g_autoptr(GString) renewed = g_string_new(NULL);
+    g_autoptr(GString) former = g_string_new(NULL);
+    for (gsize i = 0; i < PARTS; i++) {
+        GString *names = i < done ? renewed : former;
+        if (parts[i].existed) {
+            g_string_append_printf(names, "%s%s", names->len > 0 ? ", " : "", part_names[i]);
+        }
+    }
+    if (renewed->len == 0 || !error || !*error) {
+        return;
+    }
+    g_autofree gchar *shown = cmd_printable(folder);
+    g_autoptr(GError) cause = g_steal_pointer(error);
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
+                "'%s' is left with parts of two ID blocks, do not use it and repeat the command: %s\n  of this run: "
+                "%s\n  of the former: %s",
+                shown, cause->message, renewed->str, former->len > 0 ? former->str : "none");
+}
+
 static gboolean write_parts(Part *parts, const char *folder, gboolean replace, const guint8 *block, const guint8 *auth,
                             GError **error)
 {
@@ -239,9 +267,30 @@ static gboolean write_parts(Part *parts, const char *folder, gboolean replace, c
                 g_unlink(parts[done].path);
             }
         }
+        explain_mixture(parts, i, folder, error);
         return FALSE;
     }
     return TRUE;
+}
+
+/* Two runs into one folder go one after the other, or one's block would end up beside the other's page. */
+static int lock_folder(const char *folder, GError **error)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int failed = fd < 0 ? errno : 0;
+    while (!failed && flock(fd, LOCK_EX) < 0) {
+        failed = errno == EINTR ? 0 : errno;
+    }
+    if (!failed) {
+        return fd;
+    }
+    g_autofree gchar *shown = cmd_printable(folder);
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "cannot use the folder '%s': %s", shown,
+                g_strerror(failed));
+    if (fd >= 0) {
+        close(fd);
+    }
+    return -1;
 }
 
 gboolean cmd_identity_write(const char *folder, gboolean replace, const guint8 block[POLICY_ID_BLOCK_SIZE],
@@ -252,13 +301,17 @@ gboolean cmd_identity_write(const char *folder, gboolean replace, const guint8 b
     if (!make_folder(folder, &made, error)) {
         return FALSE;
     }
-    gboolean done = write_parts(parts, folder, replace, block, auth, error);
+    int lock = lock_folder(folder, error);
+    gboolean done = lock >= 0 && write_parts(parts, folder, replace, block, auth, error);
     for (gsize i = 0; i < PARTS; i++) {
         g_clear_pointer(&parts[i].output, storage_output_free);
         g_free(parts[i].path);
     }
     if (!done && made) {
         g_rmdir(folder);
+    }
+    if (lock >= 0) {
+        close(lock);
     }
     return done;
 }

@@ -3,8 +3,11 @@
 #include "virsh-wrappers/commands.h"
 
 #include <locale.h>
+#include <malloc.h>
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -134,6 +137,47 @@ static int run(const char *const *words)
     }
     return run_command(&context, words + n + 1);
 }
+
+/*
+ * OpenSSL's decoders copy a private key several times and free the copies as they are. So everything that it frees is
+ * wiped here, in the command that loads such keys: neither the hook nor a library decides that for its process.
+ */
+static void *wiping_malloc(size_t size, const char *file, int line)
+{
+    return malloc(size);
+}
+
+static void wiping_free(void *block, const char *file, int line)
+{
+    if (block) {
+        OPENSSL_cleanse(block, malloc_usable_size(block));
+        free(block);
+    }
+}
+
+/* Not the system's, which may move the block and leave what was in it behind. */
+static void *wiping_realloc(void *block, size_t size, const char *file, int line)
+{
+    size_t former = block ? malloc_usable_size(block) : 0;
+    if (block && size == 0) {
+        wiping_free(block, file, line);
+        return NULL;
+    }
+    void *moved = malloc(size);
+    if (moved && block) {
+        memcpy(moved, block, MIN(former, size));
+        wiping_free(block, file, line);
+    }
+    return moved;
+}
+
+/* OpenSSL says no once it has allocated anything, which the constructors of libraries make it do: so before those. */
+static void wipe_what_openssl_frees(void)
+{
+    CRYPTO_set_mem_functions(wiping_malloc, wiping_realloc, wiping_free);
+}
+
+static void (*const before_libraries)(void) __attribute__((section(".preinit_array"), used)) = wipe_what_openssl_frees;
 
 int main(int argc, char **argv)
 {

@@ -52,7 +52,7 @@ GPtrArray *cmd_verify_keys(CmdContext *context, GError **error)
         return g_steal_pointer(&keys);
     }
     const PolicyConfig *config = cmd_context_config(context, error);
-    g_autoptr(GPtrArray) keys = config ? policy_trusted_keys_load(config->trusted_keys, error) : NULL;
+    g_autoptr(GPtrArray) keys = config ? policy_trusted_keys_load(config, error) : NULL;
     if (keys && keys->len == 0) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
                     "there is no key to verify with: name one with --key, or put it into '%s' as NAME.pem",

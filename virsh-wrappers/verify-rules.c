@@ -49,7 +49,7 @@ static GPtrArray *trusted_keys(CmdContext *context, GError **error)
     const GPtrArray *given = cmd_arguments_all(context->arguments, "key");
     if (given->len == 0) {
         PolicyConfig *config = cmd_context_config(context, error);
-        return config ? policy_trusted_keys_load(config->trusted_keys, error) : NULL;
+        return config ? policy_trusted_keys_load(config, error) : NULL;
     }
     g_autoptr(GPtrArray) keys = g_ptr_array_new_with_free_func((GDestroyNotify)policy_key_free);
     for (guint i = 0; i < given->len; i++) {

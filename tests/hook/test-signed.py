@@ -72,9 +72,9 @@ class Signed(Rig):
 def test_signatures():
     with Signed() as r:
         r.pin()
-        accepted(r.start())  # the folder does not exist
+        refused(r.start(), 'the configuration names it')  # the folder does not exist
         r.trust()
-        accepted(r.start())  # or is empty
+        accepted(r.start())  # it is empty
         r.trust('ed', 'p384')
         refused(r.start(), 'is not signed', str(r.keys), 'virt-attest define --accept --sign-key KEY guest1')
         document = r.portable()

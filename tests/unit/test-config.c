@@ -75,6 +75,7 @@ static void test_defaults(void)
     g_assert_cmpstr(config->guest_init, ==, LIBEXEC_DIRECTORY "/guest-init");
     g_assert_cmpuint(config->trusted_init->len, ==, 0);
     g_assert_true(g_str_has_suffix(config->trusted_keys, "/virt-attest/trusted-keys.d"));
+    g_assert_false(config->names_trusted_keys);
     g_assert_true(g_path_is_absolute(config->state_directory));
     g_assert_cmpuint(snp->len, ==, 8);
     assert_cpu(snp, 0, "EPYC-Milan", 0xa00f11);
@@ -114,6 +115,7 @@ static void test_every_key(void)
     g_assert_cmpstr(g_ptr_array_index(config->trusted_init, 1), ==,
                     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde0");
     g_assert_cmpstr(config->trusted_keys, ==, "/srv/the keys");
+    g_assert_true(config->names_trusted_keys);
     g_assert_cmpstr(config->state_directory, ==, "/srv/with blank");
     /* A list of one's own is the whole list, for SEV too. */
     g_assert_cmpuint(sev->len, ==, 3);

@@ -335,11 +335,13 @@ static void test_references(void)
 
 /* ---- The folder of trusted keys ---- */
 
-static void trusted(const char *name, gint expected, const char *says)
+/* @named: the configuration says so, and it is not the default. */
+static void trusted_in(const char *name, gboolean named, gint expected, const char *says)
 {
     g_autofree gchar *path = at(name);
+    PolicyConfig config = {.trusted_keys = path, .names_trusted_keys = named};
     g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) keys = policy_trusted_keys_load(path, &error);
+    g_autoptr(GPtrArray) keys = policy_trusted_keys_load(&config, &error);
 
     if (expected >= 0) {
         g_assert_no_error(error);
@@ -352,31 +354,54 @@ static void trusted(const char *name, gint expected, const char *says)
         g_error("'%s' is not in '%s'", says, error->message);
 }
 
+static void trusted(const char *name, gint expected, const char *says)
+{
+    trusted_in(name, TRUE, expected, says);
+    trusted_in(name, FALSE, expected, says);
+}
+
 static void test_trusted(void)
 {
     g_autofree gchar *z = at("t/z.pem");
 
-    run("mkdir -m 755 t; echo readme > t/README; cp ed.pub.pem t/old.pem.disabled; cp ed.pub.pem t/.hidden.pem;"
-        "mkdir none;"
-        "cp p384.pem t/p384.key");
-    trusted("no-such-folder", 0, NULL);
+    run("mkdir -m 755 t t/folder none notes; echo readme | tee t/README notes/README notes/README.txt notes/.new;"
+        "cp ed.pub.pem t/.hidden.pem; ln -s no-such-folder dangling");
+    trusted_in("no-such-folder", FALSE, 0, NULL);
+    trusted_in("no-such-folder", TRUE, -1, "the configuration names it");
+    trusted_in("no-such-folder/deeper", FALSE, 0, NULL);
+    trusted_in("dangling", FALSE, -1, "a link to something that is missing");
+    trusted_in("dangling", TRUE, -1, "the configuration names it");
     trusted("none", 0, NULL);
+    trusted("notes", 0, NULL);
     trusted("t", 0, NULL);
+    /* Somebody meant these as keys, or took the last one away in a way that looks like a slip. */
+    run("cp ed.pub.pem t/old.pem.disabled");
+    trusted("t", -1, "there is no NAME.pem in it, only 'old.pem.disabled'");
+    run("cp p384.pub.pem t/a.pub");
+    trusted("t", -1, "only 'a.pub'");
+    run("rm t/a.pub t/old.pem.disabled; ln -s ../ed.pub.pem t/linked.pub");
+    trusted("t", -1, "only 'linked.pub'");
+    run("cp p384.pem t/p384.key");
     run("cp p384.pub.pem t/z.pem; cp ed.pub.pem t/a.pem; chmod 644 t/*.pem; ln -s ../other.pub.pem t/linked.pem");
     trusted("t", 3, NULL);
     g_autofree gchar *path = at("t");
-    g_autoptr(GPtrArray) keys = policy_trusted_keys_load(path, NULL);
+    PolicyConfig config = {.trusted_keys = path};
+    g_autoptr(GPtrArray) keys = policy_trusted_keys_load(&config, NULL);
     g_assert_true(g_str_has_suffix(policy_key_label(keys->pdata[0]), "/t/a.pem"));
     g_assert_true(g_str_has_suffix(policy_key_label(keys->pdata[2]), "/t/z.pem"));
 
     trusted("ed.pem", -1, "Not a directory");
-    for (guint bit = 0; bit < 2; bit++) {
-        g_assert_cmpint(chmod(path, bit ? 0757 : 0755), ==, 0);
-        trusted("t", bit ? -1 : 3, "others than root and the user may write to it");
+    static const int modes[] = {0755, 0757, 0775, 0750, 0770};
+    for (guint i = 0; i < G_N_ELEMENTS(modes); i++) {
+        g_assert_cmpint(chmod(path, (mode_t)modes[i]), ==, 0);
+        trusted("t", modes[i] & 022 ? -1 : 3, "others than root and the user may write to it");
     }
     g_assert_cmpint(chmod(path, 0755), ==, 0);
-    g_assert_cmpint(chmod(z, 0646), ==, 0);
-    trusted("t", -1, "others than root and the user may write to it");
+    /* Root's own group too: the bit may be the mask of an access control list that names anybody. */
+    for (guint i = 0; i < 2; i++) {
+        g_assert_cmpint(chmod(z, i ? 0646 : 0664), ==, 0);
+        trusted("t", -1, "others than root and the user may write to it");
+    }
     g_assert_cmpint(chmod(z, 0644), ==, 0);
     if (geteuid() == 0) {
         g_assert_cmpint(chown(z, 12345, 0), ==, 0);

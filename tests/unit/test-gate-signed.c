@@ -99,8 +99,11 @@ static void test_who(void)
     trust("");
     pin_signed(fixture, "", REST, XML_ON_MISMATCH_REFUSE);
     expect(fixture, POLICY_VERDICT_MATCH, "matches its reference");
+    /* The configuration names the folder. */
     run("rm -r keys");
-    expect(fixture, POLICY_VERDICT_MATCH, "matches its reference");
+    expect(fixture, POLICY_VERDICT_REFUSED, "it is missing");
+    run("mkdir -m 755 keys; cp ed.pub.pem keys/ed.pub");
+    expect(fixture, POLICY_VERDICT_REFUSED, "there is no NAME.pem in it, only 'ed.pub'");
     trust("ed p384");
     expect(fixture, POLICY_VERDICT_REFUSED, "its reference is not signed");
     expect(fixture, POLICY_VERDICT_REFUSED, "virt-attest define --accept --sign-key KEY guest1");
@@ -208,6 +211,27 @@ static void test_edited(void)
     expect(fixture, POLICY_VERDICT_REFUSED, "minimum TCB");
 }
 
+/* The host chooses the CPU type when nobody looks any more: what is foreseen is signed, and nothing was compared. */
+static void test_unresolved(void)
+{
+    static const char host_model[] = "<cpu mode='host-model' check='partial'/>" FIXTURE_SNP;
+    g_autoptr(Fixture) fixture = fixture_new();
+    g_autoptr(PolicyReference) pin = NULL;
+
+    load(fixture);
+    pin = measured(fixture, host_model);
+    g_assert_cmpuint(pin->measurements->len, >, 1);
+    pin->on_mismatch = XML_ON_MISMATCH_OBSERVE;
+    pin->signed_text = sign(pin, "ed");
+    put(fixture, pin);
+    trust("");
+    expect_of(fixture, host_model, POLICY_VERDICT_OBSERVED, "its CPU type is not resolved");
+    trust("ed");
+    expect_of(fixture, host_model, POLICY_VERDICT_REFUSED, "start refused; its CPU type is not resolved");
+    /* One of those that are signed. */
+    expect(fixture, POLICY_VERDICT_MATCH, "signed by the key");
+}
+
 /* A document from another host: other name, other emulator. */
 static void test_travelled(void)
 {
@@ -238,6 +262,8 @@ static void test_closed(void)
     load(fixture);
     trust("ed");
     pin_signed(fixture, "ed", REST, XML_ON_MISMATCH_OBSERVE);
+    g_assert_cmpint(chmod(keys, 0770), ==, 0);
+    expect(fixture, POLICY_VERDICT_REFUSED, "others than root and the user may write to it");
     g_assert_cmpint(chmod(keys, 0777), ==, 0);
     expect(fixture, POLICY_VERDICT_REFUSED, "others than root and the user may write to it");
     g_assert_cmpint(chmod(keys, 0755), ==, 0);
@@ -291,6 +317,7 @@ int main(int argc, char **argv)
     g_test_add_func("/gate-signed/who", test_who);
     g_test_add_func("/gate-signed/what", test_what);
     g_test_add_func("/gate-signed/edited", test_edited);
+    g_test_add_func("/gate-signed/unresolved", test_unresolved);
     g_test_add_func("/gate-signed/travelled", test_travelled);
     g_test_add_func("/gate-signed/closed", test_closed);
     g_test_add_func("/gate-signed/cost", test_cost);

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "measure/error.h"
-#include "policy/key.h"
+#include "policy/key-private.h"
 #include "tests/unit/openssl-fixture.h"
 
 #define BOTH (POLICY_KEY_P384 | POLICY_KEY_ED25519)
@@ -205,6 +205,8 @@ static void test_bad_keys(void)
         "head -c 70000 /dev/zero > huge; mkdir d; mkfifo fifo; cat p384.pem ed.pem > two.pem;"
         "printf '%%s\\n' '-----BEGIN OPENSSH PRIVATE KEY-----' b3BlbnNzaC1rZXktdjEA '-----END OPENSSH PRIVATE KEY-----'"
         " > openssh.pem;"
+        "sed '1a Comment: made today\\n' p384.sec1.pem > noted.pem;"
+        "sed '1a Proc-Type: 4,MIC-ONLY\\n' p384.sec1.pem > proc.pem;"
         "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -pkeyopt ec_param_enc:explicit -out "
         "explicit2.pem");
     refused("rsa1.pem", POLICY_KEY_P384, NULL, "this is an RSA key of 2048 bits; it must be an ECDSA key",
@@ -231,6 +233,8 @@ static void test_bad_keys(void)
     refused("text", POLICY_KEY_P384, NULL, "damaged, incomplete or no key", p384_command);
     refused("huge", POLICY_KEY_P384, NULL, "larger than 65536 bytes", p384_command);
     refused("two.pem", BOTH, NULL, "more than one private key", "a file of its own");
+    refused("noted.pem", POLICY_KEY_P384, NULL, "headers that do not belong to an encrypted key", "take them out");
+    refused("proc.pem", POLICY_KEY_P384, NULL, "headers that do not belong to an encrypted key", "take them out");
     refused("d", POLICY_KEY_P384, NULL, "this is a folder", p384_command);
     refused("fifo", POLICY_KEY_P384, NULL, "this is a pipe", p384_command);
     refused("../../../../../../../../dev/zero", POLICY_KEY_P384, NULL, "this is a device", p384_command);
@@ -446,6 +450,60 @@ static void test_core_dump(void)
     g_assert_false(dumps(TRUE));
 }
 
+/* What is taken for a public key may be a private one by mistake: the memory is closed before it is read. */
+static void test_closed_first(void)
+{
+    static const char *const files[] = {"p384.pem", "p384.pub.pem", "no-such.pem"};
+
+    for (guint i = 0; i < 3 * G_N_ELEMENTS(files); i++) {
+        g_autofree gchar *path = at(files[i % G_N_ELEMENTS(files)]);
+        int status = 0;
+        pid_t child = fork();
+
+        if (child == 0) {
+            const struct rlimit open = {1, 1};
+
+            if (setrlimit(RLIMIT_CORE, &open) < 0 || prctl(PR_SET_DUMPABLE, 1) < 0)
+                _exit(2);
+            switch (i / G_N_ELEMENTS(files)) {
+            case 0:
+                policy_key_free(policy_key_load_public(path, BOTH, "key", NULL));
+                break;
+            case 1:
+                policy_key_free(policy_key_load_trusted(path, BOTH, "key", NULL));
+                break;
+            default:
+                policy_key_file_is_private(path);
+            }
+            struct rlimit now = open;
+            _exit(getrlimit(RLIMIT_CORE, &now) < 0 || now.rlim_cur || prctl(PR_GET_DUMPABLE) != 0);
+        }
+        g_assert_cmpint(child, >, 0);
+        g_assert_cmpint(waitpid(child, &status, 0), ==, child);
+        g_assert_cmpint(status, ==, 0);
+    }
+}
+
+static void test_is_private(void)
+{
+    static const char *const yes[] = {"p384.pem", "p384.enc.pem", "p384.enc.der", "p384.sec1.der", "ed.pkcs8.der",
+                                      "p384.sec1enc.pem"};
+    static const char *const no[] = {"p384.pub.pem", "ed.pub.der", "no-such.pem", "p384.id"};
+
+    for (guint i = 0; i < G_N_ELEMENTS(yes); i++) {
+        g_autofree gchar *path = at(yes[i]);
+
+        if (!policy_key_file_is_private(path))
+            g_error("%s is private", yes[i]);
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(no); i++) {
+        g_autofree gchar *path = at(no[i]);
+
+        if (policy_key_file_is_private(path))
+            g_error("%s is not private", no[i]);
+    }
+}
+
 /* ---- Tokens ---- */
 
 #define PIN "123456"
@@ -591,6 +649,8 @@ int main(int argc, char **argv)
     openssl_folder_new();
     make_keys();
     g_test_add_func("/key/core-dump", test_core_dump);
+    g_test_add_func("/key/closed-first", test_closed_first);
+    g_test_add_func("/key/is-private", test_is_private);
     g_test_add_func("/key/forms", test_forms);
     g_test_add_func("/key/public", test_public);
     g_test_add_func("/key/bad", test_bad_keys);

@@ -10,6 +10,7 @@ virt-attest --config trusted.conf define --print-xml with.xml >again.xml; cmp wi
 virt-attest --config trusted.conf define --print-xml --id-key other.pem with.xml >other.xml; cmp -s with.xml other.xml; virt-attest -q --config trusted.conf id-block-verify --domain other.xml --id-key other.pem
 virt-attest --config trusted.conf define --print-xml --host-data $(printf 'ab%.0s' $(seq 32)) --id-key id.pem snp.xml | grep -o '<hostData>.*</hostData>'
 # what would never start
+virt-attest --config trusted.conf define --print-xml --id-key id.pem --cpu EPYC-Genoa snp.xml
 sed 's|<cmdline>[^<]*</cmdline>|<cmdline>quiet</cmdline>|' with.xml >drifted.xml; virt-attest --config trusted.conf define --print-xml drifted.xml
 sed 's|0x30000|0x20000|' with.xml >policy.xml; virt-attest --config trusted.conf define --print-xml policy.xml
 virt-attest --config trusted.conf level policy.xml | grep id-block

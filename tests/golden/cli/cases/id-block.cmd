@@ -9,6 +9,19 @@ openssl pkey -in other.pem -pubout -out other.pub; virt-attest id-block-verify -
 virt-attest id-block --domain snp.xml --id-key id.pem --output-dir out
 virt-attest id-block --domain snp.xml --id-key id.pem --output-dir out --force --format json | grep -v -e '"idBlock"' -e idAuth -e idBlockSha256
 virt-attest -q id-block-verify --domain snp.xml --id-block out/id-block.bin --id-auth out/id-auth.bin --author-key author.pem
+# base64 in lines, and with the line ends of others
+base64 -w 60 out/id-auth.bin >wrapped; base64 -w 31 out/id-block.bin | sed 's/$/\r/' >wrapped-block; virt-attest -q id-block-verify --domain snp.xml --id-block wrapped-block --id-auth wrapped
+sed 's/^./*/' wrapped >bad; virt-attest -q id-block-verify --id-block wrapped-block --id-auth bad
+# one run after the other: it waits as long as another one has the folder
+mkdir locked; flock locked timeout 3 virt-attest id-block --domain snp.xml --id-key id.pem --output-dir locked; echo $?; ls locked; virt-attest -q id-block --domain snp.xml --id-key id.pem --output-dir locked >/dev/null; ls locked
+# what the domain says itself
+virt-attest id-block --domain snp.xml --cpu EPYC-Genoa --vcpus 3 --id-key id.pem --output-dir choice | head -1
+virt-attest -q id-block --domain snp.xml --cpu EPYC-Milan --vcpus 2 --id-key id.pem --output-dir choice --force | head -1
+virt-attest id-block --domain snp.xml --cpu '' --id-key id.pem --output-dir choice --force
+# a private key that is not taken
+openssl pkey -in id.pem -aes256 -passout pass:one -out id.enc; cp id.pem open.pem; chmod 600 id.enc; chmod 644 open.pem
+virt-attest id-block-verify --id-block wrapped-block --id-auth wrapped --id-key id.enc
+virt-attest id-block-verify --id-block wrapped-block --id-auth wrapped --id-key open.pem
 # a damaged page
 cp out/id-auth.bin bad; printf '\001' | dd of=bad bs=1 seek=3000 conv=notrunc 2>/dev/null; virt-attest -q id-block-verify --id-block out/id-block.bin --id-auth bad
 # one of several measurements
