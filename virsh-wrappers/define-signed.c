@@ -89,6 +89,9 @@ static gboolean set_document(CmdContext *context, CmdDefineSigning *signing, Pol
     if (signing->trusted->len == 0) {
         return TRUE;
     }
+    if (!envelope && !signing->required) {
+        return TRUE;
+    }
     if (!envelope) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
                     "%s is not signed, and one of the keys in '%s' must have signed it; nothing was changed; to sign "
@@ -119,16 +122,14 @@ static gboolean read_document(CmdContext *context, CmdDefineSigning *signing, GE
 
 static CmdDefineSigning *signing_new(CmdContext *context, GError **error)
 {
-    /* Nothing is pinned then. */
-    gboolean printing = cmd_context_has(context, "print-xml");
     const PolicyConfig *config = cmd_context_config(context, error);
     CmdDefineSigning *signing = NULL;
-    GPtrArray *trusted = !config    ? NULL
-                         : printing ? g_ptr_array_new()
-                                    : policy_trusted_keys_load(config->trusted_keys, error);
+    GPtrArray *trusted = config ? policy_trusted_keys_load(config->trusted_keys, error) : NULL;
     if (trusted) {
         signing = g_new0(CmdDefineSigning, 1);
         signing->trusted = trusted;
+        /* Nothing is pinned with --print-xml. */
+        signing->required = trusted->len > 0 && !cmd_context_has(context, "print-xml");
     }
     return signing;
 }
@@ -185,11 +186,12 @@ gboolean cmd_define_signing_rules(CmdContext *context, PolicyReference *referenc
 /* What to do for a domain whose reference has to be signed and is not. */
 static gboolean not_signed(CmdContext *context, const char *name, GError **error)
 {
+    g_autofree gchar *shown = cmd_printable(name);
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
                 "domain '%s': one of the keys in '%s' must have signed its reference, or the hook would refuse every "
                 "start; nothing was changed; sign it with --sign-key KEY, or give a signed document with "
                 "--reference FILE",
-                name, context->config->trusted_keys);
+                shown, context->config->trusted_keys);
     return FALSE;
 }
 
@@ -199,7 +201,7 @@ gboolean cmd_define_signing_expected(CmdContext *context, const CmdSubject *subj
     if (!signing) {
         return FALSE;
     }
-    if (signing->trusted->len == 0 || signing->key || signing->document) {
+    if (!signing->required || signing->key || signing->document) {
         return TRUE;
     }
     if (!subject) {
@@ -226,9 +228,10 @@ static gboolean check_document(const CmdDefineSigning *signing, const CmdSubject
     if (changes->len == 0) {
         return TRUE;
     }
+    g_autofree gchar *shown = cmd_printable(subject->domain->name);
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
                 "domain '%s' is not what %s foresees; nothing was changed%s",
-                subject->domain->name, signing->label, text);
+                shown, signing->label, text);
     return FALSE;
 }
 
@@ -252,11 +255,12 @@ static gboolean keep_signature(CmdContext *context, const CmdDefineSigning *sign
     if (document && changes->len == 0) {
         return TRUE;
     }
+    g_autofree gchar *shown = cmd_printable(subject->domain->name);
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
                 "domain '%s': its reference is signed, and the signature does not hold for what would be pinned; "
                 "nothing was changed; sign it anew with --sign-key KEY, or give another signed document with "
                 "--reference FILE%s%s%s",
-                subject->domain->name, cause ? "\n  " : "", cause ? cause->message : "", text ? text : "");
+                shown, cause ? "\n  " : "", cause ? cause->message : "", text ? text : "");
     if (signing->trusted->len == 0 && error && *error) {
         g_autofree gchar *whole = g_strdup_printf(
             "%s\nTo go on without a signature, remove '%s/references/%s.json' first", (*error)->message,
@@ -297,9 +301,10 @@ gboolean cmd_define_signing_apply(CmdContext *context, const CmdSubject *subject
         if (!signing->key && !signing->document) {
             return TRUE;
         }
+        g_autofree gchar *shown = cmd_printable(subject->domain->name);
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
                     "domain '%s' gets no reference, so %s is of no use: it carries no measurement",
-                    subject->domain->name,
+                    shown,
                     signing->key ? "--sign-key" : signing->label);
         return FALSE;
     }
@@ -317,7 +322,7 @@ gboolean cmd_define_signing_apply(CmdContext *context, const CmdSubject *subject
         return check_document(signing, subject, error);
     }
     return keep_signature(context, signing, subject, reference, error) &&
-           (signing->trusted->len == 0 || reference->signed_text || not_signed(context, subject->domain->name, error));
+           (!signing->required || reference->signed_text || not_signed(context, subject->domain->name, error));
 }
 
 void cmd_define_signing_drop(GPtrArray *changes)
