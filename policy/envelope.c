@@ -202,6 +202,14 @@ static gint find_signature(const PolicyEnvelope *envelope, const char *key_id)
     return -1;
 }
 
+static gboolean is_good(const PolicySignature *signature, const PolicyKey *key, const GByteArray *bytes)
+{
+    gsize size = 0;
+    gconstpointer data = g_bytes_get_data(signature->signature, &size);
+
+    return policy_key_verify(key, bytes->data, bytes->len, data, size);
+}
+
 gboolean policy_envelope_sign(PolicyEnvelope *envelope, const PolicyKey *key, GError **error)
 {
     g_autoptr(GByteArray) bytes = policy_envelope_signed_bytes(envelope);
@@ -212,6 +220,15 @@ gboolean policy_envelope_sign(PolicyEnvelope *envelope, const PolicyKey *key, GE
     if (!signature)
         return FALSE;
     former = find_signature(envelope, key_id);
+    if (former >= 0 && !is_good(g_ptr_array_index(envelope->signatures, (guint)former), key, bytes)) {
+        g_autofree gchar *id = policy_short_digest(key_id);
+
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
+                    "it has a signature by this key (%s) already, which is not good: the document was changed after it "
+                    "was signed; make it anew with 'virt-attest reference', and sign that",
+                    id);
+        return FALSE;
+    }
     if (former >= 0)
         g_ptr_array_remove_index(envelope->signatures, (guint)former);
     if (envelope->signatures->len >= POLICY_ENVELOPE_MAX_SIGNATURES) {
@@ -260,12 +277,10 @@ gboolean policy_envelope_verify(const PolicyEnvelope *envelope, GPtrArray *keys,
     for (guint i = 0; i < envelope->signatures->len; i++) {
         const PolicySignature *signature = g_ptr_array_index(envelope->signatures, i);
         const PolicyKey *key = find_key(keys, signature->key_id);
-        gsize size = 0;
-        gconstpointer data = g_bytes_get_data(signature->signature, &size);
 
         if (!key)
             continue;
-        if (!policy_key_verify(key, bytes->data, bytes->len, data, size)) {
+        if (!is_good(signature, key, bytes)) {
             g_autofree gchar *id = policy_short_digest(signature->key_id);
 
             g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,

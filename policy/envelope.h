@@ -38,7 +38,8 @@ PolicyEnvelope *policy_envelope_parse(const char *text, gssize size, GError **er
 gchar *policy_envelope_format(const PolicyEnvelope *envelope, gboolean pretty);
 /* What is signed: "DSSEv1", length and text of the type, length and bytes of the document, with blanks between. */
 GByteArray *policy_envelope_signed_bytes(const PolicyEnvelope *envelope);
-/* A second signature by the same key replaces the first. */
+/* A second signature by the same key replaces the first. %ATTEST_ERROR_REJECTED when the first is not good: what the
+ * owner of @key has signed was another document. */
 gboolean policy_envelope_sign(PolicyEnvelope *envelope, const PolicyKey *key, GError **error);
 /**
  * policy_envelope_verify:

@@ -37,9 +37,10 @@ static gboolean check_fits(CmdContext *context, const CmdSubject *subject, const
     cmd_bundle_compare(reference, measured, rows);
     g_autofree gchar *failures = cmd_bundle_failures(rows);
     if (*failures) {
+        g_autofree gchar *shown = cmd_printable(subject->domain->name ? subject->domain->name : "");
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
                     "%s is not that of domain '%s' as it is now; no bundle was made%s", which,
-                    subject->domain->name ? subject->domain->name : "", failures);
+                    shown, failures);
     }
     return !*failures;
 }
@@ -56,6 +57,9 @@ static GBytes *choose_reference(CmdContext *context, const CmdReferenceSource *s
         g_autofree gchar *shown = cmd_printable(file);
         which = g_strdup_printf("reference '%s'", shown);
         reference = cmd_read_reference(file, envelope, error);
+        if (reference && *envelope && !cmd_check_envelope(context, *envelope, which, error)) {
+            return NULL;
+        }
     } else if (pinned && pinned->signed_text && !cmd_arguments_first_of(context->arguments, fleet_options)) {
         which = g_strdup("the signed reference that is pinned");
         reference = policy_reference_read(pinned->signed_text, -1, envelope, error);
@@ -90,6 +94,7 @@ static GBytes *make_reference(CmdContext *context, const CmdReferenceSource *sou
             envelope = policy_envelope_new(POLICY_ENVELOPE_TYPE_REFERENCE, document);
         }
         if (!policy_envelope_sign(envelope, key, error)) {
+            g_prefix_error(error, "the reference was not signed: ");
             return NULL;
         }
     }

@@ -81,8 +81,9 @@ static gboolean check_level(const DefineJob *job, const CmdSubject *subject, GEr
         return FALSE;
     }
     g_autofree gchar *failing = cmd_failing_findings(evaluation->findings, wanted);
+    g_autofree gchar *name = cmd_printable(subject->domain->name);
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                "domain '%s' reaches attestation level %u, not %u; nothing was changed%s", subject->domain->name,
+                "domain '%s' reaches attestation level %u, not %u; nothing was changed%s", name,
                 evaluation->level, wanted, failing);
     return FALSE;
 }
@@ -99,7 +100,7 @@ static void append_changes(GString *text, GPtrArray *changes)
 static gboolean check_pin(const DefineJob *job, const CmdSubject *subject, const PolicyReference *reference,
                           gboolean announce, GError **error)
 {
-    const char *name = subject->domain->name;
+    g_autofree gchar *name = cmd_printable(subject->domain->name);
     if (!subject->pinned) {
         return TRUE;
     }
@@ -159,9 +160,10 @@ static gboolean make_reference(const DefineJob *job, const CmdSubject *subject, 
     if (!is_measured(subject)) {
         for (gsize i = 0; i < G_N_ELEMENTS(rules); i++) {
             if (cmd_context_has(job->context, rules[i])) {
+                g_autofree gchar *name = cmd_printable(subject->domain->name);
                 g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
                             "--%s is a rule of a reference, and domain '%s' gets none: it carries no measurement",
-                            rules[i], subject->domain->name);
+                            rules[i], name);
                 return FALSE;
             }
         }
@@ -218,7 +220,8 @@ static void print_result(const DefineJob *job, const CmdSubject *subject, const 
     if (cmd_context_quiet(job->context)) {
         return;
     }
-    printf("Domain '%s' %s\n\n", subject->domain->name, what);
+    g_autofree gchar *name = cmd_printable(subject->domain->name);
+    printf("Domain '%s' %s\n\n", name, what);
     g_autofree gchar *level = g_strdup_printf("%u", evaluation->level);
     cmd_print_field("Platform", cmd_platform_label(subject->domain, evaluation));
     cmd_print_field("Level", level);
@@ -509,7 +512,7 @@ static int define_existing(const DefineJob *job, const char *word, GError **erro
     g_autofree gchar *uuid = NULL;
     g_auto(CmdLock) lock = -1;
     if (!domain) {
-        cmd_hint_file(job->context, word, error);
+        cmd_hint_file(job->context, word, "'.xml'", error);
         return -1;
     }
     if (!cmd_domain_uuid(domain, &uuid, error) || !cmd_lock(job->context->store, uuid, &lock, error)) {
@@ -536,7 +539,7 @@ static gboolean open_libvirt(DefineJob *job, gboolean writable, GError **error)
 {
     job->connection = cmd_connect(job->context, error);
     if (!job->connection) {
-        cmd_hint_file(job->context, cmd_domain_word(job->context), error);
+        cmd_hint_file(job->context, cmd_domain_word(job->context), "'.xml'", error);
         return FALSE;
     }
     if (!cmd_require_local(job->connection, error)) {

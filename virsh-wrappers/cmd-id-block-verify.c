@@ -228,14 +228,23 @@ static gboolean check_key(const CmdContext *context, Verify *verify, const char 
     return TRUE;
 }
 
-static gboolean check_all(const CmdContext *context, Verify *verify, GError **error)
+static void check_policy_bits(const CmdContext *context, Verify *verify)
 {
-    g_autofree gchar *invalid = NULL;
-    check_page(verify);
-    invalid = policy_guest_invalid(MEASURE_PLATFORM_SNP, verify->facts.policy);
+    guint64 policy = verify->facts.policy;
+    g_autofree gchar *invalid = policy_guest_invalid(MEASURE_PLATFORM_SNP, policy);
     if (invalid) {
         add(verify, "policy-bits", FALSE, NULL, invalid);
     }
+    if (policy_guest_allows_debug(MEASURE_PLATFORM_SNP, policy) && !cmd_context_has(context, "allow-debug")) {
+        add(verify, "debug", FALSE, NULL,
+            "the policy lets the host read the guest's memory; give --allow-debug if that is wanted");
+    }
+}
+
+static gboolean check_all(const CmdContext *context, Verify *verify, GError **error)
+{
+    check_page(verify);
+    check_policy_bits(context, verify);
     if (verify->source.reference) {
         if (!check_digest(context, verify, error)) {
             return FALSE;

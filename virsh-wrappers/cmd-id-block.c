@@ -89,7 +89,13 @@ static gboolean read_launch(CmdContext *context, Made *made, GError **error)
                  "has the same",
                  own);
     }
-    return policy_guest_check(MEASURE_PLATFORM_SNP, made->policy, cmd_context_has(context, "allow-debug"), error);
+    if (!policy_guest_check(MEASURE_PLATFORM_SNP, made->policy, cmd_context_has(context, "allow-debug"), error)) {
+        if (policy && strspn(policy, "0123456789") == strlen(policy)) {
+            g_prefix_error(error, "--policy takes hexadecimal numbers, so %s is 0x%s: ", policy, policy);
+        }
+        return FALSE;
+    }
+    return TRUE;
 }
 
 static gchar *sha256_hex(const guint8 *data, gsize size)

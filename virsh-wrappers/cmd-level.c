@@ -35,7 +35,7 @@ static CmdSubject *subject_from_libvirt(CmdContext *context, const char *word, G
     g_autoptr(VirConnection) connection = cmd_connect(context, error);
     g_autoptr(VirDomainHandle) domain = connection ? cmd_domain_lookup(connection, word, error) : NULL;
     if (!domain) {
-        cmd_hint_file(context, word, error);
+        cmd_hint_file(context, word, "'.xml'", error);
         return NULL;
     }
     return cmd_subject_from_domain(context, domain, error);

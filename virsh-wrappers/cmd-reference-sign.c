@@ -4,6 +4,7 @@
 
 #include "measure/error.h"
 #include "virsh-wrappers/commands.h"
+#include "virsh-wrappers/output.h"
 #include "virsh-wrappers/reference-source.h"
 #include "virsh-wrappers/sign-options.h"
 
@@ -23,11 +24,28 @@ static gboolean check_form(const PolicyReference *reference, GError **error)
     return FALSE;
 }
 
+static gboolean countersign(CmdContext *context, PolicyEnvelope *envelope, const PolicyKey *key, GError **error)
+{
+    const char *path = cmd_context_word(context, 0);
+    g_autofree gchar *shown = cmd_printable(path);
+    g_autofree gchar *label =
+        g_str_equal(path, "-") ? g_strdup("standard input") : g_strdup_printf("reference '%s'", shown);
+    if (!cmd_check_cosigners(context, envelope, key, label, error)) {
+        return FALSE;
+    }
+    if (!policy_envelope_sign(envelope, key, error)) {
+        g_prefix_error(error, "%s was not signed: ", label);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 int cmd_reference_sign(CmdContext *context, GError **error)
 {
     g_autoptr(PolicyEnvelope) envelope = NULL;
     g_autoptr(PolicyReference) reference = cmd_read_reference(cmd_context_word(context, 0), &envelope, error);
-    if (!reference || !check_form(reference, error)) {
+    if (!reference || !check_form(reference, error) ||
+        !policy_guest_check(reference->platform, reference->policy, cmd_context_has(context, "allow-debug"), error)) {
         return -1;
     }
     /* The key comes last: a passphrase is not asked for in vain. */
@@ -35,7 +53,7 @@ int cmd_reference_sign(CmdContext *context, GError **error)
     if (!key) {
         return -1;
     }
-    if (envelope && !policy_envelope_sign(envelope, key, error)) {
+    if (envelope && !countersign(context, envelope, key, error)) {
         return -1;
     }
     if (!envelope && !(envelope = cmd_sign_reference(reference, key, error))) {

@@ -17,7 +17,9 @@ int cmd_reference(CmdContext *context, GError **error)
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "no domain: give its name, or a file");
         return -1;
     }
-    if (!cmd_reference_source_load(context, word, &source, error)) {
+    if (!cmd_reference_source_load(context, word, &source, error) ||
+        !policy_guest_check(source.reference->platform, source.reference->policy,
+                            cmd_context_has(context, "allow-debug"), error)) {
         return -1;
     }
     PolicyReferenceForm form =

@@ -334,6 +334,7 @@ static const CmdOption reference_sign_options[] = {
     {"key", 0, CMD_VALUE, "KEY", "private key (Ed25519 or ECDSA P-384): a file or a pkcs11: URI"},
     PASSPHRASE_OPTION,
     OUTPUT_OPTIONS,
+    {"allow-debug", 0, CMD_FLAG, NULL, "accept a policy that lets the host read the guest's memory"},
     END,
 };
 
@@ -370,6 +371,7 @@ static const CmdOption id_block_verify_options[] = {
     CPU_OPTION,
     {"id-key", 0, CMD_VALUE, "KEY", "public or private ID key that it must be signed with, or its digest in hexadecimal"},
     {"author-key", 0, CMD_VALUE, "KEY", "public or private author key, or its digest in hexadecimal"},
+    {"allow-debug", 0, CMD_FLAG, NULL, "accept a policy that lets the host read the guest's memory"},
     FORMAT_OPTION,
     END,
 };

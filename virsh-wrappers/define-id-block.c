@@ -9,6 +9,7 @@
 
 #include "measure/bytes.h"
 #include "measure/error.h"
+#include "virsh-wrappers/output.h"
 #include "xml/identity.h"
 
 void cmd_define_identity_free(CmdDefineIdentity *identity)
@@ -58,6 +59,7 @@ static gboolean check_fit(const CmdSubject *subject, GError **error)
     if (misfits->len == 0) {
         return TRUE;
     }
+    g_autofree gchar *shown = cmd_printable(domain->name);
     g_autoptr(GString) text = g_string_new(NULL);
     for (guint i = 0; i < misfits->len; i++) {
         g_string_append_printf(text, "\n  %s", (const char *)g_ptr_array_index(misfits, i));
@@ -65,7 +67,7 @@ static gboolean check_fit(const CmdSubject *subject, GError **error)
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
                 "the ID block of domain '%s' does not fit it, so the processor would refuse every start: make a new "
                 "one with --id-key, or remove <idBlock> and <idAuth> from its XML%s",
-                domain->name, text->str);
+                shown, text->str);
     return FALSE;
 }
 
@@ -121,9 +123,10 @@ static gboolean check_cpu_option(const CmdContext *context, const XmlDomain *dom
 static const XmlMeasurement *only_measurement(CmdContext *context, const CmdSubject *subject, GError **error)
 {
     const PolicyEvaluation *evaluation = subject->evaluation;
+    g_autofree gchar *shown = cmd_printable(subject->domain->name);
     if (evaluation->confidential && evaluation->platform != MEASURE_PLATFORM_SNP) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                    "ID blocks and host data are for SEV-SNP, and domain '%s' is for %s", subject->domain->name,
+                    "ID blocks and host data are for SEV-SNP, and domain '%s' is for %s", shown,
                     measure_platform_name(evaluation->platform));
         return NULL;
     }
@@ -131,8 +134,7 @@ static const XmlMeasurement *only_measurement(CmdContext *context, const CmdSubj
         if (evaluation->unmeasurable) {
             g_propagate_error(error, g_error_copy(evaluation->unmeasurable));
         } else {
-            g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED, "domain '%s' has no measurement",
-                        subject->domain->name);
+            g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED, "domain '%s' has no measurement", shown);
         }
         return NULL;
     }
@@ -144,7 +146,7 @@ static const XmlMeasurement *only_measurement(CmdContext *context, const CmdSubj
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
                     "an ID block holds one launch digest, and domain '%s' has %u of them: name one CPU model in its "
                     "XML, or one with --cpu",
-                    subject->domain->name, evaluation->measurements->len);
+                    shown, evaluation->measurements->len);
         return NULL;
     }
     const XmlMeasurement *only = g_ptr_array_index(evaluation->measurements, 0);
@@ -236,7 +238,8 @@ void cmd_define_identity_warn(CmdContext *context, const PolicyReference *pinned
         cmd_reference_is_bound(reference)) {
         return;
     }
+    g_autofree gchar *shown = cmd_printable(reference->name);
     cmd_warn("the host data of domain '%s' bound its former reference and does not bind the new one: an owner who "
              "looks at it will not accept the guest; make it anew with --id-key or --host-data",
-             reference->name);
+             shown);
 }

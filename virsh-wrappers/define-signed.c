@@ -91,6 +91,9 @@ static gboolean set_document(CmdContext *context, CmdDefineSigning *signing, Pol
     if (signing->trusted->len == 0) {
         return TRUE;
     }
+    if (!envelope && !signing->required) {
+        return TRUE;
+    }
     if (!envelope) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
                     "%s is not signed, and one of the keys in '%s' must have signed it; nothing was changed; to sign "
@@ -121,16 +124,14 @@ static gboolean read_document(CmdContext *context, CmdDefineSigning *signing, GE
 
 static CmdDefineSigning *signing_new(CmdContext *context, GError **error)
 {
-    /* Nothing is pinned then. */
-    gboolean printing = cmd_context_has(context, "print-xml");
     const PolicyConfig *config = cmd_context_config(context, error);
     CmdDefineSigning *signing = NULL;
-    GPtrArray *trusted = !config    ? NULL
-                         : printing ? g_ptr_array_new()
-                                    : policy_trusted_keys_load(config, error);
+    GPtrArray *trusted = config ? policy_trusted_keys_load(config, error) : NULL;
     if (trusted) {
         signing = g_new0(CmdDefineSigning, 1);
         signing->trusted = trusted;
+        /* Nothing is pinned with --print-xml. */
+        signing->required = trusted->len > 0 && !cmd_context_has(context, "print-xml");
     }
     return signing;
 }
@@ -187,11 +188,12 @@ gboolean cmd_define_signing_rules(CmdContext *context, PolicyReference *referenc
 /* What to do for a domain whose reference has to be signed and is not. */
 static gboolean not_signed(CmdContext *context, const char *name, GError **error)
 {
+    g_autofree gchar *shown = cmd_printable(name);
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
                 "domain '%s': one of the keys in '%s' must have signed its reference, or the hook would refuse every "
                 "start; nothing was changed; sign it with --sign-key KEY, or give a signed document with "
                 "--reference FILE",
-                name, context->config->trusted_keys);
+                shown, context->config->trusted_keys);
     return FALSE;
 }
 
@@ -201,7 +203,7 @@ gboolean cmd_define_signing_expected(CmdContext *context, const CmdSubject *subj
     if (!signing) {
         return FALSE;
     }
-    if (signing->trusted->len == 0 || signing->key || signing->document) {
+    if (!signing->required || signing->key || signing->document) {
         return TRUE;
     }
     if (!subject) {
@@ -248,9 +250,9 @@ static gboolean check_document(const CmdDefineSigning *signing, const CmdSubject
                            ? "\nThe ID block is made anew by --id-key: make the reference of the domain that has it, or "
                              "sign what is pinned with --sign-key"
                            : "";
+    g_autofree gchar *shown = cmd_printable(subject->domain->name);
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                "domain '%s' is not what %s foresees; nothing was changed%s%s",
-                subject->domain->name, signing->label, text, hint);
+                "domain '%s' is not what %s foresees; nothing was changed%s%s", shown, signing->label, text, hint);
     return FALSE;
 }
 
@@ -270,11 +272,12 @@ static gboolean keep_signature(CmdContext *context, const CmdDefineSigning *sign
     if (text && !*text) {
         return TRUE;
     }
+    g_autofree gchar *shown = cmd_printable(subject->domain->name);
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
                 "domain '%s': its reference is signed, and the signature does not hold for what would be pinned; "
                 "nothing was changed; sign it anew with --sign-key KEY, or give another signed document with "
                 "--reference FILE%s%s%s",
-                subject->domain->name, cause ? "\n  " : "", cause ? cause->message : "", text ? text : "");
+                shown, cause ? "\n  " : "", cause ? cause->message : "", text ? text : "");
     if (signing->trusted->len == 0 && error && *error) {
         g_autofree gchar *whole = g_strdup_printf(
             "%s\nTo go on without a signature, remove '%s/references/%s.json' first", (*error)->message,
@@ -315,9 +318,10 @@ gboolean cmd_define_signing_apply(CmdContext *context, const CmdSubject *subject
         if (!signing->key && !signing->document) {
             return TRUE;
         }
+        g_autofree gchar *shown = cmd_printable(subject->domain->name);
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
                     "domain '%s' gets no reference, so %s is of no use: it carries no measurement",
-                    subject->domain->name,
+                    shown,
                     signing->key ? "--sign-key" : signing->label);
         return FALSE;
     }
@@ -335,7 +339,7 @@ gboolean cmd_define_signing_apply(CmdContext *context, const CmdSubject *subject
         return check_document(signing, subject, reference, cmd_context_has(context, "id-key"), error);
     }
     return keep_signature(context, signing, subject, reference, error) &&
-           (signing->trusted->len == 0 || reference->signed_text || not_signed(context, subject->domain->name, error));
+           (!signing->required || reference->signed_text || not_signed(context, subject->domain->name, error));
 }
 
 void cmd_define_signing_drop(GPtrArray *changes)

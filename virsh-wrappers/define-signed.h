@@ -8,6 +8,7 @@
 /**
  * CmdDefineSigning:
  * @trusted: (element-type PolicyKey): the keys one of which must have signed what is pinned; none: nobody has to
+ * @required: a reference without such a signature is refused
  * @key: (nullable): of --sign-key
  * @document: (nullable): of --reference
  * @label: (nullable): where @document came from, for messages
@@ -15,6 +16,7 @@
  */
 typedef struct CmdDefineSigning {
     GPtrArray *trusted;
+    gboolean required;
     PolicyKey *key;
     PolicyReference *document;
     gchar *label, *signed_text;

@@ -3,14 +3,16 @@
 
 #include "measure/bytes.h"
 #include "measure/error.h"
+#include "virsh-wrappers/output.h"
 
 gboolean cmd_require_snp(const PolicyReference *reference, GError **error)
 {
     if (reference->platform == MEASURE_PLATFORM_SNP) {
         return TRUE;
     }
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED, "ID blocks are for SEV-SNP, and '%s' is for %s",
-                reference->name ? reference->name : "the domain", measure_platform_name(reference->platform));
+    g_autofree gchar *shown = cmd_printable(reference->name ? reference->name : "the domain");
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED, "ID blocks are for SEV-SNP, and '%s' is for %s", shown,
+                measure_platform_name(reference->platform));
     return FALSE;
 }
 
@@ -42,9 +44,9 @@ GPtrArray *cmd_choose_measurements(const CmdContext *context, const PolicyRefere
         }
     }
     if (chosen->len == 0) {
+        g_autofree gchar *shown = cmd_printable(reference->name ? reference->name : "the domain");
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                    "the reference of '%s' has no measurement for this CPU type and number of vCPUs",
-                    reference->name ? reference->name : "the domain");
+                    "the reference of '%s' has no measurement for this CPU type and number of vCPUs", shown);
         return NULL;
     }
     return g_steal_pointer(&chosen);
@@ -73,8 +75,9 @@ const XmlMeasurement *cmd_choose_measurement(const CmdContext *context, const Po
     if (!several) {
         return first;
     }
+    g_autofree gchar *shown = cmd_printable(reference->name ? reference->name : "the domain");
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
                 "an ID block holds one launch digest, and '%s' has %u of them: choose one with --cpu and --vcpus%s",
-                reference->name ? reference->name : "the domain", chosen->len, text->str);
+                shown, chosen->len, text->str);
     return NULL;
 }

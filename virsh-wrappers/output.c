@@ -12,7 +12,7 @@ struct CmdTable {
 gchar *cmd_printable(const char *text)
 {
     GString *out = g_string_new(NULL);
-    while (*text) {
+    while (text && *text) {
         gunichar c = g_utf8_get_char_validated(text, -1);
         gboolean valid = c != (gunichar)-1 && c != (gunichar)-2;
         if (valid && (g_unichar_isprint(c) || c == ' ')) {

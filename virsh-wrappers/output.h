@@ -18,7 +18,8 @@ void cmd_table_print(const CmdTable *table, gboolean bare);
 void cmd_table_free(CmdTable *table);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CmdTable, cmd_table_free)
 
-/* @text with control characters and bytes that are not UTF-8 as \xNN, so that nothing can play with the terminal. */
+/* @text with control characters and bytes that are not UTF-8 as \xNN, so that nothing can play with the terminal. NULL
+ * becomes "". */
 gchar *cmd_printable(const char *text);
 /* printf() to standard output of "Name:   value" with the value made printable; a NULL value prints "-". */
 void cmd_print_field(const char *name, const char *value);

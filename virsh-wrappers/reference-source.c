@@ -11,6 +11,7 @@
 #include "measure/error.h"
 #include "storage/output.h"
 #include "virsh-wrappers/bundle-check.h"
+#include "virsh-wrappers/sign-options.h"
 
 static const char *const fleet_options[] = {"cpu", "cpu-types", "vcpus", NULL};
 static const char *const fact_options[] = {"product", "minimum-tcb", "platform-info", NULL};
@@ -43,12 +44,11 @@ static gboolean refuse_options(const CmdContext *context, const char *const *nam
     return !name;
 }
 
-/* A command that hands the policy on asks first; one that only compares does not have the option. */
-static gboolean check_policy(CmdContext *context, const PolicyReference *reference, GError **error)
+/* A command with a --key of its own judges the signatures itself. */
+static gboolean check_envelope(CmdContext *context, const PolicyEnvelope *envelope, const char *label, GError **error)
 {
     const CmdOption *own[] = {context->command->options, NULL};
-    return !cmd_option_find(own, "allow-debug") ||
-           policy_guest_check(reference->platform, reference->policy, cmd_context_has(context, "allow-debug"), error);
+    return !envelope || cmd_option_find(own, "key") || cmd_check_envelope(context, envelope, label, error);
 }
 
 static gboolean measured(CmdContext *context, CmdReferenceSource *out, const char *source, GError **error)
@@ -71,7 +71,7 @@ static gboolean measured(CmdContext *context, CmdReferenceSource *out, const cha
         }
     }
     cmd_report_warnings(context, subject->domain);
-    return check_policy(context, out->reference, error) && cmd_reference_facts(context, out->reference, error);
+    return cmd_reference_facts(context, out->reference, error);
 }
 
 /* Whether the document foresees the launch that the domain itself asks for, as far as it does not leave that open. */
@@ -150,7 +150,7 @@ static gboolean load_domain(CmdContext *context, const char *word, const PolicyR
     g_autoptr(VirConnection) connection = cmd_connect(context, error);
     g_autoptr(VirDomainHandle) domain = connection ? cmd_domain_lookup(connection, word, error) : NULL;
     if (!domain) {
-        cmd_hint_file(context, word, error);
+        cmd_hint_file(context, word, "'.xml', '.json' or '.tar'", error);
         return FALSE;
     }
     g_autofree gchar *xml = cmd_domain_xml(domain, error);
@@ -179,8 +179,10 @@ static gboolean check_bundle(const CmdReferenceSource *source, const char *path,
 static gboolean load_bundle(CmdContext *context, const char *path, CmdReferenceSource *out, GError **error)
 {
     gboolean fleet = context->command->words_max == 1 && first_given(context, fleet_options);
+    g_autofree gchar *shown = cmd_printable(path);
+    g_autofree gchar *label = g_strdup_printf("the reference in bundle '%s'", shown);
     out->bundle = storage_bundle_open(path, error);
-    if (!out->bundle) {
+    if (!out->bundle || !check_envelope(context, out->bundle->envelope, label, error)) {
         return FALSE;
     }
     out->subject = cmd_bundle_measure(context, out->bundle->xml, out->bundle->reference, error);
@@ -222,6 +224,9 @@ static gboolean load_document(CmdContext *context, const char *text, gsize size,
         g_prefix_error(error, "%s: ", label);
         return FALSE;
     }
+    if (!check_envelope(context, out->envelope, label, error)) {
+        return FALSE;
+    }
     if (out->envelope && !refuse_options(context, fact_options,
                                          "the document is signed, and the signature would not hold any more", error)) {
         return FALSE;
@@ -251,6 +256,12 @@ static gboolean load_file(CmdContext *context, const char *path, const PolicyRef
     }
     const char *start = text + strspn(text, " \t\r\n");
     if (*start != '{') {
+        /* Whatever it was meant to be: what cannot be read is named. */
+        g_autoptr(XmlDomain) domain = xml_domain_parse(text, (gssize)size, error);
+        if (!domain) {
+            g_prefix_error(error, "%s: ", g_str_equal(path, "-") ? "standard input" : file);
+            return FALSE;
+        }
         return load_xml(context, text, size, like, "domain-xml", out, error);
     }
     g_autofree gchar *label =

@@ -9,7 +9,8 @@
 /**
  * CmdReferenceSource:
  * @reference: portable form; measured now, or read from a document
- * @envelope: (nullable): the signed document it came from; signatures not verified
+ * @envelope: (nullable): the signed document it came from; verified where keys are trusted, unless the command has a
+ *   --key and does so itself
  * @subject: (nullable): the domain that was measured, of a bundle too; %NULL when a document was read
  * @bundle: (nullable): unpacked; cmd_reference_source_clear() removes its folder
  */

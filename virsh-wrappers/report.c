@@ -3,8 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "measure/error.h"
@@ -39,14 +42,40 @@ static gboolean read_all(int fd, const char *label, gsize max_size, gchar **text
     return TRUE;
 }
 
+/*
+ * A FIFO that lies in a folder, and most devices, would let the program wait for ever. What the caller has opened
+ * itself is another thing: standard input under whatever name, and the pipe that a shell makes of <(command), which
+ * lies in no folder.
+ */
+static gboolean make_readable(int fd, const char *label, GError **error)
+{
+    struct stat file, input;
+    struct statfs system;
+    int flags = fcntl(fd, F_GETFL);
+    if (fstat(fd, &file) != 0 || flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) != 0) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "cannot read %s: %s", label, g_strerror(errno));
+        return FALSE;
+    }
+    if (S_ISREG(file.st_mode) || S_ISDIR(file.st_mode) ||
+        (fstat(STDIN_FILENO, &input) == 0 && file.st_dev == input.st_dev && file.st_ino == input.st_ino) ||
+        (S_ISFIFO(file.st_mode) && fstatfs(fd, &system) == 0 && system.f_type == PIPEFS_MAGIC)) {
+        return TRUE;
+    }
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
+                "cannot read %s: it is a %s; give a file, or - for standard input", label,
+                S_ISFIFO(file.st_mode) ? "FIFO" : "device");
+    return FALSE;
+}
+
 gboolean cmd_read_file(const char *path, const char *label, gsize max_size, gchar **text, gsize *size, GError **error)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "cannot open %s: %s", label, g_strerror(errno));
         return FALSE;
     }
-    gboolean done = read_all(fd, label, max_size, text, size, error);
+    gboolean done =
+        make_readable(fd, label, error) && read_all(fd, label, max_size, text, size, error);
     close(fd);
     return done;
 }
@@ -56,7 +85,8 @@ gboolean cmd_read_xml(const char *path, gchar **text, gsize *size, GError **erro
     if (g_str_equal(path, "-")) {
         return read_all(STDIN_FILENO, "standard input", XML_MAX_SIZE, text, size, error);
     }
-    g_autofree gchar *label = g_strdup_printf("domain XML '%s'", path);
+    g_autofree gchar *shown = cmd_printable(path);
+    g_autofree gchar *label = g_strdup_printf("domain XML '%s'", shown);
     return cmd_read_file(path, label, XML_MAX_SIZE, text, size, error);
 }
 
@@ -66,19 +96,20 @@ gboolean cmd_word_is_file(const char *word)
            g_str_has_suffix(word, ".tar");
 }
 
-void cmd_hint_file(const CmdContext *context, const char *word, GError **error)
+void cmd_hint_file(const CmdContext *context, const char *word, const char *endings, GError **error)
 {
     if (!word || !error || !*error || cmd_context_has(context, "domain") || cmd_word_is_file(word)) {
         return;
     }
+    g_autofree gchar *shown = cmd_printable(word);
     g_autofree gchar *text = NULL;
     if (g_file_test(word, G_FILE_TEST_EXISTS)) {
         text = g_strdup_printf("%s\nThe file of that name is './%s': without a '/' in it the word names a domain",
-                               (*error)->message, word);
+                               (*error)->message, shown);
     } else {
         text = g_strdup_printf("%s\nThere is no file '%s' either; a word names a file when it has a '/' in it or ends "
-                               "in '.xml'",
-                               (*error)->message, word);
+                               "in %s",
+                               (*error)->message, shown, endings);
     }
     g_free((*error)->message);
     (*error)->message = g_steal_pointer(&text);

@@ -8,12 +8,14 @@
 
 /* Reads a file, or standard input for "-"; at most %XML_MAX_SIZE bytes. */
 gboolean cmd_read_xml(const char *path, gchar **text, gsize *size, GError **error);
-/* Reads a file or a pipe, at most @max_size bytes; @label: "domain XML 'x.xml'", fit to be printed. */
+/* Reads a file, at most @max_size bytes; @label: "domain XML 'x.xml'", fit to be printed. Of pipes and devices only what
+ * the caller has opened: standard input, the pipe behind /dev/fd/N. */
 gboolean cmd_read_file(const char *path, const char *label, gsize max_size, gchar **text, gsize *size, GError **error);
 /* TRUE when a word names a file rather than a domain: "-", or with a '/' or the ending ".xml" or ".tar". */
 gboolean cmd_word_is_file(const char *word);
-/* After a domain could not be looked up: adds to the error what to do if its word was meant to be a file. */
-void cmd_hint_file(const CmdContext *context, const char *word, GError **error);
+/* After a domain could not be looked up: adds to the error what to do if its word was meant to be a file.
+ * @endings: of the files that the command takes: "'.xml' or '.tar'" */
+void cmd_hint_file(const CmdContext *context, const char *word, const char *endings, GError **error);
 
 /* Prints what the parser remarked, on standard error. */
 void cmd_report_warnings(const CmdContext *context, const XmlDomain *domain);

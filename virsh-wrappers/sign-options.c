@@ -91,6 +91,57 @@ gchar *cmd_signer_describe(const CmdSigner *signer)
                            id);
 }
 
+gboolean cmd_check_envelope(CmdContext *context, const PolicyEnvelope *envelope, const char *label, GError **error)
+{
+    const PolicyConfig *config = cmd_context_config(context, error);
+    g_autoptr(GPtrArray) keys = config ? policy_trusted_keys_load(config->trusted_keys, error) : NULL;
+    if (!keys) {
+        return FALSE;
+    }
+    if (keys->len == 0) {
+        if (!cmd_context_quiet(context)) {
+            cmd_warn("%s is signed, and its signatures were not verified: no key is trusted", label);
+        }
+        return TRUE;
+    }
+    if (!policy_envelope_verify(envelope, keys, NULL, error)) {
+        g_prefix_error(error, "%s does not count, by the keys in '%s': ", label, config->trusted_keys);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean cmd_check_cosigners(CmdContext *context, const PolicyEnvelope *envelope, const PolicyKey *key,
+                             const char *label, GError **error)
+{
+    const PolicyConfig *config = cmd_context_config(context, error);
+    g_autoptr(GPtrArray) keys = config ? policy_trusted_keys_load(config->trusted_keys, error) : NULL;
+    g_autofree gchar *own = policy_key_id(key);
+    g_autoptr(GString) unknown = g_string_new(NULL);
+    gboolean known = FALSE;
+    if (!keys) {
+        return FALSE;
+    }
+    g_autoptr(GPtrArray) signers = cmd_signers(envelope, keys);
+    for (guint i = 0; i < signers->len; i++) {
+        const CmdSigner *signer = g_ptr_array_index(signers, i);
+        known = known || signer->key;
+        if (!signer->key && !g_str_equal(signer->key_id, own)) {
+            g_autofree gchar *id = policy_short_digest(signer->key_id);
+            g_string_append_printf(unknown, "%s%s", unknown->len > 0 ? ", " : "", id);
+        }
+    }
+    if (known && !policy_envelope_verify(envelope, keys, NULL, error)) {
+        g_prefix_error(error, "%s was not signed: ", label);
+        return FALSE;
+    }
+    if (unknown->len > 0 && !cmd_context_quiet(context)) {
+        cmd_warn("%s: the signature%s by %s %s not verified: no such key is trusted", label,
+                 strchr(unknown->str, ',') ? "s" : "", unknown->str, strchr(unknown->str, ',') ? "were" : "was");
+    }
+    return TRUE;
+}
+
 PolicyReference *cmd_read_reference(const char *path, PolicyEnvelope **envelope, GError **error)
 {
     g_autofree gchar *shown = cmd_printable(path);
@@ -100,6 +151,13 @@ PolicyReference *cmd_read_reference(const char *path, PolicyEnvelope **envelope,
     gsize size = 0;
     if (g_str_equal(path, "-") ? !cmd_read_xml(path, &text, &size, error)
                                : !cmd_read_file(path, label, POLICY_ENVELOPE_MAX_SIZE, &text, &size, error)) {
+        return NULL;
+    }
+    if (text[strspn(text, " \t\r\n")] == '<') {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
+                    "%s: this is XML, and no reference document; to make the reference of a domain XML: virt-attest "
+                    "reference --output REFERENCE.json DOMAIN.xml",
+                    label);
         return NULL;
     }
     PolicyReference *reference = policy_reference_read(text, (gssize)size, envelope, error);

@@ -38,6 +38,24 @@ GPtrArray *cmd_signers(const PolicyEnvelope *envelope, const GPtrArray *keys);
 /* "owner.pem (ed25519, 12ab34…)" */
 gchar *cmd_signer_describe(const CmdSigner *signer);
 
+/**
+ * cmd_check_envelope:
+ * @label: "reference 'x.json'"
+ *
+ * Before a document is used that came signed: one of the configuration's trusted keys must have signed it
+ * (%ATTEST_ERROR_REJECTED otherwise). Without any such key a warning says that nobody has looked.
+ */
+gboolean cmd_check_envelope(CmdContext *context, const PolicyEnvelope *envelope, const char *label, GError **error);
+/**
+ * cmd_check_cosigners:
+ * @key: the one that is about to sign: its own former signature is policy_envelope_sign()'s to judge
+ *
+ * Of the signatures that are there already those by the configuration's trusted keys must be good
+ * (%ATTEST_ERROR_REJECTED otherwise); a warning names the others.
+ */
+gboolean cmd_check_cosigners(CmdContext *context, const PolicyEnvelope *envelope, const PolicyKey *key,
+                             const char *label, GError **error);
+
 /* A reference document, signed or not, in a file or on standard input ("-"). @envelope as in policy_reference_read().
  * */
 PolicyReference *cmd_read_reference(const char *path, PolicyEnvelope **envelope, GError **error);

@@ -190,6 +190,15 @@ static void test_tampered(void)
     }
     g_assert_false(policy_envelope_verify(envelope, both, NULL, NULL));
     g_assert_true(policy_envelope_verify(envelope, keys, NULL, NULL));
+
+    /* Nor does a new one by that key: what it would be put on is not what was signed. */
+    g_assert_false(policy_envelope_sign(envelope, other, &error));
+    g_assert_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED);
+    g_assert_false(policy_envelope_verify(envelope, both, NULL, NULL));
+    g_assert_true(policy_envelope_sign(envelope, key, NULL));
+    g_clear_error(&error);
+    g_assert_false(policy_envelope_sign(document, key, &error));
+    g_assert_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED);
 }
 
 static gboolean corpus_read(const char *text, gsize size, gpointer user_data, GError **error)
