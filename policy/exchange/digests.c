@@ -62,14 +62,6 @@ gboolean exchange_require_snp(const PolicyReference *reference, const char *form
     return TRUE;
 }
 
-gboolean exchange_require_no_fmc(const PolicyReference *reference, const char *format, GError **error)
-{
-    if (reference->has_minimum_tcb && reference->minimum_tcb.fmc >= 0)
-        return exchange_fail(error, ATTEST_ERROR_USAGE,
-                             "%s has no fmc, and the minimum TCB has one: give --minimum-tcb without it", format);
-    return TRUE;
-}
-
 gchar *exchange_left_out(const PolicyReference *reference, guint has, guint64 policy_bits)
 {
     const PolicyIdentity *identity = reference->identity;

@@ -41,8 +41,6 @@ typedef enum {
  * guest policy what differs from the usual %POLICY_SNP_DEFAULT.
  */
 gchar *exchange_left_out(const PolicyReference *reference, guint has, guint64 policy_bits);
-/* %ATTEST_ERROR_USAGE if the minimum TCB has an fmc: @format has no such component. */
-gboolean exchange_require_no_fmc(const PolicyReference *reference, const char *format, GError **error);
 /* "%s" is the format's name in messages. %ATTEST_ERROR_USAGE unless @reference is of SEV-SNP and has measurements. */
 gboolean exchange_require_snp(const PolicyReference *reference, const char *format, GError **error);
 /* Name of the guest in a format that needs one: the domain's, else "guest". */

@@ -94,7 +94,7 @@ static JsonObject *deployment(const PolicyReference *reference, const XmlMeasure
 
 static gboolean expressible(const PolicyReference *reference, GError **error)
 {
-    if (!exchange_require_snp(reference, "SAVS", error) || !exchange_require_no_fmc(reference, "SAVS", error))
+    if (!exchange_require_snp(reference, "SAVS", error))
         return FALSE;
     if (!reference->product)
         return exchange_fail(error, ATTEST_ERROR_USAGE, "SAVS must know the processor: give --product");

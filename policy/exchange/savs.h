@@ -13,7 +13,7 @@
  * information, the last one only if all its bits are given.
  *
  * Errors: %ATTEST_ERROR_USAGE for what SAVS cannot check: no product, a report signed by another key than the VCEK,
- * Turin's layout of the TCB, an fmc, platform information under a mask; and for two measurements with one name.
+ * Turin's layout of the TCB, platform information under a mask; and for two measurements with one name.
  */
 gchar *exchange_savs_format(const PolicyReference *reference, GError **error);
 

@@ -19,8 +19,11 @@
 /* A rule that Trustee cannot check must not look as if it were checked. */
 static gboolean expressible(const PolicyReference *reference, const char *what, GError **error)
 {
-    if (!exchange_require_snp(reference, what, error) || !exchange_require_no_fmc(reference, what, error))
+    if (!exchange_require_snp(reference, what, error))
         return FALSE;
+    if (reference->has_minimum_tcb && reference->minimum_tcb.fmc >= 0)
+        return exchange_fail(error, ATTEST_ERROR_USAGE,
+                             "%s has no fmc, and the minimum TCB has one: give --minimum-tcb without it", what);
     if (reference->has_platform_info && reference->platform_info_mask & ~(PLATFORM_SMT | PLATFORM_TSME))
         return exchange_fail(error, ATTEST_ERROR_USAGE,
                              "%s knows SMT and TSME of the platform information, and the rule has other bits in its "

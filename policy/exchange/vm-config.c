@@ -293,8 +293,7 @@ ExchangeVmConfig *exchange_vm_config_from_reference(const PolicyReference *refer
     g_autoptr(ExchangeVmConfig) config = config_new();
 
     if (!exchange_require_snp(reference, FILE_NAME, error) || !require_facts(reference, error) ||
-        !exchange_require_no_fmc(reference, FILE_NAME, error) || !require_cpu(reference, error) ||
-        !(config->vcpu_count = exchange_only_vcpus(reference, FILE_NAME, error)) ||
+        !require_cpu(reference, error) || !(config->vcpu_count = exchange_only_vcpus(reference, FILE_NAME, error)) ||
         !exchange_only_features(reference, FILE_NAME, &config->guest_features, error))
         return NULL;
     config->host_cpu_family = g_strdup(reference->product);
