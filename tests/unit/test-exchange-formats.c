@@ -649,7 +649,8 @@ static void test_left_out(void)
     g_autoptr(PolicyReference) bare = fixture_changed(FIXTURE_RULES, "");
 
     check_left_out(reference, 0, 0,
-                   "host data, key digests, family and image ID, guest SVN, product, minimum TCB, platform information");
+                   "host data, key digests, family and image ID, guest SVN, product, minimum TCB, platform "
+                   "information");
     check_left_out(reference, EXCHANGE_HAS_HOST_DATA | EXCHANGE_HAS_PRODUCT, 0,
                    "key digests, family and image ID, guest SVN, minimum TCB, platform information");
     check_left_out(reference, G_MAXUINT, 0, NULL);
