@@ -75,6 +75,10 @@ static gboolean read_old(const char *path, gchar **text, gsize *size, struct sta
 static gboolean replace(const char *path, const char *text, const struct stat *old, GError **error)
 {
     mode_t mode = old->st_mode ? old->st_mode & 0777 : 0644;
+    /* A rename asks the folder only, and root may write everything: here the file's own mode counts. */
+    if (old->st_mode && (!(old->st_mode & 0222) || faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0)) {
+        return fail(error, path, "it is write-protected: give it write permission (chmod u+w) first");
+    }
     g_autoptr(StorageOutput) output = storage_output_new(path, TRUE, mode, error);
     if (!output) {
         return FALSE;

@@ -11,6 +11,7 @@
 #include "policy/exchange/shell.h"
 #include "policy/exchange/trustee.h"
 #include "policy/exchange/vm-config.h"
+#include "policy/guest-policy.h"
 #include "virsh-wrappers/alman-file.h"
 #include "virsh-wrappers/snpguard.h"
 
@@ -94,6 +95,35 @@ static const struct {
     {"shell", write_shell},
 };
 
+/* What verifiers read, and what it has a place for; files that only configure a launch are not here. */
+static const struct {
+    const char *name;
+    guint has;
+    guint64 policy_bits;
+} places[] = {
+    {"alman", 0, POLICY_SNP_RESERVED_ONE},
+    {"corim", EXCHANGE_HAS_SVN, POLICY_SNP_RESERVED_ONE},
+    {"openend2e",
+     EXCHANGE_HAS_IDS | EXCHANGE_HAS_PRODUCT | EXCHANGE_HAS_MINIMUM_TCB | EXCHANGE_HAS_PLATFORM_INFO, G_MAXUINT64},
+    {"rvps", EXCHANGE_HAS_MINIMUM_TCB | EXCHANGE_HAS_PLATFORM_INFO, EXCHANGE_RVPS_POLICY_BITS},
+    {"rvps-message", EXCHANGE_HAS_MINIMUM_TCB | EXCHANGE_HAS_PLATFORM_INFO, EXCHANGE_RVPS_POLICY_BITS},
+    {"savs", G_MAXUINT, G_MAXUINT64},
+    {"trustee-policy", EXCHANGE_HAS_HOST_DATA | EXCHANGE_HAS_MINIMUM_TCB | EXCHANGE_HAS_PLATFORM_INFO,
+     EXCHANGE_TRUSTEE_POLICY_BITS},
+};
+
+static void warn_left_out(const char *format, const PolicyReference *reference)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(places); i++) {
+        g_autofree gchar *text = g_str_equal(places[i].name, format)
+                                     ? exchange_left_out(reference, places[i].has, places[i].policy_bits)
+                                     : NULL;
+        if (text) {
+            cmd_warn("%s has no place for this, which is left out and not checked there: %s", format, text);
+        }
+    }
+}
+
 /* With --output the file is ALman's own, and other guests are in it: it is merged, not replaced. */
 static gboolean export_alman(CmdContext *context, const PolicyReference *reference, GError **error)
 {
@@ -145,6 +175,11 @@ int cmd_export(CmdContext *context, GError **error)
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "export: the option --to is missing");
         return -1;
     }
+    if (g_strcmp0(cmd_context_get(context, "output"), "-") == 0) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
+                    "--output -: leave --output out to write to standard output; a file of this name is './-'");
+        return -1;
+    }
     if (!cmd_reference_source_load(context, cmd_context_word(context, 0), &source, error) ||
         !policy_guest_check(source.reference->platform, source.reference->policy,
                             cmd_context_has(context, "allow-debug"), error)) {
@@ -162,6 +197,9 @@ int cmd_export(CmdContext *context, GError **error)
         done = cmd_write_output(context, text, strlen(text), FALSE, error);
     } else {
         done = export_text(context, format, source.reference, error);
+    }
+    if (done) {
+        warn_left_out(format, source.reference);
     }
     return done ? 0 : -1;
 }

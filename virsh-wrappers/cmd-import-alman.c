@@ -149,6 +149,13 @@ static void print_table(const CmdContext *context, const CmdAlmanFolder *folder,
 static gboolean write_all(CmdContext *context, const CmdAlmanFolder *folder, const char *output, GArray *written,
                           GError **error)
 {
+    /* All of them before the first is written: a folder that is half taken over is of no use. */
+    for (guint i = 0; output && i < folder->guests->len; i++) {
+        const CmdAlmanGuest *guest = g_ptr_array_index(folder->guests, i);
+        if (guest->reference && !cmd_import_check(context, output, guest->name, error)) {
+            return FALSE;
+        }
+    }
     for (guint i = 0; i < folder->guests->len; i++) {
         const CmdAlmanGuest *guest = g_ptr_array_index(folder->guests, i);
         Written *files = &g_array_index(written, Written, i);

@@ -13,6 +13,7 @@
 #include "policy/exchange/toml.h"
 #include "policy/exchange/trustee.h"
 #include "policy/exchange/vm-config.h"
+#include "policy/guest-policy.h"
 #include "virsh-wrappers/import-write.h"
 #include "virsh-wrappers/snpguard.h"
 
@@ -287,6 +288,13 @@ static int import_openend2e(CmdContext *context, const char *path, const char *t
     if (!config) {
         return -1;
     }
+    g_autofree gchar *unfit = policy_guest_invalid(MEASURE_PLATFORM_SNP, config->guest_policy);
+    if (unfit || policy_guest_allows_debug(MEASURE_PLATFORM_SNP, config->guest_policy)) {
+        g_autofree gchar *policy = policy_guest_describe(MEASURE_PLATFORM_SNP, config->guest_policy);
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED, "guest policy %s %s", policy,
+                    unfit ? "is none that the processor takes" : "lets the host read the guest's memory: clear bit 19");
+        return -1;
+    }
     g_auto(Guest) guest = {.config = config, .name = guest_name(context, path)};
     const char *invalid = cmd_import_name_invalid(guest.name);
     if (folder && invalid) {
@@ -365,12 +373,18 @@ int cmd_import(CmdContext *context, GError **error)
     if (!check_options(context, format, error)) {
         return -1;
     }
+    gboolean standard = g_str_equal(path, "-");
     if (g_str_equal(format, "snpguard")) {
+        if (standard) {
+            g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
+                        "an archive is not read from standard input: give its file");
+            return -1;
+        }
         return cmd_import_snpguard(context, path, error);
     }
     g_autofree gchar *shown = cmd_printable(path);
-    g_autofree gchar *label = g_strdup_printf("file '%s'", shown);
-    if (!cmd_read_file(path, label, EXCHANGE_JSON_MAX_SIZE, &text, &size, error)) {
+    g_autofree gchar *label = standard ? g_strdup("standard input") : g_strdup_printf("file '%s'", shown);
+    if (!cmd_read_file(standard ? "/dev/stdin" : path, label, EXCHANGE_JSON_MAX_SIZE, &text, &size, error)) {
         return -1;
     }
     int result = import_text(context, format, path, text, size, error);

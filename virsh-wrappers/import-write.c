@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "virsh-wrappers/import-write.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "measure/error.h"
@@ -17,9 +18,15 @@ const char *cmd_import_name_invalid(const char *name)
     if (*name == '.' || *name == '-' || strchr(name, '/')) {
         return "its name begins with a '.' or a '-', or has a '/' in it, so no file can be called after it";
     }
-    for (const char *at = name; *at; at++) {
-        if (g_ascii_iscntrl(*at)) {
-            return "its name has a control character";
+    if (!g_utf8_validate(name, -1, NULL)) {
+        return "its name is not text in UTF-8";
+    }
+    for (const char *at = name; *at; at = g_utf8_next_char(at)) {
+        gunichar c = g_utf8_get_char(at);
+        GUnicodeType type = g_unichar_type(c);
+        /* The controls of bidirectional text are among those that cannot be printed. */
+        if (!g_unichar_isprint(c) || type == G_UNICODE_LINE_SEPARATOR || type == G_UNICODE_PARAGRAPH_SEPARATOR) {
+            return "its name has a control character or another one that cannot be printed";
         }
     }
     return NULL;
@@ -42,23 +49,76 @@ CmdSubject *cmd_import_measure(CmdContext *context, const char *xml, GPtrArray *
     return g_steal_pointer(&subject);
 }
 
-static gboolean write_file(const CmdContext *context, const char *path, const char *text, GError **error)
+/**
+ * Outputs:
+ * Both files of a guest, open and without a name yet.
+ */
+typedef struct {
+    gchar *xml_path, *reference_path;
+    StorageOutput *xml, *reference;
+} Outputs;
+
+static void outputs_clear(Outputs *outputs)
 {
-    g_autoptr(StorageOutput) output = storage_output_new(path, cmd_context_has(context, "force"), 0644, error);
-    return output && storage_output_write(output, text, strlen(text), error) && storage_output_commit(output, error);
+    g_free(outputs->xml_path);
+    g_free(outputs->reference_path);
+    g_clear_pointer(&outputs->xml, storage_output_free);
+    g_clear_pointer(&outputs->reference, storage_output_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Outputs, outputs_clear)
+
+static gboolean make_folder(const char *folder, GError **error)
+{
+    g_autofree gchar *shown = cmd_printable(folder);
+    if (g_str_equal(folder, "-")) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
+                    "--output-dir -: two files do not fit standard output; a folder of this name is './-'");
+        return FALSE;
+    }
+    if (g_mkdir_with_parents(folder, 0755) != 0) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "cannot make folder '%s': %s", shown,
+                    g_strerror(errno));
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean open_outputs(const CmdContext *context, const char *folder, const char *name, Outputs *outputs,
+                             GError **error)
+{
+    g_autofree gchar *xml_name = g_strconcat(name, ".xml", NULL);
+    g_autofree gchar *reference_name = g_strconcat(name, ".reference.json", NULL);
+    gboolean force = cmd_context_has(context, "force");
+    if (!make_folder(folder, error)) {
+        return FALSE;
+    }
+    outputs->xml_path = g_build_filename(folder, xml_name, NULL);
+    outputs->reference_path = g_build_filename(folder, reference_name, NULL);
+    outputs->reference = storage_output_new(outputs->reference_path, force, 0644, error);
+    outputs->xml = outputs->reference ? storage_output_new(outputs->xml_path, force, 0644, error) : NULL;
+    return outputs->xml != NULL;
+}
+
+gboolean cmd_import_check(const CmdContext *context, const char *folder, const char *name, GError **error)
+{
+    g_auto(Outputs) outputs = {.xml = NULL};
+    return open_outputs(context, folder, name, &outputs, error);
 }
 
 gboolean cmd_import_write(CmdContext *context, const char *folder, const char *name, const char *xml,
                           const PolicyReference *reference, gchar **xml_path, gchar **reference_path, GError **error)
 {
-    g_autofree gchar *xml_name = g_strconcat(name, ".xml", NULL);
-    g_autofree gchar *reference_name = g_strconcat(name, ".reference.json", NULL);
+    g_auto(Outputs) outputs = {.xml = NULL};
     g_autofree gchar *text = policy_reference_format(reference, POLICY_REFERENCE_PORTABLE);
-    /* What cannot be made shows when the first file is opened in it, with the reason. */
-    g_mkdir_with_parents(folder, 0755);
-    *xml_path = g_build_filename(folder, xml_name, NULL);
-    *reference_path = g_build_filename(folder, reference_name, NULL);
-    return write_file(context, *reference_path, text, error) && write_file(context, *xml_path, xml, error);
+    if (!open_outputs(context, folder, name, &outputs, error) ||
+        !storage_output_write(outputs.reference, text, strlen(text), error) ||
+        !storage_output_write(outputs.xml, xml, strlen(xml), error) ||
+        !storage_output_commit(outputs.reference, error) || !storage_output_commit(outputs.xml, error)) {
+        return FALSE;
+    }
+    *xml_path = g_steal_pointer(&outputs.xml_path);
+    *reference_path = g_steal_pointer(&outputs.reference_path);
+    return TRUE;
 }
 
 gchar *cmd_import_define_command(const char *xml_path, const char *reference_path)

@@ -16,7 +16,14 @@ const char *cmd_import_name_invalid(const char *name);
  */
 CmdSubject *cmd_import_measure(CmdContext *context, const char *xml, GPtrArray *cpus, const char *source,
                                PolicyReference **reference, GError **error);
-/* Both files, mode 0644; existing ones only with --force. @xml_path, @reference_path: (out): what was written. */
+/* Makes @folder and checks that both files can be written; FALSE with @error as cmd_import_write(). */
+gboolean cmd_import_check(const CmdContext *context, const char *folder, const char *name, GError **error);
+/**
+ * cmd_import_write:
+ * @xml_path, @reference_path: (out): what was written
+ *
+ * Both files, mode 0644; existing ones only with --force, and where one may not be replaced neither is written.
+ */
 gboolean cmd_import_write(CmdContext *context, const char *folder, const char *name, const char *xml,
                           const PolicyReference *reference, gchar **xml_path, gchar **reference_path, GError **error);
 /* "virt-attest define … --reference …", quoted for a shell. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "measure/error.h"
+#include "policy/guest-policy.h"
 #include "policy/reference-private.h"
 #include "policy/text.h"
 
@@ -59,6 +60,37 @@ gboolean exchange_require_snp(const PolicyReference *reference, const char *form
     if (!reference->measurements->len)
         return exchange_fail(error, ATTEST_ERROR_USAGE, "%s needs a measurement, and the reference has none", format);
     return TRUE;
+}
+
+gchar *exchange_left_out(const PolicyReference *reference, guint has, guint64 policy_bits)
+{
+    const PolicyIdentity *identity = reference->identity;
+    guint64 bits = (reference->policy ^ POLICY_SNP_DEFAULT) & ~policy_bits;
+    g_autofree gchar *flags = policy_guest_flags(MEASURE_PLATFORM_SNP, bits);
+    const struct {
+        guint flag;
+        gboolean there;
+        const char *name;
+    } facts[] = {
+        {EXCHANGE_HAS_HOST_DATA, reference->host_data != NULL, "host data"},
+        {EXCHANGE_HAS_KEYS, identity != NULL, "key digests"},
+        {EXCHANGE_HAS_IDS, identity != NULL, "family and image ID"},
+        {EXCHANGE_HAS_SVN, identity != NULL, "guest SVN"},
+        {EXCHANGE_HAS_PRODUCT, reference->product != NULL, "product"},
+        {EXCHANGE_HAS_MINIMUM_TCB, reference->has_minimum_tcb, "minimum TCB"},
+        {EXCHANGE_HAS_PLATFORM_INFO, reference->has_platform_info, "platform information"},
+        {0, !identity && reference->id_block_sha256, "the ID block, of which only a digest is known"},
+    };
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    for (gsize i = 0; i < G_N_ELEMENTS(facts); i++) {
+        if (facts[i].there && !(has & facts[i].flag))
+            g_string_append_printf(text, "%s%s", text->len ? ", " : "", facts[i].name);
+    }
+    if (bits)
+        g_string_append_printf(text, "%sguest policy 0x%" G_GINT64_MODIFIER "x (%s)", text->len ? ", " : "", bits,
+                               flags);
+    return text->len ? g_string_free(g_steal_pointer(&text), FALSE) : NULL;
 }
 
 const char *exchange_guest_name(const PolicyReference *reference)

@@ -22,6 +22,25 @@ void exchange_digest_free(ExchangeDigest *digest);
 /* (element-type ExchangeDigest), owning */
 GPtrArray *exchange_digests_new(void);
 
+/* What a format has a place for. */
+typedef enum {
+    EXCHANGE_HAS_HOST_DATA = 1 << 0,
+    EXCHANGE_HAS_KEYS = 1 << 1, /* digests of ID key and author key */
+    EXCHANGE_HAS_IDS = 1 << 2,  /* family and image */
+    EXCHANGE_HAS_SVN = 1 << 3,
+    EXCHANGE_HAS_PRODUCT = 1 << 4,
+    EXCHANGE_HAS_MINIMUM_TCB = 1 << 5,
+    EXCHANGE_HAS_PLATFORM_INFO = 1 << 6,
+} ExchangeHas;
+
+/**
+ * exchange_left_out:
+ * @policy_bits: bits of the guest policy that the format states or its verifier demands
+ *
+ * Returns: (nullable): what @reference demands of a report and the format cannot say, "host data, key digests"; of the
+ * guest policy what differs from the usual %POLICY_SNP_DEFAULT.
+ */
+gchar *exchange_left_out(const PolicyReference *reference, guint has, guint64 policy_bits);
 /* "%s" is the format's name in messages. %ATTEST_ERROR_USAGE unless @reference is of SEV-SNP and has measurements. */
 gboolean exchange_require_snp(const PolicyReference *reference, const char *format, GError **error);
 /* Name of the guest in a format that needs one: the domain's, else "guest". */

@@ -115,7 +115,7 @@ static gboolean expressible(const PolicyReference *reference, GError **error)
 
 gchar *exchange_savs_format(const PolicyReference *reference, GError **error)
 {
-    JsonObject *root = NULL;
+    g_autoptr(JsonObject) root = NULL;
 
     if (!expressible(reference, error))
         return NULL;
@@ -127,15 +127,23 @@ gchar *exchange_savs_format(const PolicyReference *reference, GError **error)
             reference->measurements->len > 1 ? g_strdup_printf("%s-%s", name, each->cpu) : g_strdup(name);
 
         if (json_object_has_member(root, label)) {
-            g_autofree gchar *longer =
-                g_strdup_printf("%s-%u-0x%" G_GINT64_MODIFIER "x", label, each->vcpus, each->features);
+            g_autofree gchar *shorter = g_steal_pointer(&label);
 
-            json_object_set_object_member(root, longer, deployment(reference, each));
-        } else {
-            json_object_set_object_member(root, label, deployment(reference, each));
+            label = g_strdup_printf("%s-%u-0x%" G_GINT64_MODIFIER "x", shorter, each->vcpus, each->features);
         }
+        if (json_object_has_member(root, label)) {
+            g_autofree gchar *shorter = g_steal_pointer(&label);
+
+            label = g_strdup_printf("%s-0x%x", shorter, each->signature);
+        }
+        if (json_object_has_member(root, label)) {
+            exchange_fail(error, ATTEST_ERROR_USAGE,
+                          "two measurements would both be deployment '%s' of SAVS: choose one with --cpu", label);
+            return NULL;
+        }
+        json_object_set_object_member(root, label, deployment(reference, each));
     }
-    return exchange_json_format_object(root);
+    return exchange_json_format_object(g_steal_pointer(&root));
 }
 
 /* ---- reading ---- */

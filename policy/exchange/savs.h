@@ -8,12 +8,12 @@
  * exchange_savs_format:
  *
  * One deployment for each measurement, since one takes one digest: NAME for the only one, otherwise NAME-CPU, and
- * NAME-CPU-VCPUS where a CPU type has several. Everything that the reference says is demanded: the policy bit for bit,
- * the author-key flag, the minimum TCB, and as "expected_fields" identity, host data and platform information, the last
- * one only if all its bits are given.
+ * NAME-CPU-VCPUS-FEATURES[-SIGNATURE] where that is taken. Everything that the reference says is demanded: the policy
+ * bit for bit, the author-key flag, the minimum TCB, and as "expected_fields" identity, host data and platform
+ * information, the last one only if all its bits are given.
  *
  * Errors: %ATTEST_ERROR_USAGE for what SAVS cannot check: no product, a report signed by another key than the VCEK,
- * Turin's layout of the TCB, platform information under a mask.
+ * Turin's layout of the TCB, platform information under a mask; and for two measurements with one name.
  */
 gchar *exchange_savs_format(const PolicyReference *reference, GError **error);
 

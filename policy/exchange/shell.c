@@ -55,8 +55,7 @@ static void add_measurement(GString *out, guint number, const XmlMeasurement *me
     add_numbered(out, "SIGNATURE", number, signature);
     add_numbered(out, "FEATURES", number, features);
     add_numbered(out, "VCPUS", number, vcpus);
-    if (measurement->has_fpu)
-        add_numbered(out, "FPU", number, measure_fpu_name(measurement->fpu));
+    add_numbered(out, "FPU", number, measurement->has_fpu ? measure_fpu_name(measurement->fpu) : NULL);
 }
 
 gchar *exchange_shell_format(const PolicyReference *reference)

@@ -16,6 +16,22 @@
 #define PLATFORM_SMT (G_GUINT64_CONSTANT(1) << 0)
 #define PLATFORM_TSME (G_GUINT64_CONSTANT(1) << 1)
 
+/* A rule that Trustee cannot check must not look as if it were checked. */
+static gboolean expressible(const PolicyReference *reference, const char *what, GError **error)
+{
+    if (!exchange_require_snp(reference, what, error))
+        return FALSE;
+    if (reference->has_minimum_tcb && reference->minimum_tcb.fmc >= 0)
+        return exchange_fail(error, ATTEST_ERROR_USAGE,
+                             "%s has no fmc, and the minimum TCB has one: give --minimum-tcb without it", what);
+    if (reference->has_platform_info && reference->platform_info_mask & ~(PLATFORM_SMT | PLATFORM_TSME))
+        return exchange_fail(error, ATTEST_ERROR_USAGE,
+                             "%s knows SMT and TSME of the platform information, and the rule has other bits in its "
+                             "mask: give --platform-info VALUE/MASK with a mask of at most 0x3",
+                             what);
+    return TRUE;
+}
+
 /* Lower-case hexadecimal, each once, in the reference's order. */
 static GPtrArray *digest_texts(const PolicyReference *reference)
 {
@@ -69,8 +85,7 @@ static JsonObject *values(const PolicyReference *reference)
 
 gchar *exchange_rvps_format(const PolicyReference *reference, GError **error)
 {
-    return exchange_require_snp(reference, "Trustee's list", error) ? exchange_json_format_object(values(reference))
-                                                                    : NULL;
+    return expressible(reference, "Trustee's list", error) ? exchange_json_format_object(values(reference)) : NULL;
 }
 
 gchar *exchange_rvps_message_format(const PolicyReference *reference, GError **error)
@@ -233,7 +248,7 @@ gchar *exchange_trustee_policy_format(const PolicyReference *reference, GError *
     g_autoptr(GString) out = NULL;
     g_autoptr(GPtrArray) texts = NULL;
 
-    if (!exchange_require_snp(reference, "Trustee's policy", error))
+    if (!expressible(reference, "Trustee's policy", error))
         return NULL;
     out = g_string_new(policy_head);
     texts = digest_texts(reference);

@@ -7,6 +7,11 @@
 
 #include "policy/exchange/digests.h"
 
+/* Bits of the guest policy that the reference values state: ABI version, smt, bit 17 (always one), single-socket. And
+ * those that the policy states: migrate-ma and debug as well. */
+#define EXCHANGE_RVPS_POLICY_BITS G_GUINT64_CONSTANT(0x13ffff)
+#define EXCHANGE_TRUSTEE_POLICY_BITS G_GUINT64_CONSTANT(0x1fffff)
+
 /**
  * exchange_rvps_format:
  *
@@ -15,7 +20,8 @@
  * minimum to 255, since the policy looks for equality. What the reference does not say is left out, and Trustee's
  * policy then does not affirm it.
  *
- * Errors: %ATTEST_ERROR_USAGE for another platform.
+ * Errors: %ATTEST_ERROR_USAGE for another platform, an fmc in the minimum TCB, and a mask of the platform information
+ * with other bits than SMT and TSME: Trustee has no claims of them.
  */
 gchar *exchange_rvps_format(const PolicyReference *reference, GError **error);
 /* The same as payload of a message of type "sample", which rvps-tool registers. */
@@ -36,6 +42,7 @@ GPtrArray *exchange_rvps_parse(const char *text, gssize size, GError **error);
  * policy and what is known of the platform, and the host data (which Trustee calls init_data), of which its default
  * policy looks at no value. Everything that it does not affirm keeps the trust value "not recognised".
  *
- * Errors: %ATTEST_ERROR_USAGE for another platform.
+ * Errors: %ATTEST_ERROR_USAGE for another platform, an fmc in the minimum TCB, and a mask of the platform information
+ * with other bits than SMT and TSME: Trustee has no claims of them.
  */
 gchar *exchange_trustee_policy_format(const PolicyReference *reference, GError **error);

@@ -267,16 +267,25 @@ static gboolean require_cpu(const PolicyReference *reference, GError **error)
 {
     g_autoptr(MeasureCpu) cpu = measure_cpu_from_name(EXCHANGE_VM_CONFIG_CPU, error);
 
-    for (guint i = 0; cpu && i < reference->measurements->len; i++) {
+    gboolean found = FALSE, other = FALSE;
+
+    if (!cpu)
+        return FALSE;
+    for (guint i = 0; i < reference->measurements->len; i++) {
         const XmlMeasurement *each = g_ptr_array_index(reference->measurements, i);
 
-        if (each->signature == cpu->signature)
-            return TRUE;
+        found = found || each->signature == cpu->signature;
+        other = other || each->signature != cpu->signature;
     }
-    return cpu &&
-           exchange_fail(error, ATTEST_ERROR_USAGE,
-                         "openend2e measures for " EXCHANGE_VM_CONFIG_CPU ", and the reference has no measurement "
-                         "for it: give the domain this CPU model");
+    if (!found)
+        return exchange_fail(error, ATTEST_ERROR_USAGE,
+                             "openend2e measures for " EXCHANGE_VM_CONFIG_CPU ", and the reference has no measurement "
+                             "for it: give the domain this CPU model");
+    if (other)
+        return exchange_fail(error, ATTEST_ERROR_USAGE,
+                             "openend2e measures for " EXCHANGE_VM_CONFIG_CPU " alone, and the reference has other CPU "
+                             "types as well: choose " EXCHANGE_VM_CONFIG_CPU " with --cpu");
+    return TRUE;
 }
 
 ExchangeVmConfig *exchange_vm_config_from_reference(const PolicyReference *reference, GError **error)

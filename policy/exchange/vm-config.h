@@ -43,7 +43,7 @@ gchar *exchange_vm_config_format(const ExchangeVmConfig *config);
  *
  * Errors: %ATTEST_ERROR_USAGE, with the option to give, when the reference lacks what the file must say (product,
  * minimum TCB, platform information with a full mask, kernel and initrd), or has several vCPU counts or feature sets,
- * or no measurement for the CPU that openend2e launches with, %EXCHANGE_VM_CONFIG_CPU.
+ * or measurements for another CPU than the one that openend2e launches with, %EXCHANGE_VM_CONFIG_CPU, or none for it.
  */
 ExchangeVmConfig *exchange_vm_config_from_reference(const PolicyReference *reference, GError **error);
 /* The guest as a domain: sev-snp, level 3. @name: of the domain. Errors: %ATTEST_ERROR_UNREADABLE for a relative path.

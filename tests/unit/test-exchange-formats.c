@@ -179,8 +179,9 @@ static const char vm_config[] = "host_cpu_family = \"Milan\"\n"
 
 static PolicyReference *openend2e_fixture(void)
 {
-    return fixture_changed("\"cpu\":\"0xa00f12\",\"signature\":\"0xa00f12\"",
-                           "\"cpu\":\"EPYC-v4\",\"signature\":\"0x800f12\"");
+    return fixture_changed(FIXTURE_MEASUREMENT_MILAN "," FIXTURE_MEASUREMENT_SIGNATURE,
+                           "{\"cpu\":\"EPYC-v4\",\"signature\":\"0x800f12\",\"features\":\"0x1\",\"vcpus\":2,"
+                           "\"digest\":\"" DIGEST_MILAN "\"}");
 }
 
 static void test_vm_config_write(void)
@@ -280,7 +281,10 @@ static void test_vm_config_usage(void)
         {"\"product\":\"Milan\"", "\"product\":\"Turin\"", "Turin"},
         {"\"minimumTcb\":{\"bootloader\":3,\"tee\":0,\"snp\":14,\"microcode\":209},", "", "--minimum-tcb"},
         {"\"mask\":\"0xffffffffffffffff\"", "\"mask\":\"0x1f\"", "--platform-info"},
-        {"\"policy\":\"0x30000\"", "\"policy\":\"0x30000\"", "EPYC-v4"},
+        {"\"policy\":\"0x30000\"", "\"policy\":\"0x30000\"", "no measurement for it"},
+        /* With other CPU types beside the one that openend2e launches with, these would be lost. */
+        {"\"cpu\":\"0xa00f12\",\"signature\":\"0xa00f12\"", "\"cpu\":\"EPYC-v4\",\"signature\":\"0x800f12\"",
+         "choose EPYC-v4 with --cpu"},
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(bad); i++) {
@@ -450,6 +454,38 @@ static void test_savs_read(void)
     g_assert_cmpstr(unbound->pdata[0], ==, "open");
 }
 
+#define MEASUREMENT(cpu, signature, byte)                                                                              \
+    "{\"cpu\":\"" cpu "\",\"signature\":\"" signature                                                                  \
+    "\",\"features\":\"0x1\",\"vcpus\":2,\"digest\":\"" HEX48(byte) "\"}"
+
+/* One CPU type with three signatures: no measurement takes another's name. */
+static void test_savs_names(void)
+{
+    static const struct {
+        const char *label;
+        guint8 byte;
+    } expected[] = {
+        {"guest-EPYC-Milan", 0xa1}, {"guest-EPYC-Milan-2-0x1", 0xb2}, {"guest-EPYC-Milan-2-0x1-0xa00f13", 0xb3}};
+    g_autoptr(PolicyReference) reference =
+        fixture_changed(FIXTURE_MEASUREMENT_SIGNATURE, MEASUREMENT("EPYC-Milan", "0xa00f12", "b2") "," MEASUREMENT(
+                                                           "EPYC-Milan", "0xa00f13", "b3"));
+    g_autoptr(GError) error = NULL;
+    g_autofree gchar *text = exchange_savs_format(reference, &error);
+    g_autoptr(GPtrArray) unbound = NULL;
+    g_autoptr(GPtrArray) digests = NULL;
+
+    g_assert_no_error(error);
+    digests = exchange_savs_parse(text, -1, &unbound, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(digests->len, ==, G_N_ELEMENTS(expected));
+    for (gsize i = 0; i < G_N_ELEMENTS(expected); i++) {
+        const ExchangeDigest *each = g_ptr_array_index(digests, i);
+
+        g_assert_cmpstr(each->label, ==, expected[i].label);
+        g_assert_cmphex(each->bytes[0], ==, expected[i].byte);
+    }
+}
+
 static void test_savs_usage(void)
 {
     static const struct {
@@ -458,6 +494,10 @@ static void test_savs_usage(void)
         {"\"product\":\"Milan\",", "", "--product"},
         {"\"product\":\"Milan\"", "\"product\":\"Turin\"", "Turin"},
         {"\"vcek\":true", "\"vcek\":false", "VCEK"},
+        /* The third name, with the signature in it, is that of another CPU type. */
+        {FIXTURE_MEASUREMENT_SIGNATURE,
+         MEASUREMENT("EPYC-Milan", "0xa00f12", "b2") "," MEASUREMENT("EPYC-Milan-2-0x1-0xa00f13", "0xa00f14", "b3") ","
+         MEASUREMENT("EPYC-Milan", "0xa00f13", "b4"), "guest-EPYC-Milan-2-0x1-0xa00f13"},
         {"\"mask\":\"0xffffffffffffffff\"", "\"mask\":\"0x1f\"", "mask"},
     };
     g_autoptr(PolicyReference) siena = fixture_changed("\"product\":\"Milan\"", "\"product\":\"Siena\"");
@@ -511,9 +551,15 @@ static void check_values(const char *text)
     g_assert_cmpint(json_object_get_int_member(object, "snp_guest_abi_minor"), ==, 0);
 }
 
+/* Of the platform information Trustee knows two bits. */
+static PolicyReference *trustee_fixture(void)
+{
+    return fixture_changed("\"mask\":\"0xffffffffffffffff\"", "\"mask\":\"0x3\"");
+}
+
 static void test_rvps(void)
 {
-    g_autoptr(PolicyReference) reference = fixture();
+    g_autoptr(PolicyReference) reference = trustee_fixture();
     g_autoptr(GError) error = NULL;
     g_autofree gchar *text = exchange_rvps_format(reference, &error);
     g_autofree gchar *message = exchange_rvps_message_format(reference, &error);
@@ -555,7 +601,7 @@ static void test_trustee_policy(void)
         "\tinput.snp.platform_smt_enabled == true\n\tinput.snp.platform_tsme_enabled == false\n"
         "\tinput.snp.init_data == \"" HOST_DATA "\"\n}\n",
         NULL};
-    g_autoptr(PolicyReference) reference = fixture();
+    g_autoptr(PolicyReference) reference = trustee_fixture();
     g_autoptr(PolicyReference) bare = fixture_changed(FIXTURE_RULES, "");
     g_autofree gchar *text = exchange_trustee_policy_format(reference, NULL);
     g_autofree gchar *less = exchange_trustee_policy_format(bare, NULL);
@@ -566,6 +612,60 @@ static void test_trustee_policy(void)
     }
     g_assert_null(strstr(less, "hardware := 2"));
     g_assert_null(strstr(less, "platform_"));
+}
+
+/* Rules that Trustee would not check. */
+static void test_trustee_usage(void)
+{
+    gchar *(*const writers[])(const PolicyReference *, GError **) = {
+        exchange_rvps_format, exchange_rvps_message_format, exchange_trustee_policy_format};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(writers); i++) {
+        g_autoptr(PolicyReference) fmc = trustee_fixture();
+        g_autoptr(PolicyReference) third = trustee_fixture();
+        g_autoptr(GError) no_fmc = NULL;
+        g_autoptr(GError) no_third = NULL;
+
+        fmc->minimum_tcb.fmc = 0;
+        g_assert_null(writers[i](fmc, &no_fmc));
+        assert_refused(no_fmc, ATTEST_ERROR_USAGE, "fmc");
+        third->platform_info_mask = 0x4;
+        third->platform_info = 0;
+        g_assert_null(writers[i](third, &no_third));
+        assert_refused(no_third, ATTEST_ERROR_USAGE, "0x3");
+    }
+}
+
+static void check_left_out(const PolicyReference *reference, guint has, guint64 bits, const char *expected)
+{
+    g_autofree gchar *text = exchange_left_out(reference, has, bits);
+
+    g_assert_cmpstr(text, ==, expected);
+}
+
+static void test_left_out(void)
+{
+    g_autoptr(PolicyReference) reference = fixture();
+    g_autoptr(PolicyReference) bare = fixture_changed(FIXTURE_RULES, "");
+
+    check_left_out(reference, 0, 0,
+                   "host data, key digests, family and image ID, guest SVN, product, minimum TCB, platform "
+                   "information");
+    check_left_out(reference, EXCHANGE_HAS_HOST_DATA | EXCHANGE_HAS_PRODUCT, 0,
+                   "key digests, family and image ID, guest SVN, minimum TCB, platform information");
+    check_left_out(reference, G_MAXUINT, 0, NULL);
+    g_clear_pointer(&bare->identity, g_free);
+    g_clear_pointer(&bare->host_data, g_free);
+    check_left_out(bare, 0, 0, NULL);
+    bare->id_block_sha256 = g_strdup(SHA_A);
+    check_left_out(bare, G_MAXUINT, 0, "the ID block, of which only a digest is known");
+    g_clear_pointer(&bare->id_block_sha256, g_free);
+    /* Bits of a policy, SEV-SNP Firmware ABI (56860), section 4.3. */
+    bare->policy = 0x20000 | 0x137 | 1 << 19 | 1 << 21 | 1 << 24;
+    check_left_out(bare, 0, G_MAXUINT64, NULL);
+    check_left_out(bare, 0, EXCHANGE_TRUSTEE_POLICY_BITS, "guest policy 0x1200000 (cxl,ciphertext-hiding)");
+    check_left_out(bare, 0, EXCHANGE_RVPS_POLICY_BITS, "guest policy 0x1280000 (debug,cxl,ciphertext-hiding)");
+    check_left_out(bare, 0, 0, "guest policy 0x1290137 (smt,debug,cxl,ciphertext-hiding,abi=1.55)");
 }
 
 /* ---- CoRIM ---- */
@@ -690,6 +790,7 @@ static void check_shell(const char *cmdline)
                     {"ATTEST_MEASUREMENTS", "2"},
                     {"ATTEST_CPU_2", "0xa00f12"},
                     {"ATTEST_VCPUS_1", "2"},
+                    {"ATTEST_FPU_2", ""},
                     {"ATTEST_MEASUREMENT_1", DIGEST_MILAN},
                     {"ATTEST_KERNEL_SHA256", SHA_B},
                     {"ATTEST_ROOT_HASH", ""},
@@ -809,9 +910,12 @@ int main(int argc, char **argv)
     g_test_add_func("/exchange/kernel-params", test_kernel_params);
     g_test_add_func("/exchange/savs", test_savs);
     g_test_add_func("/exchange/savs/read", test_savs_read);
+    g_test_add_func("/exchange/savs/names", test_savs_names);
     g_test_add_func("/exchange/savs/usage", test_savs_usage);
     g_test_add_func("/exchange/rvps", test_rvps);
     g_test_add_func("/exchange/trustee-policy", test_trustee_policy);
+    g_test_add_func("/exchange/trustee/usage", test_trustee_usage);
+    g_test_add_func("/exchange/left-out", test_left_out);
     g_test_add_func("/exchange/corim", test_corim);
     g_test_add_func("/exchange/corim/version", test_corim_version);
     g_test_add_func("/exchange/corim/bytes", test_corim_bytes);

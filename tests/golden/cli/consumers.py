@@ -23,6 +23,7 @@ import types
 
 HERE = pathlib.Path(__file__).resolve().parent
 FACTS = ['--product', 'Milan', '--minimum-tcb', 'bootloader=3,tee=0,snp=14,microcode=209', '--platform-info', '0x1']
+TRUSTEE_FACTS = [*FACTS[:-1], '0x1/0x3']
 CPUS = ['--cpu', 'EPYC-Milan,0xa00f12']
 
 
@@ -84,10 +85,10 @@ class Bench:
 
 def test_json(bench):
     both = [bench.digest('EPYC-Milan'), bench.digest('0xa00f12')]
-    values = json.loads(bench.export('rvps', *CPUS, *FACTS))
+    values = json.loads(bench.export('rvps', *CPUS, *TRUSTEE_FACTS))
     assert values['snp_launch_measurement'] == both, values
     assert values['snp_microcode'] == list(range(209, 256))
-    message = json.loads(bench.export('rvps-message', *CPUS, *FACTS))
+    message = json.loads(bench.export('rvps-message', *CPUS, *TRUSTEE_FACTS))
     assert set(message) == {'version', 'type', 'payload'}
     assert json.loads(base64.b64decode(message['payload'], validate=True)) == values
     savs = json.loads(bench.export('savs', *CPUS, *FACTS))

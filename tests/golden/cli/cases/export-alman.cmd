@@ -16,3 +16,6 @@ cat torn.json; echo
 ln -s new.json link.json
 virt-attest --quiet export --to alman --output link.json snp.xml
 virt-attest --quiet export --to alman --output nowhere/new.json snp.xml
+chmod 0444 new.json; cp new.json before.json
+virt-attest --quiet export --to alman --output new.json --cpu EPYC-Genoa snp.xml
+cmp new.json before.json

@@ -32,4 +32,9 @@ virt-attest export --to snpguard-config --cpu 0xa00f12 snp.xml
 virt-attest export --to alman --vcpus 1,2 snp.xml
 virt-attest export --to corim sev-es.xml
 virt-attest export --to json debug.xml
+virt-attest export --to rvps --platform-info 0x1 snp.xml
+virt-attest export --to trustee-policy --minimum-tcb bootloader=3,tee=0,snp=14,microcode=209,fmc=1 snp.xml
+virt-attest export --to openend2e --product Milan --platform-info 0x1 --minimum-tcb bootloader=3,tee=0,snp=14,microcode=209 --cpu EPYC-v4,EPYC-Milan no-blanks.xml
+virt-attest export --to json --output - snp.xml
+virt-attest export --to corim --product Milan --platform-info 0x1 --minimum-tcb bootloader=3,tee=0,snp=14,microcode=209 snp.xml > left.corim
 virt-attest export --to rvps --allow-debug debug.xml | head -n 3

@@ -3,6 +3,8 @@ virt-attest import --from savs policies.json
 virt-attest import --from savs --format json policies.json
 virt-attest import --from rvps values.json
 virt-attest --quiet import --from rvps message.json
+virt-attest --quiet import --from rvps - < message.json
+virt-attest import --from rvps - < policies.json
 virt-attest import --from alman alman/expected-measurements.json | grep -v '^---'
 virt-attest import --from openend2e vm-config.toml
 virt-attest import --from openend2e --output-dir out vm-config.toml
@@ -19,6 +21,13 @@ cmp plain.toml again.toml
 # Refused.
 virt-attest import --from openend2e --output-dir out vm-config.toml
 virt-attest import --from openend2e --output-dir out debug.toml
+virt-attest import --from openend2e debug.toml
+virt-attest import --from openend2e --name other --output-dir - vm-config.toml
+touch file; virt-attest import --from openend2e --output-dir file/below vm-config.toml
+# Where one of both files is there, the other one is not written either.
+touch out/half.xml; virt-attest import --from openend2e --name half --output-dir out vm-config.toml
+ls out | grep half
+virt-attest import --from snpguard -
 virt-attest import --from openend2e no-microcode.toml
 virt-attest import --from openend2e --name ../x --output-dir out vm-config.toml
 virt-attest import --from savs --output-dir out policies.json
