@@ -234,9 +234,11 @@ static gssize next_piece(Stream *stream)
                "it holds more than %" G_GUINT64_FORMAT " bytes, more than all its members may have", stream->max);
         return -1;
     }
-    if (stream->given > STORAGE_ARCHIVE_RATIO_FREE && stream->given / STORAGE_ARCHIVE_RATIO_MAX > stream->taken) {
+    if (stream->given > STORAGE_ARCHIVE_RATIO_FREE &&
+        stream->given / STORAGE_ARCHIVE_RATIO_MAX > stream->taken) {
         refuse(stream, ATTEST_ERROR_REJECTED, &stream->failure,
-               "its data grow more than %d times when unpacked: no kernel, initrd or firmware does", STORAGE_ARCHIVE_RATIO_MAX);
+               "its data grow more than %d times when unpacked: no kernel, initrd or firmware does",
+               STORAGE_ARCHIVE_RATIO_MAX);
         return -1;
     }
     return size;

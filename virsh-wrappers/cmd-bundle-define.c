@@ -295,7 +295,8 @@ int cmd_bundle_define(CmdContext *context, GError **error)
     gboolean printing = cmd_context_has(context, "print-xml");
     g_auto(CmdBundleCheck) check = {NULL};
     g_auto(Move) move = {.check = &check};
-    if (!check_options(context, error) || !read_disks(context, &move, error) || !cmd_bundle_check(context, path, &check, error)) {
+    if (!check_options(context, error) || !read_disks(context, &move, error) ||
+        !cmd_bundle_check(context, path, &check, error)) {
         return -1;
     }
     if (check.failed > 0) {

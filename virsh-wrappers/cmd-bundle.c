@@ -126,7 +126,8 @@ static gboolean check_output(const CmdContext *context, const CmdReferenceSource
     if (stat(path, &st) != 0) {
         return TRUE;
     }
-    gboolean same = is_same_file(&st, cmd_domain_word(context)) || is_same_file(&st, cmd_context_get(context, "reference"));
+    gboolean same = is_same_file(&st, cmd_domain_word(context)) ||
+                    is_same_file(&st, cmd_context_get(context, "reference"));
     for (guint i = 0; i < G_N_ELEMENTS(files); i++) {
         same = same || (files[i] && is_same_file(&st, files[i]->path));
     }

@@ -89,7 +89,8 @@ static gboolean is_refused_element(const xmlNode *node)
         return strcmp((const char *)node->name, "nvram") != 0 || *text != '\0' || node->properties != NULL ||
                has_child(node, "source");
     }
-    return (is(node, "seclabel") && changes_label(node)) || (is(node, "input") && attribute_in(node, "type", devices)) ||
+    return (is(node, "seclabel") && changes_label(node)) ||
+           (is(node, "input") && attribute_in(node, "type", devices)) ||
            (is(node, "smartcard") && attribute_in(node, "mode", host)) ||
            (is(node, "interface") && attribute_in(node, "type", hostdev)) ||
            (is(node, "backend") && is(node->parent, "tpm") && attribute_in(node, "type", devices));
@@ -101,7 +102,8 @@ static gboolean names_path(const xmlNode *node)
                                         "rendernode", "template",   "evdev",    "cert_file", NULL};
     static const char *const random[] = {"/dev/urandom", "/dev/random", "/dev/hwrng", NULL};
     static const char *const pty[] = {"pty", NULL};
-    static const char *const texts[] = {"partition", "entry", "loader", "kernel", "initrd", "cmdline", "emulator", NULL};
+    static const char *const texts[] = {"partition", "entry",   "loader",   "kernel",
+                                        "initrd",    "cmdline", "emulator", NULL};
     /* libvirt chooses these itself, and writes down what it chose; whatever is written there it does not read. */
     gboolean chosen = attribute_in(node, "type", pty) ||
                       (is(node, "source") && (attribute_in(node->parent, "type", pty) || is_own_channel(node)));
