@@ -23,7 +23,8 @@ typedef struct {
     gboolean given_up; /* what libarchive still has to say goes nowhere */
     StorageProgress progress;
     gpointer progress_data;
-    guint64 done, total;
+    guint64 done, total, written;
+    gboolean gzip;
     gint64 next; /* time of the next word about it */
 } Packing;
 
@@ -33,8 +34,10 @@ static la_ssize_t write_callback(struct archive *archive, void *data, const void
 
     GError **failure = packing->failure ? NULL : &packing->failure;
 
-    if (packing->given_up || storage_output_write(packing->output, buffer, size, failure))
+    if (packing->given_up || storage_output_write(packing->output, buffer, size, failure)) {
+        packing->written += size;
         return (la_ssize_t)size;
+    }
     archive_set_error(archive, EIO, "cannot write");
     return -1;
 }
@@ -76,6 +79,15 @@ static gboolean add_data(Packing *packing, gconstpointer data, gsize size, GErro
     if (size && archive_write_data(packing->archive, data, size) != (la_ssize_t)size)
         return fail_packing(packing, error);
     packing->done += size;
+    /* What the compressor still holds back counts for nothing: rather refuse too early than too late. */
+    if (packing->gzip && packing->done > STORAGE_ARCHIVE_RATIO_FREE &&
+        packing->done / STORAGE_ARCHIVE_RATIO_MAX > packing->written) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
+                    "kernel and initrd shrink more than %d times: an archive of them would be refused as hostile where "
+                    "it is read; leave out what is empty in them",
+                    STORAGE_ARCHIVE_RATIO_MAX);
+        return FALSE;
+    }
     if (packing->progress && now >= packing->next) {
         packing->next = now + G_USEC_PER_SEC / 10;
         packing->progress("packing", packing->done, packing->total, packing->progress_data);
@@ -157,10 +169,36 @@ static gboolean add_entries(Packing *packing, const StorageArchiveEntry *entries
     return archive_write_close(packing->archive) == ARCHIVE_OK || fail_packing(packing, error);
 }
 
+gboolean storage_archive_check_sizes(const StorageArchiveEntry *entries, gsize n_entries,
+                                     const StorageArchiveMember *members, GError **error)
+{
+    for (gsize i = 0; i < n_entries; i++) {
+        guint64 size = entries[i].data ? g_bytes_get_size(entries[i].data) : entries[i].size;
+        const StorageArchiveMember *member = members;
+
+        while (member->name && strcmp(member->name, entries[i].name))
+            member++;
+        if (!member->name || size > member->max_size) {
+            g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
+                        "%s has %" G_GUINT64_FORMAT " bytes: such an archive may have %" G_GUINT64_FORMAT " of it",
+                        entries[i].name, size, member->max_size);
+            return FALSE;
+        }
+        if (!size && entries[i].path) {
+            g_autofree gchar *shown = measure_printable(entries[i].path);
+
+            g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED, "%s '%s' is empty: nothing can be launched with it",
+                        entries[i].name, shown);
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
 gboolean storage_archive_write(const StorageArchiveEntry *entries, gsize n_entries, gboolean gzip,
                                StorageOutput *output, StorageProgress progress, gpointer progress_data, GError **error)
 {
-    Packing packing = {.output = output, .progress = progress, .progress_data = progress_data};
+    Packing packing = {.output = output, .gzip = gzip, .progress = progress, .progress_data = progress_data};
     gboolean good;
 
     if (!measure_hash_ready(error))

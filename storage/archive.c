@@ -26,8 +26,6 @@ enum {
     END_SIZE = 2 * BLOCK,        /* two blocks of zeros end a tar archive */
     HEADERS_MAX = 16 * 1024,     /* of one member: its own, pax, long names, padding */
     TAIL_MAX = 1024 * 1024,      /* padding behind the end: tar fills up to its record size */
-    RATIO_MAX = 200,             /* a kernel gives 1, firmware 4, an empty initrd 20 */
-    RATIO_FREE = 64 * 1024 * 1024,
     MEMBERS_MAX = 32,
 };
 
@@ -236,9 +234,11 @@ static gssize next_piece(Stream *stream)
                "it holds more than %" G_GUINT64_FORMAT " bytes, more than all its members may have", stream->max);
         return -1;
     }
-    if (stream->given > RATIO_FREE && stream->given / RATIO_MAX > stream->taken) {
+    if (stream->given > STORAGE_ARCHIVE_RATIO_FREE &&
+        stream->given / STORAGE_ARCHIVE_RATIO_MAX > stream->taken) {
         refuse(stream, ATTEST_ERROR_REJECTED, &stream->failure,
-               "its data grow more than %d times when unpacked: no kernel, initrd or firmware does", RATIO_MAX);
+               "its data grow more than %d times when unpacked: no kernel, initrd or firmware does",
+               STORAGE_ARCHIVE_RATIO_MAX);
         return -1;
     }
     return size;

@@ -22,6 +22,9 @@ typedef struct {
     gboolean optional;
 } StorageArchiveMember;
 
+/* How much compressed data may grow (a kernel gives 1, firmware 4, an empty initrd 20), and bytes that may always. */
+enum { STORAGE_ARCHIVE_RATIO_MAX = 200, STORAGE_ARCHIVE_RATIO_FREE = 64 * 1024 * 1024 };
+
 typedef enum {
     STORAGE_ARCHIVE_PLAIN_NAMES = 0,
     STORAGE_ARCHIVE_ABSOLUTE_NAMES = 1 << 0, /* "/vmlinuz" is taken as "vmlinuz"; both at once are a duplicate */
@@ -64,6 +67,11 @@ typedef struct {
     const guint8 *sha256;
 } StorageArchiveEntry;
 
+/* Before storage_archive_write(): every entry is one of @members, within its size, and no file is empty. Errors:
+ * %ATTEST_ERROR_REJECTED. */
+gboolean storage_archive_check_sizes(const StorageArchiveEntry *entries, gsize n_entries,
+                                     const StorageArchiveMember *members, GError **error);
+
 /**
  * storage_archive_write:
  * @gzip: compressed, without name or time
@@ -72,7 +80,7 @@ typedef struct {
  *
  * The same files give the same bytes: ustar, in the order given, owner 0, mode 0644, time 0. Errors:
  * %ATTEST_ERROR_UNREADABLE: a file that cannot be read, changes while it is packed or is not what @sha256 says; a full
- * disk; interrupted.
+ * disk; interrupted. %ATTEST_ERROR_REJECTED: what shrinks so much that storage_archive_unpack() would refuse it.
  */
 gboolean storage_archive_write(const StorageArchiveEntry *entries, gsize n_entries, gboolean gzip,
                                StorageOutput *output, StorageProgress progress, gpointer progress_data, GError **error);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "storage/bundle.h"
+#include "xml/host-access.h"
 #include "xml/relocate.h"
 
 enum { MEMBERS_MAX = 8 };
@@ -65,6 +66,10 @@ gboolean storage_bundle_write(const StorageBundleContents *contents, StorageOutp
 
     if (!xml_bytes)
         return FALSE;
+    if (!xml_check_host_access(xml, -1, error)) {
+        g_prefix_error(error, "the domain cannot be packed: its ");
+        return FALSE;
+    }
     writing.manifest = storage_manifest_new();
     writing.held = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
     add_bytes(&writing, STORAGE_BUNDLE_XML, xml_bytes);
@@ -80,5 +85,7 @@ gboolean storage_bundle_write(const StorageBundleContents *contents, StorageOutp
     manifest = storage_manifest_format(writing.manifest);
     manifest_bytes = g_bytes_new_take(manifest, strlen(manifest));
     writing.entries[0] = (StorageArchiveEntry){.name = STORAGE_MANIFEST_NAME, .data = manifest_bytes};
+    if (!storage_archive_check_sizes(writing.entries, writing.count, storage_bundle_members, error))
+        return FALSE;
     return storage_archive_write(writing.entries, writing.count, FALSE, output, progress, progress_data, error);
 }

@@ -13,12 +13,13 @@
 
 #include "measure/hash.h"
 #include "storage/process.h"
+#include "xml/host-access.h"
 #include "xml/relocate.h"
 
 #define PIECE (256 * 1024)
 #define BOOT_FILE_MAX (G_GUINT64_CONSTANT(512) << 20) /* what the boot store takes */
 
-static const StorageArchiveMember members[] = {
+const StorageArchiveMember storage_bundle_members[] = {
     {STORAGE_MANIFEST_NAME, STORAGE_MANIFEST_MAX_SIZE, FALSE},
     {STORAGE_BUNDLE_XML, XML_MAX_SIZE, TRUE},
     {STORAGE_BUNDLE_FIRMWARE, MEASURE_FIRMWARE_MAX_SIZE, TRUE},
@@ -197,6 +198,7 @@ static gchar *check_name(const StorageBundle *bundle, const char *member, const 
 
 static gchar *check_names(const StorageBundle *bundle, const XmlDomain *domain)
 {
+    g_autoptr(GError) cause = NULL;
     gchar *problem = check_name(bundle, STORAGE_BUNDLE_FIRMWARE, "loader", domain->loader);
 
     if (!problem)
@@ -205,6 +207,8 @@ static gchar *check_names(const StorageBundle *bundle, const XmlDomain *domain)
         problem = check_name(bundle, STORAGE_BUNDLE_INITRD, "initrd", domain->initrd);
     if (!problem && (domain->dtb || domain->shim))
         problem = g_strdup("it names a device tree or a shim, which bundles do not hold");
+    if (!problem && !xml_check_host_access(bundle->original_xml, -1, &cause))
+        problem = g_strconcat("its ", cause->message, NULL);
     return problem;
 }
 
@@ -318,13 +322,13 @@ static gboolean unpack(StorageBundle *bundle, const char *path, int folder, GErr
 {
     g_autoptr(StorageManifest) manifest = NULL;
 
-    if (!storage_archive_unpack(path, members, STORAGE_ARCHIVE_PLAIN_NAMES, folder, error))
+    if (!storage_archive_unpack(path, storage_bundle_members, STORAGE_ARCHIVE_PLAIN_NAMES, folder, error))
         return FALSE;
     manifest = read_manifest(bundle, path, error);
     if (!manifest)
         return FALSE;
-    for (guint i = 1; members[i].name; i++) {
-        if (!check_member(bundle, manifest, members[i].name, folder, error))
+    for (guint i = 1; storage_bundle_members[i].name; i++) {
+        if (!check_member(bundle, manifest, storage_bundle_members[i].name, folder, error))
             return FALSE;
     }
     return read_xml(bundle, error) && read_reference(bundle, error) && check_copies(bundle, error);

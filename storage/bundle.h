@@ -56,6 +56,9 @@ typedef struct {
     StorageWorkdir *workdir;
 } StorageBundle;
 
+/* What may be in a bundle: for storage_archive_unpack(), and for who makes one. */
+extern const StorageArchiveMember storage_bundle_members[];
+
 /* Whether the file begins as a tar archive does, compressed or not. */
 gboolean storage_bundle_recognise(const char *path);
 /**
@@ -92,7 +95,7 @@ typedef struct {
  * @progress: (nullable)
  *
  * The same contents give the same bytes. Errors: %ATTEST_ERROR_UNREADABLE, also for a file that is not the one that was
- * measured any more.
+ * measured any more; %ATTEST_ERROR_REJECTED for what storage_bundle_open() would refuse.
  */
 gboolean storage_bundle_write(const StorageBundleContents *contents, StorageOutput *output, StorageProgress progress,
                               gpointer progress_data, GError **error);

@@ -121,5 +121,7 @@ gboolean storage_snpguard_write(GBytes *config, GBytes *cmdline, GBytes *id_bloc
         {.name = STORAGE_SNPGUARD_ID_AUTH, .data = id_auth},
     };
 
+    if (!storage_archive_check_sizes(entries, G_N_ELEMENTS(entries), members, error))
+        return FALSE;
     return storage_archive_write(entries, G_N_ELEMENTS(entries), TRUE, output, progress, progress_data, error);
 }

@@ -8,6 +8,7 @@
 #include "policy/id-block.h"
 #include "virsh-wrappers/output.h"
 #include "virsh-wrappers/sign-options.h"
+#include "xml/host-access.h"
 
 void cmd_bundle_check_clear(CmdBundleCheck *check)
 {
@@ -168,10 +169,27 @@ static gboolean has_own_row(const char *what)
     return g_strv_contains(others, what);
 }
 
+/* Which domain it is: a good reference says nothing good of another one that has the same files. */
+static guint compare_names(const PolicyReference *reference, const XmlDomain *domain, GPtrArray *rows)
+{
+    guint failed = 0;
+    if (reference->name && g_strcmp0(reference->name, domain->name) != 0) {
+        add(rows, "reference", POLICY_FAIL, "the domain is named '%s', the reference is for '%s'",
+            domain->name ? domain->name : "", reference->name);
+        failed++;
+    }
+    if (reference->uuid && (!domain->uuid || g_ascii_strcasecmp(reference->uuid, domain->uuid) != 0)) {
+        add(rows, "reference", POLICY_FAIL, "the domain's UUID is %s, the reference is for %s",
+            domain->uuid ? domain->uuid : "missing", reference->uuid);
+        failed++;
+    }
+    return failed;
+}
+
 static void compare_facts(const PolicyReference *reference, const CmdSubject *subject, GPtrArray *rows)
 {
     g_autoptr(GPtrArray) changes = policy_compare(reference, subject->domain, subject->evaluation);
-    guint failed = 0;
+    guint failed = compare_names(reference, subject->domain, rows);
     for (guint i = 0; i < changes->len; i++) {
         const PolicyChange *change = g_ptr_array_index(changes, i);
         if (!has_own_row(change->what)) {
@@ -180,7 +198,7 @@ static void compare_facts(const PolicyReference *reference, const CmdSubject *su
         }
     }
     if (failed == 0) {
-        add(rows, "reference", POLICY_PASS, "inputs, command line and policy are those of the reference");
+        add(rows, "reference", POLICY_PASS, "name, inputs, command line and policy are those of the reference");
     }
 }
 
@@ -326,6 +344,45 @@ static void check_host_data(const PolicyReference *reference, const XmlDomain *d
     }
 }
 
+/* ---- disks ---- */
+
+static gboolean list_disks(const StorageBundle *bundle, GPtrArray *rows, GError **error)
+{
+    g_autoptr(GPtrArray) sources = xml_disk_sources(bundle->original_xml, -1, error);
+    for (guint i = 0; sources && i < sources->len; i++) {
+        add(rows, CMD_BUNDLE_DISK, POLICY_NOTE, "%s: the host opens it for the guest; no signature covers it",
+            (const char *)g_ptr_array_index(sources, i));
+    }
+    return sources != NULL;
+}
+
+/* ---- all of it ---- */
+
+/* The temporary folder means nothing to anybody, and is gone when the message is read. */
+static void hide_folder(const StorageBundle *bundle, GPtrArray *rows, GError **error)
+{
+    g_autofree gchar *folder = g_strconcat(bundle->folder, "/", NULL);
+    rename_in_findings(rows, folder, CMD_BUNDLE_FOLDER);
+    if (error && *error) {
+        g_autoptr(GString) text = g_string_new((*error)->message);
+        g_string_replace(text, folder, CMD_BUNDLE_FOLDER, 0);
+        g_free((*error)->message);
+        (*error)->message = g_strdup(text->str);
+    }
+}
+
+static gboolean check_domain(CmdContext *context, CmdBundleCheck *out, GError **error)
+{
+    out->subject = cmd_bundle_measure(context, out->bundle->xml, out->bundle->reference, error);
+    if (!out->subject) {
+        return FALSE;
+    }
+    cmd_bundle_compare(out->bundle->reference, out->subject, out->rows);
+    check_id_block(out->subject, out->rows);
+    check_host_data(out->bundle->reference, out->subject->domain, out->rows);
+    return list_disks(out->bundle, out->rows, error);
+}
+
 gboolean cmd_bundle_check(CmdContext *context, const char *path, CmdBundleCheck *out, GError **error)
 {
     g_autoptr(GPtrArray) keys = load_keys(context, error);
@@ -336,14 +393,10 @@ gboolean cmd_bundle_check(CmdContext *context, const char *path, CmdBundleCheck 
     out->rows = g_ptr_array_new_with_free_func((GDestroyNotify)policy_finding_free);
     check_files(out->bundle, out->rows);
     check_signature(out->bundle, keys, out->rows);
-    if (out->bundle->domain && out->bundle->reference) {
-        out->subject = cmd_bundle_measure(context, out->bundle->xml, out->bundle->reference, error);
-        if (!out->subject) {
-            return FALSE;
-        }
-        cmd_bundle_compare(out->bundle->reference, out->subject, out->rows);
-        check_id_block(out->subject, out->rows);
-        check_host_data(out->bundle->reference, out->subject->domain, out->rows);
+    gboolean good = !out->bundle->domain || !out->bundle->reference || check_domain(context, out, error);
+    hide_folder(out->bundle, out->rows, error);
+    if (!good) {
+        return FALSE;
     }
     for (guint i = 0; i < out->rows->len; i++) {
         out->failed += ((const PolicyFinding *)g_ptr_array_index(out->rows, i))->outcome == POLICY_FAIL;

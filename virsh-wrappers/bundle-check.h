@@ -5,12 +5,15 @@
 #include "storage/bundle.h"
 #include "virsh-wrappers/subject.h"
 
+#define CMD_BUNDLE_DISK "disk" /* rule of the notes on disks */
+#define CMD_BUNDLE_FOLDER "the bundle's " /* stands for the folder in which a bundle is unpacked, in texts */
+
 /**
  * CmdBundleCheck:
  * @bundle: unpacked
  * @subject: (nullable): its domain, measured from its files for every CPU type and vCPU count of its reference
- * @rows: (element-type PolicyFinding): rules "file", "measurement", "reference", "signature", "id-block", "host-data"
- *   and "level"; their level means nothing
+ * @rows: (element-type PolicyFinding): rules "file", "measurement", "reference", "signature", "id-block",
+ *   "host-data", "level" and "disk"; their level means nothing
  * @failed: how many of them failed
  */
 typedef struct {

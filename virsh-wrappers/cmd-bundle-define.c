@@ -13,11 +13,14 @@
 
 #include "measure/bytes.h"
 #include "measure/error.h"
+#include "policy/guest-policy.h"
 #include "storage/boot-store.h"
 #include "virsh-wrappers/bundle-check.h"
 #include "virsh-wrappers/cmd-define.h"
 #include "virsh-wrappers/commands.h"
 #include "virsh-wrappers/output.h"
+#include "xml/compose.h"
+#include "xml/host-access.h"
 #include "xml/relocate.h"
 
 /**
@@ -197,6 +200,44 @@ static gboolean choose_emulator(const CmdContext *context, Move *move, PolicySto
 
 /* ---- the command ---- */
 
+/* Before anything of it is there: what the owner of this host should know, and no signature says. */
+static gboolean print_disks(const CmdContext *context, const char *xml, GError **error)
+{
+    g_autoptr(GPtrArray) sources = xml_disk_sources(xml, -1, error);
+    for (guint i = 0; sources && !cmd_context_quiet(context) && i < sources->len; i++) {
+        g_autofree gchar *shown = cmd_printable(g_ptr_array_index(sources, i));
+        printf("The domain opens disk %s\n", shown);
+    }
+    return sources != NULL;
+}
+
+static void warn_notes(const GPtrArray *rows)
+{
+    for (guint i = 0; i < rows->len; i++) {
+        const PolicyFinding *row = g_ptr_array_index(rows, i);
+        /* Disks are printed as they are on this host. */
+        if (row->outcome == POLICY_NOTE && !g_str_equal(row->rule, CMD_BUNDLE_DISK)) {
+            cmd_warn("%s", row->text);
+        }
+    }
+}
+
+static gboolean check_options(CmdContext *context, GError **error)
+{
+    const char *emulator = cmd_context_get(context, "emulator");
+    if (cmd_context_has(context, "readonly") && !cmd_context_has(context, "print-xml")) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
+                    "bundle-define changes the domain: it cannot work with --readonly");
+        return FALSE;
+    }
+    if (emulator && *emulator != '/') {
+        g_autofree gchar *shown = cmd_printable(emulator);
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "--emulator '%s' is not an absolute path", shown);
+        return FALSE;
+    }
+    return !cmd_context_has(context, "name") || xml_check_name(cmd_context_get(context, "name"), error);
+}
+
 static int define(CmdContext *context, Move *move, virConnectPtr connection, PolicyStore *store, GError **error)
 {
     const StorageBundle *bundle = move->check->bundle;
@@ -207,7 +248,7 @@ static int define(CmdContext *context, Move *move, virConnectPtr connection, Pol
         return -1;
     }
     g_autofree gchar *xml = localise(context, move, error);
-    if (!xml) {
+    if (!xml || !print_disks(context, xml, error)) {
         return -1;
     }
     return cmd_define_with_reference(context, connection, bundle->reference->level, xml, from, bundle->reference,
@@ -254,12 +295,8 @@ int cmd_bundle_define(CmdContext *context, GError **error)
     gboolean printing = cmd_context_has(context, "print-xml");
     g_auto(CmdBundleCheck) check = {NULL};
     g_auto(Move) move = {.check = &check};
-    if (cmd_context_has(context, "readonly") && !printing) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
-                    "bundle-define changes the domain: it cannot work with --readonly");
-        return -1;
-    }
-    if (!read_disks(context, &move, error) || !cmd_bundle_check(context, path, &check, error)) {
+    if (!check_options(context, error) || !read_disks(context, &move, error) ||
+        !cmd_bundle_check(context, path, &check, error)) {
         return -1;
     }
     if (check.failed > 0) {
@@ -269,6 +306,11 @@ int cmd_bundle_define(CmdContext *context, GError **error)
                     failures);
         return -1;
     }
+    if (!policy_guest_check(check.bundle->reference->platform, check.bundle->reference->policy,
+                            cmd_context_has(context, "allow-debug"), error)) {
+        return -1;
+    }
+    warn_notes(check.rows);
     choose_uuid(context, &move);
     return printing ? print_xml(context, &move, error) : define_and_sweep(context, &move, error);
 }

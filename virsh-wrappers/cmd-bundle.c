@@ -7,6 +7,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "measure/error.h"
 #include "virsh-wrappers/bundle-check.h"
@@ -25,24 +26,28 @@ static GBytes *take_text(gchar *text)
     return g_bytes_new_take(text, strlen(text));
 }
 
-/* A reference that was not measured just now must be that of the files. */
-static gboolean check_fits(CmdContext *context, const CmdSubject *subject, const PolicyReference *reference,
-                           const char *which, GError **error)
+/* What bundle-verify would say of it. */
+static gboolean check_rows(const CmdSubject *measured, const PolicyReference *reference, const char *which,
+                           GError **error)
 {
-    g_autoptr(CmdSubject) measured = cmd_bundle_measure(context, subject->xml, reference, error);
     g_autoptr(GPtrArray) rows = g_ptr_array_new_with_free_func((GDestroyNotify)policy_finding_free);
-    if (!measured) {
-        return FALSE;
-    }
     cmd_bundle_compare(reference, measured, rows);
     g_autofree gchar *failures = cmd_bundle_failures(rows);
     if (*failures) {
-        g_autofree gchar *shown = cmd_printable(subject->domain->name ? subject->domain->name : "");
+        g_autofree gchar *shown = cmd_printable(measured->domain->name ? measured->domain->name : "");
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
                     "%s is not that of domain '%s' as it is now; no bundle was made%s", which,
                     shown, failures);
     }
     return !*failures;
+}
+
+/* A reference that was not measured just now must be that of the files. */
+static gboolean check_fits(CmdContext *context, const CmdSubject *subject, const PolicyReference *reference,
+                           const char *which, GError **error)
+{
+    g_autoptr(CmdSubject) measured = cmd_bundle_measure(context, subject->xml, reference, error);
+    return measured && check_rows(measured, reference, which, error);
 }
 
 /* The document that goes into the bundle, before anybody signs it here. @envelope: (out) (nullable) */
@@ -68,6 +73,11 @@ static GBytes *choose_reference(CmdContext *context, const CmdReferenceSource *s
                                           (gssize)g_bytes_get_size(source->bundle->reference_text), error);
         return *envelope ? g_bytes_ref(source->bundle->reference_text) : NULL;
     } else {
+        /* For a fleet, the domain itself may not be one of it. */
+        if (!check_rows(source->subject, source->reference, "the reference for these CPU types and vCPU counts",
+                        error)) {
+            return NULL;
+        }
         return take_text(policy_reference_format(source->reference, POLICY_REFERENCE_PORTABLE));
     }
     if (!reference || !check_fits(context, source->subject, reference, which, error)) {
@@ -102,6 +112,35 @@ static GBytes *make_reference(CmdContext *context, const CmdReferenceSource *sou
         return g_steal_pointer(&document);
     }
     return take_text(policy_envelope_format(envelope, TRUE));
+}
+
+static gboolean is_same_file(const struct stat *output, const char *path)
+{
+    struct stat st;
+    return path && stat(path, &st) == 0 && st.st_dev == output->st_dev && st.st_ino == output->st_ino;
+}
+
+/* --force replaces a bundle, not what the next one would be made of. */
+static gboolean check_output(const CmdContext *context, const CmdReferenceSource *source, const char *path,
+                             GError **error)
+{
+    const MeasureInputs *inputs = source->subject->evaluation->inputs;
+    const MeasureInput *const files[] = {inputs->firmware, inputs->kernel, inputs->initrd};
+    g_autofree gchar *shown = cmd_printable(path);
+    struct stat st;
+    if (stat(path, &st) != 0) {
+        return TRUE;
+    }
+    gboolean same = is_same_file(&st, cmd_domain_word(context)) ||
+                    is_same_file(&st, cmd_context_get(context, "reference"));
+    for (guint i = 0; i < G_N_ELEMENTS(files); i++) {
+        same = same || (files[i] && is_same_file(&st, files[i]->path));
+    }
+    if (same) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
+                    "--output '%s' is one of the files that the bundle is made of: give it another name", shown);
+    }
+    return !same;
 }
 
 static gboolean write_bundle(CmdContext *context, const CmdReferenceSource *source, GBytes *reference, const char *path,
@@ -142,6 +181,9 @@ int cmd_bundle(CmdContext *context, GError **error)
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
                     "a reference document has no files to pack: give a domain or its XML, and the document with "
                     "--reference");
+        return -1;
+    }
+    if (!check_output(context, &source, path, error)) {
         return -1;
     }
     storage_interrupt_begin();

@@ -428,6 +428,7 @@ static const CmdOption bundle_define_options[] = {
     {"disk", 0, CMD_VALUES, "TARGET=PATH", "where a disk of the domain lies on this host, such as vda=/images/guest.qcow2"},
     {"emulator", 0, CMD_VALUE, "FILE", "QEMU program on this host (default: libvirt's choice)"},
     {"accept", 0, CMD_FLAG, NULL, "pin anew what differs from the pinned reference, after showing it"},
+    {"allow-debug", 0, CMD_FLAG, NULL, "accept a policy that lets the host read the guest's memory"},
     {"print-xml", 0, CMD_FLAG, NULL, "print the domain XML and change nothing"},
     END,
 };

@@ -94,7 +94,7 @@ gchar *cmd_signer_describe(const CmdSigner *signer)
 gboolean cmd_check_envelope(CmdContext *context, const PolicyEnvelope *envelope, const char *label, GError **error)
 {
     const PolicyConfig *config = cmd_context_config(context, error);
-    g_autoptr(GPtrArray) keys = config ? policy_trusted_keys_load(config->trusted_keys, error) : NULL;
+    g_autoptr(GPtrArray) keys = config ? policy_trusted_keys_load(config, error) : NULL;
     if (!keys) {
         return FALSE;
     }
@@ -115,7 +115,7 @@ gboolean cmd_check_cosigners(CmdContext *context, const PolicyEnvelope *envelope
                              const char *label, GError **error)
 {
     const PolicyConfig *config = cmd_context_config(context, error);
-    g_autoptr(GPtrArray) keys = config ? policy_trusted_keys_load(config->trusted_keys, error) : NULL;
+    g_autoptr(GPtrArray) keys = config ? policy_trusted_keys_load(config, error) : NULL;
     g_autofree gchar *own = policy_key_id(key);
     g_autoptr(GString) unknown = g_string_new(NULL);
     gboolean known = FALSE;

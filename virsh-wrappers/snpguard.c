@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "measure/bytes.h"
 #include "measure/error.h"
@@ -254,17 +254,47 @@ static gboolean check_launch(CmdContext *context, const Import *import, const Cm
 
 /* ---- import: files ---- */
 
-static gboolean put(const CmdContext *context, const Import *import, const char *name, GBytes *data, GError **error)
+enum { ARCHIVE_FILES = 7 };
+
+/**
+ * Output:
+ * @replaces: there was a file already, which --force replaces
+ */
+typedef struct {
+    gchar *path;
+    StorageOutput *file;
+    gboolean replaces, committed;
+} Output;
+
+static void output_free(Output *output)
 {
-    g_autofree gchar *path = g_build_filename(import->folder, name, NULL);
-    gsize size = 0;
-    gconstpointer bytes = g_bytes_get_data(data, &size);
-    g_autoptr(StorageOutput) output = storage_output_new(path, cmd_context_has(context, "force"), 0644, error);
-    return output && storage_output_write(output, bytes, size, error) && storage_output_commit(output, error);
+    g_clear_pointer(&output->file, storage_output_free);
+    g_free(output->path);
+    g_free(output);
 }
 
-static gboolean put_file(const CmdContext *context, const Import *import, const char *name, const char *from,
-                         GError **error)
+static Output *open_output(const CmdContext *context, const Import *import, GPtrArray *outputs, const char *name,
+                           GError **error)
+{
+    Output *output = g_new0(Output, 1);
+    g_ptr_array_add(outputs, output);
+    output->path = g_build_filename(import->folder, name, NULL);
+    output->replaces = g_file_test(output->path, G_FILE_TEST_EXISTS);
+    output->file = storage_output_new(output->path, cmd_context_has(context, "force"), 0644, error);
+    return output->file ? output : NULL;
+}
+
+static gboolean put(const CmdContext *context, const Import *import, GPtrArray *outputs, const char *name,
+                    GBytes *data, GError **error)
+{
+    gsize size = 0;
+    gconstpointer bytes = g_bytes_get_data(data, &size);
+    const Output *output = open_output(context, import, outputs, name, error);
+    return output && storage_output_write(output->file, bytes, size, error);
+}
+
+static gboolean put_file(const CmdContext *context, const Import *import, GPtrArray *outputs, const char *name,
+                         const char *from, GError **error)
 {
     g_autoptr(GError) cause = NULL;
     g_autoptr(GMappedFile) file = g_mapped_file_new(from, FALSE, &cause);
@@ -274,24 +304,30 @@ static gboolean put_file(const CmdContext *context, const Import *import, const 
         return FALSE;
     }
     g_autoptr(GBytes) data = g_mapped_file_get_bytes(file);
-    return put(context, import, name, data, error);
+    return put(context, import, outputs, name, data, error);
 }
 
-static gboolean put_text(const CmdContext *context, const Import *import, const char *name, const char *text,
-                         GError **error)
+/* The first @count, as far as they are not yet. */
+static gboolean commit(GPtrArray *outputs, guint count, GError **error)
 {
-    g_autoptr(GBytes) data = g_bytes_new_static(text, strlen(text));
-    return put(context, import, name, data, error);
+    for (guint i = 0; i < count; i++) {
+        Output *output = g_ptr_array_index(outputs, i);
+        if (!output->committed && !storage_output_commit(output->file, error)) {
+            return FALSE;
+        }
+        output->committed = TRUE;
+    }
+    return TRUE;
 }
 
 static gboolean open_folder(const CmdContext *context, Import *import, GError **error)
 {
     const char *folder = cmd_context_get(context, "output-dir");
-    g_autofree gchar *shown = cmd_printable(folder);
     if (!folder) {
         return TRUE;
     }
-    if (mkdir(folder, 0755) != 0 && errno != EEXIST) {
+    g_autofree gchar *shown = cmd_printable(folder);
+    if (g_mkdir_with_parents(folder, 0755) != 0) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "cannot make the folder '%s': %s", shown,
                     g_strerror(errno));
         return FALSE;
@@ -307,16 +343,27 @@ static gboolean open_folder(const CmdContext *context, Import *import, GError **
     return import->folder != NULL;
 }
 
-static gboolean write_files(CmdContext *context, const Import *import, GError **error)
+static gboolean put_archive(CmdContext *context, const Import *import, GPtrArray *outputs, GError **error)
 {
     const StorageSnpguard *archive = import->archive;
-    if (!put(context, import, STORAGE_SNPGUARD_CONFIG, archive->config, error) ||
-        !put_file(context, import, STORAGE_SNPGUARD_FIRMWARE, archive->firmware, error) ||
-        !put_file(context, import, STORAGE_SNPGUARD_KERNEL, archive->kernel, error) ||
-        !put_file(context, import, STORAGE_SNPGUARD_INITRD, archive->initrd, error) ||
-        !put(context, import, STORAGE_SNPGUARD_CMDLINE, archive->cmdline, error) ||
-        !put(context, import, STORAGE_SNPGUARD_ID_BLOCK, archive->id_block, error) ||
-        !put(context, import, STORAGE_SNPGUARD_ID_AUTH, archive->id_auth, error)) {
+    return put(context, import, outputs, STORAGE_SNPGUARD_CONFIG, archive->config, error) &&
+           put_file(context, import, outputs, STORAGE_SNPGUARD_FIRMWARE, archive->firmware, error) &&
+           put_file(context, import, outputs, STORAGE_SNPGUARD_KERNEL, archive->kernel, error) &&
+           put_file(context, import, outputs, STORAGE_SNPGUARD_INITRD, archive->initrd, error) &&
+           put(context, import, outputs, STORAGE_SNPGUARD_CMDLINE, archive->cmdline, error) &&
+           put(context, import, outputs, STORAGE_SNPGUARD_ID_BLOCK, archive->id_block, error) &&
+           put(context, import, outputs, STORAGE_SNPGUARD_ID_AUTH, archive->id_auth, error);
+}
+
+/* What lies there in the end is measured once more; the last two files say what came of it. */
+static gboolean write_outputs(CmdContext *context, const Import *import, GPtrArray *outputs, GError **error)
+{
+    if (!put_archive(context, import, outputs, error)) {
+        return FALSE;
+    }
+    Output *reference_output = open_output(context, import, outputs, "reference.json", error);
+    Output *domain_output = reference_output ? open_output(context, import, outputs, "domain.xml", error) : NULL;
+    if (!domain_output || !commit(outputs, ARCHIVE_FILES, error)) {
         return FALSE;
     }
     g_autoptr(CmdSubject) subject = measure(context, import, import->folder, error);
@@ -330,8 +377,25 @@ static gboolean write_files(CmdContext *context, const Import *import, GError **
     }
     policy_reference_set_source(reference, "snpguard");
     g_autofree gchar *document = policy_reference_format(reference, POLICY_REFERENCE_PORTABLE);
-    return put_text(context, import, "reference.json", document, error) &&
-           put_text(context, import, "domain.xml", subject->xml, error);
+    return storage_output_write(reference_output->file, document, strlen(document), error) &&
+           storage_output_write(domain_output->file, subject->xml, strlen(subject->xml), error) &&
+           commit(outputs, outputs->len, error);
+}
+
+/* All files or none; only what --force has replaced by then stays replaced. */
+static gboolean write_files(CmdContext *context, const Import *import, GError **error)
+{
+    g_autoptr(GPtrArray) outputs = g_ptr_array_new_with_free_func((GDestroyNotify)output_free);
+    if (write_outputs(context, import, outputs, error)) {
+        return TRUE;
+    }
+    for (guint i = 0; i < outputs->len; i++) {
+        const Output *output = g_ptr_array_index(outputs, i);
+        if (output->committed && !output->replaces) {
+            unlink(output->path);
+        }
+    }
+    return FALSE;
 }
 
 /* ---- import: the command ---- */
@@ -416,6 +480,18 @@ static void print_import(const CmdContext *context, const Import *import, const 
     cmd_print_field("Domain XML", domain);
 }
 
+/* The temporary folder means nothing to anybody, and is gone when the message is read. */
+static void hide_folder(const Import *import, GError **error)
+{
+    if (error && *error) {
+        g_autofree gchar *folder = g_strconcat(storage_workdir_path(import->archive->workdir), "/", NULL);
+        g_autoptr(GString) text = g_string_new((*error)->message);
+        g_string_replace(text, folder, "the archive's ", 0);
+        g_free((*error)->message);
+        (*error)->message = g_strdup(text->str);
+    }
+}
+
 int cmd_import_snpguard(CmdContext *context, const char *path, GError **error)
 {
     g_auto(Import) import = {NULL};
@@ -424,6 +500,7 @@ int cmd_import_snpguard(CmdContext *context, const char *path, GError **error)
     }
     g_autoptr(CmdSubject) subject = measure(context, &import, NULL, error);
     if (!subject || !check_launch(context, &import, subject, error)) {
+        hide_folder(&import, error);
         return -1;
     }
     cmd_report_warnings(context, subject->domain);

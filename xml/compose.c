@@ -131,7 +131,7 @@ static gboolean check_path(const char *what, const char *path, GError **error)
     return check_text(what, path, PATH_MAX - 1, error);
 }
 
-static gboolean check_name(const char *name, GError **error)
+gboolean xml_check_name(const char *name, GError **error)
 {
     if (name == NULL) {
         return refuse(error, "the domain needs a name: give --name");
@@ -251,7 +251,7 @@ static gboolean check_all(const XmlCompose *compose, GError **error)
             return FALSE;
         }
     }
-    return check_name(compose->name, error) && check_machine(compose, error) && check_cpu(compose, error) &&
+    return xml_check_name(compose->name, error) && check_machine(compose, error) && check_cpu(compose, error) &&
            (compose->level == 0 || check_policy(compose, error)) && check_boot(compose, error);
 }
 

@@ -48,6 +48,8 @@ XmlCompose *xml_compose_new(void);
 void xml_compose_free(XmlCompose *compose);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(XmlCompose, xml_compose_free)
 
+/* Whether libvirt would take @name as a domain's; (nullable). Errors: %ATTEST_ERROR_USAGE. */
+gboolean xml_check_name(const char *name, GError **error);
 /*
  * The domain XML, every value escaped. Errors: %ATTEST_ERROR_USAGE for a name, path or combination that libvirt would
  * refuse.

@@ -248,6 +248,121 @@ def test_forged():
         assert not left_behind(), left_behind()
 
 
+def test_host_access():
+    """What the domain XML reaches for on its host, with a signature that is good."""
+    with guest() as path:
+        good = bundle('--sign-key', 'sign.pem')
+        xml = good['domain.xml'].decode()
+        uuid = '4628b277-cd81-4b55-b30c-ba36606ea5b6'
+
+        def device(text):
+            return xml.replace('<devices>', '<devices>' + text)
+
+        def element(text):
+            return xml.replace('<devices>', text + '<devices>')
+
+        qemu = "<qemu:commandline xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'/>"
+        cases = (
+            ('name', xml.replace('<name>guest<', '<name>other<'), "'other'"),
+            ('script', device("<interface type='bridge'><source bridge='br0'/><script path='x'/></interface>"), 'script'),
+            ('serial file', device("<serial type='file'><source path='etc/x'/></serial>"), 'source'),
+            ('serial pipe', device("<serial type='pipe'><source path='/x'/></serial>"), 'source'),
+            ('serial dev', device("<serial type='dev'><source path='/dev/ttyS0'/></serial>"), 'source'),
+            ('socket', device("<channel type='unix'><source mode='connect' path='/run/x'/></channel>"), 'source'),
+            ('log', device("<serial type='pty'><log file='/etc/x'/></serial>"), 'log'),
+            ('random', device("<rng model='virtio'><backend model='random'>/etc/x</backend></rng>"), 'backend'),
+            ('filesystem', device("<filesystem type='mount'><source dir='/'/><target dir='x'/></filesystem>"),
+             'filesystem'),
+            ('hostdev', device("<hostdev mode='subsystem' type='pci'/>"), 'hostdev'),
+            ('tpm', device("<tpm model='tpm-crb'><backend type='passthrough'/></tpm>"), 'backend'),
+            ('fw_cfg', element("<sysinfo type='fwcfg'><entry name='opt/x' file='/etc/x'/></sysinfo>"), 'entry'),
+            ('ACPI', xml.replace('</os>', "<acpi><table type='slic'>/x</table></acpi></os>"), 'table'),
+            ('nvram', xml.replace('</os>', "<nvram template='/x'/></os>"), 'nvram'),
+            ('no label', element("<seclabel type='none'/>"), 'seclabel'),
+            ('static label', element("<seclabel type='static' model='dac'><label>0:0</label></seclabel>"), 'seclabel'),
+            ('disk label', device("<disk type='file'><source file='/x'><seclabel model='dac'><label>0:0</label>"
+                                  "</seclabel></source><target dev='vda'/></disk>"), 'seclabel'),
+            ('namespace', xml.replace('</domain>', qemu + '</domain>'), 'commandline'),
+        )
+        for what, text, word in cases:
+            assert text != xml, what
+            write('bad.tar', sealed({**good, 'domain.xml': text.encode()}))
+            code, rows, said = verify('bad.tar', '--key', 'sign.pub')
+            failed = [row['text'] for row in json.loads(said)['checks'] if row['result'] == 'fail']
+            assert code == 1 and any(word in row for row in failed), (what, said)
+            assert tool('bundle-define', '--print-xml', '--key', 'sign.pub', 'bad.tar').returncode == 1, what
+        # What nobody needs to fear; each disk is named.
+        harmless = device("<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>"
+                          "<serial type='pty'><source path='/dev/pts/3'/></serial><interface type='network'>"
+                          "<source network='default'/></interface><disk type='file'><source file='/images/a.img'/>"
+                          "<backingStore type='file'><source file='/images/base'/></backingStore>"
+                          "<target dev='vda'/></disk>")
+        write('fine.tar', sealed({**good, 'domain.xml': harmless.encode()}))
+        code, rows, said = verify('fine.tar', '--key', 'sign.pub')
+        assert code == 0 and ('disk', 'note') in rows and '/images/a.img' in said and '/images/base' in said, said
+        # The writer refuses what the reader would.
+        pathlib.Path('log.xml').write_text(pathlib.Path('guest.xml').read_text(encoding='utf-8').replace(
+            '<devices>', "<devices><serial type='pty'><log file='/x'/></serial>"), encoding='utf-8')
+        refused(tool('bundle', './log.xml', '--output', 'x.tar'), 1, '<log>')
+        # The UUID that the reference has.
+        with_uuid = pathlib.Path('guest.xml').read_text(encoding='utf-8').replace(
+            '</name>', f'</name><uuid>{uuid}</uuid>')
+        pathlib.Path('uuid.xml').write_text(with_uuid, encoding='utf-8')
+        good = bundle('--sign-key', 'sign.pem', source='./uuid.xml')
+        if uuid.encode() in base64.b64decode(json.loads(good['reference.json'])['payload']):
+            changed = good['domain.xml'].replace(uuid.encode(), uuid.replace('4628', '4629').encode())
+            write('bad.tar', sealed({**good, 'domain.xml': changed}))
+            code, rows, said = verify('bad.tar', '--key', 'sign.pub')
+            assert code == 1 and ('reference', 'fail') in rows, said
+        assert not os.path.exists('x.tar') and not left_behind() and path
+
+
+def test_refused_to_make():
+    """No bundle that bundle-verify would not take, and none in the place of its own parts."""
+    with guest():
+        for options in (('--cpu', 'EPYC-Genoa'), ('--vcpus', '3')):
+            refused(tool('bundle', './guest.xml', *options, '--output', 'x.tar'), 1, 'vCPU counts')
+        bundle('--cpu', 'EPYC-Genoa,EPYC-Milan')
+        kernel = pathlib.Path('vmlinuz').read_bytes()
+        os.link('vmlinuz', 'other')
+        for name in ('vmlinuz', 'other', 'initrd.img', 'guest.xml'):
+            refused(tool('bundle', './guest.xml', '--output', name, '--force'), 2, '--output', name)
+        refused(tool('bundle', 'guest.tar', '--output', 'guest.tar', '--force'), 2, '--output')
+        assert pathlib.Path('vmlinuz').read_bytes() == kernel and tarfile.is_tarfile('guest.tar')
+        text = pathlib.Path('guest.xml').read_text(encoding='utf-8')
+        pathlib.Path('plain.xml').write_text(re.sub('<id(Block|Auth)>.*?</id(Block|Auth)>', '', text, flags=re.S),
+                                             encoding='utf-8')
+        with open('initrd.img', 'wb') as file:
+            file.truncate((512 << 20) + 1)
+        refused(tool('bundle', './plain.xml', '--output', 'x.tar'), 1, 'initrd')
+        with open('initrd.img', 'wb') as file:
+            file.truncate(400 << 20)
+        pathlib.Path('long.xml').write_text(define(os.getcwd(), 'id'), encoding='utf-8')
+        refused(tool('export', '--to', 'snpguard', './long.xml', '--output', 'x.tar.gz'), 1, 'shrink')
+        assert not glob.glob('x.tar*') and not left_behind()
+
+
+def test_define_options():
+    with guest():
+        good = bundle()
+        for options, word in ((('--name', ''), 'name'), (('--name', 'a/b'), 'a/b'), (('--emulator', 'qemu'), 'absolute')):
+            refused(tool('bundle-define', '--print-xml', *options, 'guest.tar'), 2, word)
+        done = tool('bundle-define', '--print-xml', 'guest.tar')
+        assert done.returncode == 0 and 'warning: the reference is not signed' in done.stderr, done
+        debug = re.sub('<(metadata|idBlock|idAuth|hostData)>.*?</(metadata|idBlock|idAuth|hostData)>', '',
+                       pathlib.Path('guest.xml').read_text(encoding='utf-8'), flags=re.S)
+        debug = re.sub('<policy>.*</policy>', '<policy>0xb0000</policy>', debug).replace(' authorKey="yes"', '')
+        pathlib.Path('debug.xml').write_text(debug, encoding='utf-8')
+        bundle(source='./debug.xml', output='debug.tar')
+        refused(tool('bundle-define', '--print-xml', 'debug.tar'), 1, '--allow-debug')
+        assert tool('bundle-define', '--print-xml', '--allow-debug', 'debug.tar').returncode == 0
+        # No word of the temporary folder.
+        for name in ('firmware', 'kernel'):
+            write('bad.tar', sealed({**good, name: b'x' * 100}))
+            done = tool('bundle-verify', 'bad.tar')
+            assert done.returncode and os.environ['TMPDIR'] not in done.stdout + done.stderr, done
+
+
 def test_reference_given():
     with guest():
         must(rig.TOOL, 'reference', './guest.xml', '--vcpus', '1,2,4', '--cpu', 'EPYC-Milan,EPYC-Genoa',
@@ -411,6 +526,18 @@ def test_snpguard_round_trip():
         must(rig.TOOL, 'export', '--to', 'snpguard', 'guest.tar', '--output', 'three.tar.gz')
         assert members('three.tar.gz') == one
         refused(tool('import', '--from', 'snpguard', 'one.tar.gz', '--output-dir', 'imported'), 3, '--force')
+        # Only looked at.
+        done = tool('import', '--from', 'snpguard', 'one.tar.gz')
+        assert done.returncode == 0 and one['id-block.bin'][:48].hex() in done.stdout, done
+        # All files or none, whichever of them was there; the folder with its parents.
+        for name in [*SNPGUARD, 'domain.xml', 'reference.json']:
+            os.makedirs('half', exist_ok=True)
+            pathlib.Path('half', name).write_text('mine', encoding='utf-8')
+            refused(tool('import', '--from', 'snpguard', 'one.tar.gz', '--output-dir', 'half'), 3, '--force')
+            assert os.listdir('half') == [name] and pathlib.Path('half', name).read_text(encoding='utf-8') == 'mine'
+            os.unlink(f'half/{name}')
+        assert tool('import', '--from', 'snpguard', 'one.tar.gz', '--output-dir', 'half/a/b').returncode == 0
+        assert rig.same_file('half/a/b/vmlinuz', 'imported/vmlinuz')
         assert not left_behind(), left_behind()
         assert path
 
