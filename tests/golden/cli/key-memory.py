@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 
-TOOL = sys.argv[1]
+TOOL = os.path.abspath(sys.argv[1])
 
 
 def memory(pid):
@@ -63,8 +63,14 @@ def main():
         os.chdir(folder)
         subprocess.run('umask 077; openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out key.pem',
                        shell=True, check=True, capture_output=True)
-        found = copies('key.pem')
-        os.chdir('/')
+        try:
+            found = copies('key.pem')
+        except PermissionError as error:
+            # A container without CAP_SYS_PTRACE: there the memory is closed to root too.
+            print(f'1..0 # SKIP reading the memory of another process is not allowed here: {error}')
+            return 0
+        finally:
+            os.chdir('/')
     print('1..2')
     # Without this one the other would say nothing: the memory was read, and the key is in it.
     print('ok' if found['used'] > 0 else 'not ok', '1 - the key in use is found', found)
