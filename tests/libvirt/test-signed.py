@@ -161,6 +161,8 @@ def holding_a_key(arguments, passphrase, folder):
     def unlimited():
         hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
         resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+        # A shell that started the tests in the background has made its children ignore it.
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     child = subprocess.Popen([program('virsh-wrappers/virt-attest'), *arguments, '--passphrase-fd', str(reader)],
                              stdout=out_writer, pass_fds=(reader,), cwd=folder, preexec_fn=unlimited)
     before = eventually(lambda: core_limit(child.pid) == '0')
