@@ -78,10 +78,10 @@ def host_signature():
 def alman_folder(name, kernel, initrd, digest):
     """What ALman leaves of a guest: the domain XML of a dry run, and a record."""
     folder = scratch('alman')
-    os.makedirs(f'{folder}/work/xml', exist_ok=True)
+    os.makedirs(os.path.join(folder, 'work', 'xml'), exist_ok=True)
     signature = host_signature()
     spec = {'kind': 'sig', 'sig': signature}
-    write(f'{folder}/work/xml/{name}.xml', ALMAN_XML.format(
+    write(os.path.join(folder, 'work', 'xml', f'{name}.xml'), ALMAN_XML.format(
         name=name, uuid=domain_uuid(name), firmware=AMDSEV, kernel=kernel, initrd=initrd, cmdline=escape(CMDLINE)))
     write(f'{folder}/alman.conf', f'QEMU_BIN=/usr/bin/qemu-system-x86_64\nOVMF_CODE={AMDSEV}\n')
     write(f'{folder}/cpu-types.json', json.dumps([signature]))
@@ -125,13 +125,14 @@ def test_alman(tap: Tap):
     kernel, initrd = small_boot_files('alman')
     out = scratch('taken')
     folder = alman_folder('vm1', kernel, initrd, '00' * 48)
-    virsh('create', f'{folder}/work/xml/vm1.xml')
+    virsh('create', os.path.join(folder, 'work', 'xml', 'vm1.xml'))
     digest = model('vm1')['digest']
     stop('vm1')
     alman_folder('vm1', kernel, initrd, digest)
     done = attest('import-alman', '--output-dir', out, folder)
     tap.contains(done.stdout, ['match', digest, 'virt-attest define --reference'], 'the record matches')
-    tap.equal(read(f'{out}/vm1.xml'), read(f'{folder}/work/xml/vm1.xml'), 'the domain XML is ALman\'s own')
+    own = read(os.path.join(folder, 'work', 'xml', 'vm1.xml'))
+    tap.equal(read(f'{out}/vm1.xml'), own, 'the domain XML is ALman\'s own')
     attest('define', '--reference', f'{out}/vm1.reference.json', f'{out}/vm1.xml')
     expect_match(tap, 'vm1', 'the guest that was taken over')
     tap.equal(model('vm1')['digest'], digest, 'and it launches with the recorded digest')

@@ -286,8 +286,8 @@ def run_line(line, folder, environment):
 
 def normalise(text, folder, names):
     text = text.replace(str(folder), '@TMP@')
-    # ALman's own folder below it: its name alone looks like a path of somebody's machine.
-    text = text.replace('@TMP@/alman/wo' + 'rk/', '@ALMAN@/')
+    # What ALman calls its folder is a name of its own: transcripts stay short.
+    text = text.replace(os.path.join('@TMP@', 'alman', 'work', ''), '@ALMAN@/')
     text = re.sub(r'[0-9a-f]{64,96}|[A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{64}', lambda m: names.get(m.group(), m.group()),
                   text)
     # Abbreviated digests: what is left of one is as good as its beginning.
