@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "storage/curl-load.h"
 
+#include "storage/library.h"
+
 static StorageCurl curl;
 
-#ifdef CURL_LINKED
+#ifdef LIBRARIES_LINKED
 
 /* As for libvirt: the address sanitizer wants to see libraries before they are used. */
 static gboolean find_functions(GError **error)
@@ -21,35 +23,17 @@ static gboolean find_functions(GError **error)
 
 #else
 
-#include <dlfcn.h>
-
-#define LIBRARY "libcurl.so.4"
-
 static gboolean find_functions(GError **error)
 {
-    void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    const struct {
-        const char *name;
-        void **place;
-    } functions[] = {
-        {"curl_global_init", (void **)&curl.global_init},     {"curl_easy_init", (void **)&curl.easy_init},
-        {"curl_easy_setopt", (void **)&curl.easy_setopt},     {"curl_easy_perform", (void **)&curl.easy_perform},
-        {"curl_easy_getinfo", (void **)&curl.easy_getinfo},   {"curl_easy_cleanup", (void **)&curl.easy_cleanup},
-        {"curl_easy_reset", (void **)&curl.easy_reset}, {"curl_easy_strerror", (void **)&curl.easy_strerror},
+    const StorageSymbol symbols[] = {
+        {"curl_global_init", (void **)&curl.global_init},   {"curl_easy_init", (void **)&curl.easy_init},
+        {"curl_easy_setopt", (void **)&curl.easy_setopt},   {"curl_easy_perform", (void **)&curl.easy_perform},
+        {"curl_easy_getinfo", (void **)&curl.easy_getinfo}, {"curl_easy_cleanup", (void **)&curl.easy_cleanup},
+        {"curl_easy_reset", (void **)&curl.easy_reset},     {"curl_easy_strerror", (void **)&curl.easy_strerror},
     };
 
-    for (guint i = 0; library && i < G_N_ELEMENTS(functions); i++) {
-        *functions[i].place = dlsym(library, functions[i].name);
-        if (!*functions[i].place)
-            library = NULL;
-    }
-    if (!library) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
-                    "cannot load libcurl, which asks the Key Distribution Service: %s; install it (Debian: libcurl4)",
-                    dlerror());
-        return FALSE;
-    }
-    return TRUE;
+    return storage_library_load("libcurl.so.4", "asks the Key Distribution Service", "libcurl4", symbols,
+                                G_N_ELEMENTS(symbols), error);
 }
 
 #endif

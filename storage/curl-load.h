@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * libcurl, loaded when it is first needed: linking it would bring some thirty libraries into every start of the
- * program, which takes longer than measuring a domain, and the offline commands are to work where it is not installed.
- */
+/* libcurl, loaded when it is first needed (storage/library.h). */
 #pragma once
 
 #include <curl/curl.h>

@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
-#include <libnbd.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -24,6 +23,7 @@
 
 #include "measure/error.h"
 #include "storage/disk-private.h"
+#include "storage/nbd-load.h"
 
 enum {
     MAX_CONNECTIONS = 8,
@@ -39,6 +39,7 @@ static const char *const contexts[] = {LIBNBD_CONTEXT_BASE_ALLOCATION, CONTEXT_D
 enum { ALLOCATION, DEPTH, N_CONTEXTS };
 
 struct StorageNbd {
+    const StorageLibnbd *library;
     gchar *path;
     guint64 size;
     gboolean layered;
@@ -66,7 +67,7 @@ static gchar *first_message(const StorageNbd *nbd)
 
 static gboolean fail(const StorageNbd *nbd, GError **error)
 {
-    const char *number = nbd_get_error();
+    const char *number = nbd->library->get_error();
     g_autofree gchar *message = first_message(nbd);
     if (message && strstr(message, "lock")) {
         return storage_disk_fail(error, nbd->path,
@@ -221,23 +222,23 @@ static gboolean start_server(StorageNbd *nbd, int listener, GError **error)
 /* Takes over @socket. */
 static gboolean open_handle(StorageNbd *nbd, int socket, struct nbd_handle **out, GError **error)
 {
-    struct nbd_handle *handle = nbd_create();
+    struct nbd_handle *handle = nbd->library->create();
     *out = handle;
     if (!handle) {
         close(socket);
         return fail(nbd, error);
     }
     for (guint i = 0; i < N_CONTEXTS; i++) {
-        if (nbd_add_meta_context(handle, contexts[i]) != 0) {
+        if (nbd->library->add_meta_context(handle, contexts[i]) != 0) {
             close(socket);
             return fail(nbd, error);
         }
     }
-    if (nbd_connect_socket(handle, socket) != 0) {
+    if (nbd->library->connect_socket(handle, socket) != 0) {
         return fail(nbd, error);
     }
     for (guint i = 0; i < N_CONTEXTS; i++) {
-        if (nbd_can_meta_context(handle, contexts[i]) != 1) {
+        if (nbd->library->can_meta_context(handle, contexts[i]) != 1) {
             return storage_disk_fail(error, nbd->path, "qemu-nbd does not tell '%s': a newer one is needed",
                                      contexts[i]);
         }
@@ -255,7 +256,7 @@ static gboolean open_handles(StorageNbd *nbd, int *clients, GError **error)
         }
         g_async_queue_push(nbd->idle, nbd->handles[i]);
     }
-    gint64 size = nbd_get_size(nbd->handles[0]);
+    gint64 size = nbd->library->get_size(nbd->handles[0]);
     if (size < 0) {
         return fail(nbd, error);
     }
@@ -275,7 +276,9 @@ StorageNbd *storage_nbd_open(const char *path, gboolean layered, GError **error)
     for (guint i = 0; i < MAX_CONNECTIONS; i++) {
         clients[i] = -1;
     }
-    gboolean good = connect_all(&listener, clients, nbd->n_handles, error) && start_server(nbd, listener, error);
+    nbd->library = storage_libnbd_load(error);
+    gboolean good = nbd->library && connect_all(&listener, clients, nbd->n_handles, error) &&
+                    start_server(nbd, listener, error);
     if (listener >= 0) {
         close(listener);
     }
@@ -297,7 +300,9 @@ void storage_nbd_free(StorageNbd *nbd)
         return;
     }
     for (guint i = 0; i < nbd->n_handles; i++) {
-        nbd_close(nbd->handles[i]);
+        if (nbd->handles[i]) {
+            nbd->library->close(nbd->handles[i]);
+        }
     }
     if (nbd->pid > 0) {
         /* It only reads. SIGTERM is lost while it starts. */
@@ -328,7 +333,7 @@ gboolean storage_nbd_read(StorageNbd *nbd, guint64 offset, guint8 *out, gsize si
     gboolean good = TRUE;
     while (good && size > 0) {
         gsize n = MIN(size, MAX_READ);
-        good = nbd_pread(handle, out, n, offset, 0) == 0 || fail(nbd, error);
+        good = nbd->library->pread(handle, out, n, offset, 0) == 0 || fail(nbd, error);
         out += n;
         offset += n;
         size -= n;
@@ -392,7 +397,7 @@ gboolean storage_nbd_extents(StorageNbd *nbd, guint64 offset, guint64 length, GA
             g_array_set_size(status.pairs[i], 0);
         }
         guint64 n = MIN(length, MAX_STATUS);
-        good = nbd_block_status(handle, n, offset, callback, 0) == 0 || fail(nbd, error);
+        good = nbd->library->block_status(handle, n, offset, callback, 0) == 0 || fail(nbd, error);
         guint64 done = good ? merge_status(nbd, &status, offset, n, extents) : 0;
         if (good && done == 0) {
             good = storage_disk_fail(error, nbd->path, "qemu-nbd does not say where its data are");

@@ -104,6 +104,7 @@ int cmd_verify(CmdContext *context, GError **error)
     }
     input.certificates = endorsements.certificates;
     input.crls = endorsements.crls;
+    input.endorsement = endorsements.signer;
     input.anchors = endorsements.job.anchors;
     input.rules = rules.rules;
     g_autoptr(AppraisalVerdict) verdict = appraisal_verdict_new(&input);

@@ -12,6 +12,7 @@ void cmd_endorsements_clear(CmdEndorsements *endorsements)
 {
     g_clear_pointer(&endorsements->certificates, g_ptr_array_unref);
     g_clear_pointer(&endorsements->crls, g_ptr_array_unref);
+    g_clear_pointer(&endorsements->signer, appraisal_endorsement_free);
     cmd_certificates_clear(&endorsements->job);
 }
 
@@ -110,8 +111,8 @@ static gboolean add_files(CmdContext *context, CmdEndorsements *out, GError **er
 
 /* ---- Cache and service ---- */
 
-/* The line of the certificate in @list whose key signed the report, or UNKNOWN. */
-static AppraisalLine signer_among(const AppraisalReport *report, const GPtrArray *list)
+/* Looks for the certificate in @list whose key signed the report. */
+static gboolean signer_among(CmdEndorsements *out, const AppraisalReport *report, const GPtrArray *list)
 {
     for (guint i = 0; i < list->len; i++) {
         const AppraisalBlob *blob = g_ptr_array_index(list, i);
@@ -122,10 +123,11 @@ static AppraisalLine signer_among(const AppraisalReport *report, const GPtrArray
         gconstpointer data = g_bytes_get_data(blob->data, &size);
         g_autoptr(AppraisalEndorsement) each = appraisal_endorsement_parse(data, size, NULL);
         if (each && appraisal_signature_verify(report, each, NULL)) {
-            return each->line;
+            out->signer = g_steal_pointer(&each);
+            return TRUE;
         }
     }
-    return APPRAISAL_LINE_UNKNOWN;
+    return FALSE;
 }
 
 static void add_endorsement(CmdEndorsements *out, const AppraisalEndorsement *endorsement)
@@ -140,7 +142,7 @@ static void add_endorsement(CmdEndorsements *out, const AppraisalEndorsement *en
 }
 
 /* A VLEK has to come with the evidence, or from the cache: the service gives it to its owner only. */
-static AppraisalLine add_kept(CmdEndorsements *out, const AppraisalReport *report, AppraisalLine line)
+static gboolean add_kept(CmdEndorsements *out, const AppraisalReport *report, AppraisalLine line)
 {
     g_autofree gchar *chip = appraisal_report_chip(report, line);
     g_autoptr(GError) cause = NULL;
@@ -161,21 +163,16 @@ static AppraisalLine add_kept(CmdEndorsements *out, const AppraisalReport *repor
             cmd_warn("%s", cause->message);
         }
     }
-    return signer_among(report, out->certificates);
+    return signer_among(out, report, out->certificates);
 }
 
 /* A report of version 2 does not say which line it is of. */
-static AppraisalLine add_missing(CmdEndorsements *out, const AppraisalReport *report)
+static gboolean add_missing(CmdEndorsements *out, const AppraisalReport *report)
 {
-    static const AppraisalLine lines[] = {APPRAISAL_LINE_MILAN, APPRAISAL_LINE_GENOA};
-    AppraisalLine found = APPRAISAL_LINE_UNKNOWN;
     if (report->line != APPRAISAL_LINE_UNKNOWN) {
         return add_kept(out, report, report->line);
     }
-    for (gsize i = 0; i < G_N_ELEMENTS(lines) && found == APPRAISAL_LINE_UNKNOWN; i++) {
-        found = add_kept(out, report, lines[i]);
-    }
-    return found;
+    return add_kept(out, report, APPRAISAL_LINE_MILAN) || add_kept(out, report, APPRAISAL_LINE_GENOA);
 }
 
 gboolean cmd_find_endorsements(CmdContext *context, const AppraisalEvidence *evidence, CmdEndorsements *out,
@@ -192,13 +189,12 @@ gboolean cmd_find_endorsements(CmdContext *context, const AppraisalEvidence *evi
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "give --offline or --fetch, not both");
         return FALSE;
     }
-    AppraisalLine line = signer_among(report, evidence->certificates);
-    line = line != APPRAISAL_LINE_UNKNOWN ? line : signer_among(report, out->certificates);
-    line = line != APPRAISAL_LINE_UNKNOWN ? line : add_missing(out, report);
-    if (line != APPRAISAL_LINE_UNKNOWN && out->crls->len == 0) {
+    gboolean found = signer_among(out, report, evidence->certificates) ||
+                     signer_among(out, report, out->certificates) || add_missing(out, report);
+    if (found && out->crls->len == 0) {
         const char *source = NULL;
         g_autoptr(GError) cause = NULL;
-        AppraisalCrl *crl = cmd_certificates_crl(&out->job, line, report->signer, &source, &cause);
+        AppraisalCrl *crl = cmd_certificates_crl(&out->job, out->signer->line, report->signer, &source, &cause);
         if (crl) {
             g_ptr_array_add(out->crls, crl);
         } else if (!out->job.offline) {

@@ -8,11 +8,13 @@
  * CmdEndorsements:
  * @job: cache and anchors; asks the network only when told to
  * @certificates: (element-type AppraisalBlob): "vcek", "vlek", "ask", "ark"; none of them trusted
+ * @signer: (nullable): the one of them whose key signed the report
  * @crls: (element-type AppraisalCrl)
  */
 typedef struct {
     CmdCertificates job;
     GPtrArray *certificates, *crls;
+    AppraisalEndorsement *signer;
 } CmdEndorsements;
 void cmd_endorsements_clear(CmdEndorsements *endorsements);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CmdEndorsements, cmd_endorsements_clear)

@@ -97,26 +97,33 @@ static GPtrArray *blobs_of(const AppraisalJudge *judge, const char *const *roles
 }
 
 /* How much speaks for a certificate. The first of the best one counts, so that a wrong one in the way does no harm. */
+enum { RANK_USABLE = 1, RANK_KIND = 2, RANK_SIGNED = 5, RANK_CHAIN = 6 };
+
 static guint rank(const AppraisalJudge *judge, const AppraisalEndorsement *endorsement, const GPtrArray *intermediates)
 {
     if (endorsement->kind != judge->report->signer)
-        return 1;
+        return RANK_USABLE;
     if (!appraisal_signature_verify(judge->report, endorsement, NULL))
-        return 2 + (endorsement->kind == APPRAISAL_SIGNER_VLEK || hwid_matches(judge, endorsement)) +
+        return RANK_KIND + (endorsement->kind == APPRAISAL_SIGNER_VLEK || hwid_matches(judge, endorsement)) +
                tcb_matches(judge, endorsement);
-    return appraisal_chain_verify(endorsement, judge->input->anchors, intermediates, judge->input->at, NULL) ? 6 : 5;
+    return appraisal_chain_verify(endorsement, judge->input->anchors, intermediates, judge->input->at, NULL)
+               ? RANK_CHAIN
+               : RANK_SIGNED;
 }
 
-static AppraisalEndorsement *choose(const AppraisalJudge *judge, const GPtrArray *intermediates, guint *n,
-                                    GError **error)
+/* Returns the number of certificates that there were to choose from. */
+static guint choose(AppraisalJudge *judge, const GPtrArray *intermediates, GError **error)
 {
     static const char *const roles[] = {"vcek", "vlek", NULL};
     g_autoptr(GPtrArray) candidates = blobs_of(judge, roles);
-    g_autoptr(AppraisalEndorsement) best = NULL;
-    guint best_rank = 0;
+    const AppraisalEndorsement *known = judge->input->endorsement;
+    guint best = known ? rank(judge, known, intermediates) : 0;
 
-    *n = candidates->len;
-    for (guint i = 0; i < MIN(candidates->len, MAX_CANDIDATES) && best_rank < 6; i++) {
+    if (best == RANK_CHAIN)
+        judge->endorsement = known;
+    else
+        best = 0;
+    for (guint i = 0; i < MIN(candidates->len, MAX_CANDIDATES) && best < RANK_CHAIN; i++) {
         const AppraisalBlob *blob = g_ptr_array_index(candidates, i);
         gsize size = 0;
         gconstpointer data = g_bytes_get_data(blob->data, &size);
@@ -124,13 +131,15 @@ static AppraisalEndorsement *choose(const AppraisalJudge *judge, const GPtrArray
             appraisal_endorsement_parse(data, size, error && !*error ? error : NULL);
         guint each_rank = each ? rank(judge, each, intermediates) : 0;
 
-        if (each_rank > best_rank) {
-            best_rank = each_rank;
-            g_clear_pointer(&best, appraisal_endorsement_free);
-            best = g_steal_pointer(&each);
+        if (each_rank > best) {
+            best = each_rank;
+            g_clear_pointer(&judge->parsed, appraisal_endorsement_free);
+            judge->endorsement = judge->parsed = g_steal_pointer(&each);
         }
     }
-    return g_steal_pointer(&best);
+    judge->signature_good = best >= RANK_SIGNED;
+    judge->chain_good = best >= RANK_CHAIN;
+    return candidates->len + (judge->endorsement && !judge->parsed);
 }
 
 static gchar *describe(const AppraisalEndorsement *endorsement)
@@ -152,7 +161,7 @@ static void judge_certificate(AppraisalJudge *judge, const GPtrArray *intermedia
         appraisal_judge_add(judge, "certificate", APPRAISAL_SKIP, NULL, NULL, "no key signed the report");
         return;
     }
-    judge->endorsement = choose(judge, intermediates, &n, &error);
+    n = choose(judge, intermediates, &error);
     judge->no_certificate = n == 0;
     if (n == 0) {
         appraisal_judge_add(judge, "certificate", APPRAISAL_FAIL, g_strdup("none"), g_strdup(wanted),
@@ -166,7 +175,7 @@ static void judge_certificate(AppraisalJudge *judge, const GPtrArray *intermedia
         appraisal_judge_add(judge, "certificate", APPRAISAL_FAIL, describe(judge->endorsement), g_strdup(wanted),
                             "the report is signed with a %s, and the certificate is one of a %s", wanted,
                             signer_name(judge->endorsement->kind));
-        g_clear_pointer(&judge->endorsement, appraisal_endorsement_free);
+        judge->endorsement = NULL;
     } else {
         appraisal_judge_add(judge, "certificate", APPRAISAL_PASS, describe(judge->endorsement), g_strdup(wanted),
                             "there is a certificate of the kind of key that signed the report");
@@ -182,7 +191,8 @@ static gboolean judge_chain(AppraisalJudge *judge, const GPtrArray *intermediate
     gboolean builtin = appraisal_anchors_are_builtin(judge->input->anchors);
     g_autoptr(GError) error = NULL;
 
-    if (!appraisal_chain_verify(judge->endorsement, judge->input->anchors, intermediates, judge->input->at, &error)) {
+    if (!judge->chain_good &&
+        !appraisal_chain_verify(judge->endorsement, judge->input->anchors, intermediates, judge->input->at, &error)) {
         g_autofree gchar *why = policy_one_line(error->message, 300);
 
         appraisal_judge_add(judge, "chain", APPRAISAL_FAIL, NULL, g_strdup(builtin ? "AMD's root" : "the given root"),
@@ -275,7 +285,7 @@ static void judge_signature(AppraisalJudge *judge)
     if (judge->report->mask_chip_key)
         appraisal_judge_add(judge, "signature", APPRAISAL_FAIL, g_strdup("masked"), g_strdup("valid"),
                             "the host has masked the chip's key (MASK_CHIP_KEY): the firmware signs no report then");
-    else if (!appraisal_signature_verify(judge->report, judge->endorsement, &error)) {
+    else if (!judge->signature_good && !appraisal_signature_verify(judge->report, judge->endorsement, &error)) {
         g_autofree gchar *why = policy_one_line(error->message, 300);
 
         appraisal_judge_add(judge, "signature", APPRAISAL_FAIL, g_strdup("invalid"), g_strdup("valid"), "%s", why);

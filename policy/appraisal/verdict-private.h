@@ -6,7 +6,8 @@
 
 /**
  * AppraisalJudge:
- * @endorsement: (nullable): the certificate that was chosen
+ * @endorsement: (nullable): the certificate that was chosen; @parsed: (nullable): the same, where it is our own
+ * @signature_good, @chain_good: what choosing it has found out already: its key signed the report; and it leads to a root
  * @no_certificate: there was none to choose from
  * @line: by the report or, where that does not say, by the certificate
  */
@@ -14,8 +15,9 @@ typedef struct {
     const AppraisalCase *input;
     const AppraisalReport *report;
     const AppraisalRules *rules;
-    AppraisalEndorsement *endorsement;
-    gboolean no_certificate;
+    const AppraisalEndorsement *endorsement;
+    AppraisalEndorsement *parsed;
+    gboolean signature_good, chain_good, no_certificate;
     AppraisalLine line;
     AppraisalVerdict *verdict;
 } AppraisalJudge;

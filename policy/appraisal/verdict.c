@@ -73,7 +73,7 @@ AppraisalVerdict *appraisal_verdict_new(const AppraisalCase *input)
         failed += ((const AppraisalCheck *)g_ptr_array_index(verdict->checks, i))->outcome == APPRAISAL_FAIL;
     verdict->accepted = failed == 0;
     verdict->incomplete = failed == 1 && judge.no_certificate;
-    g_clear_pointer(&judge.endorsement, appraisal_endorsement_free);
+    appraisal_endorsement_free(judge.parsed);
     return verdict;
 }
 

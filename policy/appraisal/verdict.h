@@ -47,6 +47,8 @@ typedef struct {
  * @evidence: the report and what came with it
  * @certificates: (nullable) (element-type AppraisalBlob): further ones, "vcek", "vlek", "crl"; tried after those that
  * came with the report. None is trusted before it was verified. "ask" and "ark" are not needed: the anchors have them
+ * @endorsement: (nullable): a certificate that was parsed before, as where many reports of one chip are judged; chosen
+ * when it is the one that signed the report and leads to a root, and otherwise left alone
  * @crls: (nullable) (element-type AppraisalCrl): revocation lists
  * @anchors: the roots
  * @rules: what the report must say
@@ -57,6 +59,7 @@ typedef struct {
 typedef struct {
     const AppraisalEvidence *evidence;
     const GPtrArray *certificates, *crls;
+    const AppraisalEndorsement *endorsement;
     const AppraisalAnchors *anchors;
     const AppraisalRules *rules;
     gint64 at, nonce_issued;
