@@ -35,8 +35,13 @@ def tool(*arguments, **options):
 
 
 def configuration():
-    """That this build's own init goes into initrds."""
-    return f'[guest]\ninit = {os.path.join(build_folder(), "guest", "guest-init")}\n'
+    """That this build's own init goes into initrds, and its own program for reports into images."""
+    folder = os.path.join(build_folder(), 'guest')
+    return f'[guest]\ninit = {os.path.join(folder, "guest-init")}\nreport = {report_program()}\n'
+
+
+def report_program():
+    return os.path.join(build_folder(), 'guest', 'report', 'guest-report')
 
 
 def cached_image():
@@ -48,7 +53,8 @@ def cached_image():
     if not os.path.exists(key):
         rig.call('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', 'boot tests', '-f', key)
     if not os.path.exists(image):
-        tool('image-build', '--suite', 'trixie', '--output', image, '--ssh-key', f'{key}.pub', timeout=3000)
+        without = [] if os.path.exists(report_program()) else ['--no-report-agent']
+        tool('image-build', '--suite', 'trixie', '--output', image, '--ssh-key', f'{key}.pub', *without, timeout=3000)
     return image, key
 
 

@@ -175,7 +175,7 @@ def test_failures():
         stand_in(rig, cut)
         refused(build(rig), 3, 'is no folder')
         stand_in(rig, tar)
-        (rig.folder / 'conf').write_text('[guest]\ninit = /nonexistent\n')
+        (rig.folder / 'conf').write_text(f'[guest]\ninit = /nonexistent\nreport = {image_rig.REPORT}\n')
         done = build(rig)
         assert done.returncode in (3, 4), done.stderr
         refused(done, done.returncode, '/nonexistent')

@@ -73,6 +73,7 @@ static void test_defaults(void)
     g_assert_cmpint(config->sev_es_fpu, ==, MEASURE_FPU_LEGACY);
     g_assert_cmpuint(config->trusted_firmware->len, ==, 0);
     g_assert_cmpstr(config->guest_init, ==, LIBEXEC_DIRECTORY "/guest-init");
+    g_assert_cmpstr(config->guest_report, ==, LIBEXEC_DIRECTORY "/guest-report");
     g_assert_cmpuint(config->trusted_init->len, ==, 0);
     g_assert_true(g_str_has_suffix(config->trusted_keys, "/virt-attest/trusted-keys.d"));
     g_assert_false(config->names_trusted_keys);
