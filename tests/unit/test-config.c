@@ -156,7 +156,7 @@ static void test_refused(void)
     refused("[guest]\ninit = guest-init\n", "absolute");
     refused("[guest]\ninit =\n", "absolute");
     refused("[guest]\ntrusted-init = abc\n", "'abc' is not a SHA-256");
-    refused("[guest]\ntrusted = abc\n", "'init', 'trusted-init'");
+    refused("[guest]\ntrusted = abc\n", "'init', 'report', 'trusted-init'");
     refused("[reference]\ntrusted-keys = keys\n", "absolute");
     refused("[reference]\ntrusted-keys =\n", "absolute");
     refused("[reference]\ntrusted = /keys\n", "'trusted-keys'");
