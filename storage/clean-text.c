@@ -144,9 +144,10 @@ GBytes *storage_clean_read_agent(const char *path, GError **error)
             return g_bytes_new_take(g_steal_pointer(&data), size);
     }
     g_autofree gchar *printable = measure_printable(path);
+    g_autofree gchar *other = g_strdup_printf("report program '%s': this is no program for x86-64", printable);
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
-                "'%s': %s; install it, name another in [guest] report, or leave it out with --no-report-agent", printable,
-                cause ? cause->message : "this is no program for x86-64 that could fetch a guest's report");
+                "%s; name the installed one in [guest] report, or leave it out with --no-report-agent",
+                cause ? cause->message : other);
     return NULL;
 }
 
