@@ -392,10 +392,13 @@ static void add_agent(const StorageClean *clean, GPtrArray *list)
     add_file(list, AGENT_UNIT, 0644,
              "[Unit]\nDescription=Attestation reports for the host\n"
              "BindsTo=dev-virtio\\x2dports-org.virt\\x2dattest.report.0.device\n"
-             "After=dev-virtio\\x2dports-org.virt\\x2dattest.report.0.device sys-kernel-config.mount\n\n"
-             "[Service]\nExecStart=/usr/bin/virt-attest report-serve\nRestart=on-failure\nRestartSec=1\n"
-             "NoNewPrivileges=yes\nProtectSystem=strict\nProtectHome=yes\nPrivateTmp=yes\n"
-             "RestrictAddressFamilies=AF_UNIX\nMemoryDenyWriteExecute=yes\n");
+             "After=dev-virtio\\x2dports-org.virt\\x2dattest.report.0.device sys-kernel-config.mount\n"
+             "StartLimitIntervalSec=0\n\n"
+             "[Service]\nExecStart=/usr/bin/virt-attest report-serve\nRestart=always\nRestartSec=10\n"
+             "NoNewPrivileges=yes\nProtectSystem=full\nProtectHome=yes\nPrivateTmp=yes\nPrivateNetwork=yes\n"
+             "ProtectKernelLogs=yes\nProtectKernelModules=yes\nProtectClock=yes\nRestrictAddressFamilies=none\n"
+             "RestrictNamespaces=yes\nRestrictRealtime=yes\nRestrictSUIDSGID=yes\nLockPersonality=yes\n"
+             "MemoryDenyWriteExecute=yes\nSystemCallArchitectures=native\nCapabilityBoundingSet=CAP_DAC_OVERRIDE\n");
     add_file(list, AGENT_RULE, 0644,
              "SUBSYSTEM==\"virtio-ports\", ATTR{name}==\"org.virt-attest.report.0\", TAG+=\"systemd\", "
              "ENV{SYSTEMD_WANTS}+=\"virt-attest-report.service\"\n");

@@ -37,13 +37,7 @@ def tool(*arguments, **options):
 def configuration():
     """That this build's own init goes into initrds, and its own program for reports into images."""
     folder = os.path.join(build_folder(), 'guest')
-    return f'[guest]\ninit = {os.path.join(folder, "guest-init")}\nreport = {report_program()}\n'
-
-
-def report_program():
-    """Without it another static program, as in tests/storage/image_rig.py: the image is the same for both."""
-    program = os.path.join(build_folder(), 'guest', 'report', 'guest-report')
-    return program if os.path.exists(program) else os.path.join(build_folder(), 'guest', 'guest-init')
+    return f'[guest]\ninit = {os.path.join(folder, "guest-init")}\nreport = {os.path.join(folder, "report", "guest-report")}\n'
 
 
 def cached_image():

@@ -18,9 +18,7 @@ import traceback
 TOOL, HELPER, INIT = (os.path.abspath(path) for path in sys.argv[1:4])
 SOURCE = pathlib.Path(os.environ['VIRT_ATTEST_SOURCE'])
 IMAGES = pathlib.Path(os.environ['VIRT_ATTEST_BUILD']) / 'images'
-# Without the guest's program for reports any static program does: here it only has to arrive.
 REPORT = os.path.join(os.path.dirname(INIT), 'report', 'guest-report')
-REPORT = REPORT if os.path.exists(REPORT) else INIT
 ROOT_OFFSET = 257 << 20
 SIZE = 12 << 30
 
