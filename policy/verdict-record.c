@@ -235,6 +235,8 @@ gboolean policy_verdicts_append(PolicyStore *store, const char *uuid, const char
     g_autofree gchar *line = format_entry(entry);
     g_autoptr(JsonNode) node = policy_json_parse(line, -1, POLICY_HISTORY_MAX_SIZE, "this verdict", error);
     g_autoptr(PolicyVerdictEntry) again = node ? parse_entry(json_node_get_object(node), "", error) : NULL;
+    /* Of a reference that somebody may have handed over. */
+    g_autofree gchar *line_name = policy_one_line(name ? name : "", 256);
     g_autoptr(PolicyHistory) lines = NULL;
     g_auto(PolicyFd) lock = -1;
 
@@ -244,7 +246,7 @@ gboolean policy_verdicts_append(PolicyStore *store, const char *uuid, const char
     lock = policy_history_lock(store, &verdicts_type, uuid, error);
     if (lock < 0)
         return FALSE;
-    lines = policy_history_read_or_replace(store, &verdicts_type, uuid, name, aside, error);
+    lines = policy_history_read_or_replace(store, &verdicts_type, uuid, line_name, aside, error);
     if (!lines)
         return FALSE;
     g_ptr_array_add(lines->lines, g_steal_pointer(&line));
