@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What happened to a domain, as a file of the state folder that grows at its end: launches (hooks/record.h) and verdicts
- * (policy/verdict-record.h). It is one JSON document, laid out in lines so that an entry can be appended without parsing
- * a hundred old ones:
+ * What happened to a domain, as a file of the state folder that grows at its end: launches (hooks/record.h) and
+ * verdicts (policy/verdict-record.h). It is one JSON document, laid out in lines so that an entry can be appended
+ * without parsing a hundred old ones:
  *
  *   {"format":"…","uuid":"…","name":"…","launches":[
  *   {entry},

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The state folder: references/UUID.json, records/UUID.json, volumes/POOL.NAME.json, cache/, certificates/, nonces/,
- * verdicts/UUID.json; and the folders of policy_store_folder(). Everything is written to a temporary file, synchronised,
- * renamed, and the folder synchronised; readers see the old file or the new one, after a crash too.
+ * verdicts/UUID.json; and the folders of policy_store_folder(). Everything is written to a temporary file,
+ * synchronised, renamed, and the folder synchronised; readers see the old file or the new one, after a crash too.
  */
 #pragma once
 

@@ -170,7 +170,7 @@ static gboolean check_entry(const PolicyVerdictEntry *entry, const char *where, 
         !check_word(where, "trustAnchor", entry->trust_anchor, anchors, error))
         return FALSE;
     if (accepted != (entry->failed->len == 0))
-        return policy_json_error(error, where, "failed", "a verdict is 'accepted' when no check has failed, and only then");
+        return policy_json_error(error, where, "failed", "a verdict is 'accepted' when no check has failed, only then");
     if (entry->at && entry->launch)
         return policy_json_error(error, where, "launch", "old evidence is not of a launch that was running");
     return TRUE;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Verdicts about reports of a domain: verdicts/UUID.json in the state folder, documented in policy/verdicts.schema.json. */
+/* Verdicts about reports of a domain: verdicts/UUID.json, documented in policy/verdicts.schema.json. */
 #pragma once
 
 #include "policy/history.h"
@@ -44,8 +44,8 @@ void policy_verdict_entry_fail(PolicyVerdictEntry *entry, const char *name, cons
 /**
  * policy_verdicts_read:
  *
- * Returns: (element-type PolicyVerdictEntry): oldest first, empty when there are none; %NULL on error. A damaged file is
- * an error and stays where it is.
+ * Returns: (element-type PolicyVerdictEntry): oldest first, empty when there are none; %NULL on error. A damaged file
+ * is an error and stays where it is.
  */
 GPtrArray *policy_verdicts_read(PolicyStore *store, const char *uuid, GError **error);
 

@@ -148,7 +148,8 @@ int cmd_list(CmdContext *context, GError **error)
     }
     qsort(domains, (size_t)n, sizeof(*domains), by_id_and_name);
     gboolean json = cmd_context_json(context);
-    g_autoptr(CmdTable) table = cmd_table_new("Id", "Name", "State", "Platform", "Level", "Last verdict", "Attested", NULL);
+    g_autoptr(CmdTable)
+        table = cmd_table_new("Id", "Name", "State", "Platform", "Level", "Last verdict", "Attested", NULL);
     g_autoptr(JsonBuilder) builder = json_builder_new();
     json_builder_begin_array(builder);
     for (int i = 0; i < n; i++) {

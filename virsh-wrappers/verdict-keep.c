@@ -79,7 +79,8 @@ void cmd_verdict_keep(CmdContext *context, const CmdVerdictKeep *keep)
         }
     }
     if (aside) {
-        cmd_warn("the verdicts about domain %s before this one were damaged and are kept as %s", reference->uuid, aside);
+        cmd_warn("the verdicts about domain %s before this one were damaged and are kept as %s", reference->uuid,
+                 aside);
     }
 }
 
@@ -181,7 +182,8 @@ void cmd_verdicts_print(const GPtrArray *entries, guint first, const HookRecord 
     for (guint i = first; i < entries->len; i++) {
         const PolicyVerdictEntry *each = g_ptr_array_index(entries, i);
         g_autofree gchar *but = reservations(each);
-        g_autofree gchar *verdict = g_strconcat(cmd_verdict_is_stale(each, record) ? "stale: " : "", each->verdict, NULL);
+        const char *stale = cmd_verdict_is_stale(each, record) ? "stale: " : "";
+        g_autofree gchar *verdict = g_strconcat(stale, each->verdict, NULL);
         cmd_table_row(table, each->time, verdict, but, each->source, each->launch, each->reported_tcb);
     }
     cmd_table_print(table, bare);

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "measure/bytes.h"
-#include "measure/error.h"
 #include "policy/appraisal/evidence-json.h"
+#include "policy/appraisal/private.h"
 #include "policy/json.h"
 
 /* MSG_REPORT_RSP (56860): status, size of the report, 24 reserved bytes, the report. */
@@ -17,27 +17,7 @@
 #define HCL_RUNTIME_HEADER 20
 #define HCL_DIGEST_SHA256 1
 
-static gboolean refuse(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
-static gboolean refuse(GError **error, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    g_autofree gchar *text = g_strdup_vprintf(format, args);
-    va_end(args);
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "evidence: %s", text);
-    return FALSE;
-}
-
-static gboolean all_zero(MeasureBytes bytes)
-{
-    for (gsize i = 0; i < bytes.size; i++) {
-        if (bytes.data[i])
-            return FALSE;
-    }
-    return TRUE;
-}
+#define refuse(error, ...) appraisal_refuse(error, "evidence", __VA_ARGS__)
 
 static gboolean read_report(AppraisalEvidence *evidence, MeasureBytes bytes, GError **error)
 {
@@ -46,9 +26,8 @@ static gboolean read_report(AppraisalEvidence *evidence, MeasureBytes bytes, GEr
 }
 
 /*
- * The guest's paravisor asks for the report, with the digest of the runtime data as report data: that data, JSON with the
- * key of the virtual TPM, is worth as much as the report only when the digest is right. Without it the form is that of a
- * blob somebody has cut.
+ * The guest's paravisor asks for the report, with the digest of the runtime data as report data: that data, JSON with
+ * the key of the virtual TPM, is worth as much as the report only when the digest is right. A blob without it was cut.
  */
 static const char *runtime_fault(const AppraisalReport *report, MeasureBytes runtime)
 {
@@ -97,7 +76,7 @@ static gboolean is_response(MeasureBytes bytes)
     guint32 size = 0;
 
     return bytes.size >= RESPONSE_HEADER + APPRAISAL_REPORT_SIZE && measure_bytes_u32(bytes, 4, &size) &&
-           size == APPRAISAL_REPORT_SIZE && all_zero((MeasureBytes){bytes.data + 8, 24});
+           size == APPRAISAL_REPORT_SIZE && appraisal_all_zero(bytes.data + 8, 24);
 }
 
 static gboolean read_response(AppraisalEvidence *evidence, MeasureBytes bytes, GError **error)
@@ -110,7 +89,7 @@ static gboolean read_response(AppraisalEvidence *evidence, MeasureBytes bytes, G
     if (status)
         return refuse(error, "the firmware answered the request with status 0x%x instead of a report", status);
     if (!measure_bytes_slice(bytes, RESPONSE_HEADER, APPRAISAL_REPORT_SIZE, &report) ||
-        !measure_bytes_slice(bytes, end, bytes.size - end, &rest) || !all_zero(rest))
+        !measure_bytes_slice(bytes, end, bytes.size - end, &rest) || !appraisal_all_zero(rest.data, rest.size))
         return refuse(error, "something follows the report in the firmware's response");
     evidence->form = "response";
     return read_report(evidence, report, error);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A list of verdicts. Its checksum would stop nearly every mutation at the door, so each input is read as it is and once
- * more with the checksum put right.
+ * A list of verdicts. Its checksum would stop nearly every mutation at the door, so each input is read as it is and
+ * once more with the checksum put right.
  */
 #include <fcntl.h>
 #include <glib/gstdio.h>

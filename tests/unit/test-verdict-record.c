@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Verdicts that are kept: what goes in comes out, nothing damaged is believed or lost, and nobody is in another's way. */
+/* Verdicts that are kept: what goes in comes out, nothing damaged is believed, and nothing is lost. */
 #include "policy/verdict-record.h"
 
 #include <signal.h>
@@ -191,8 +191,16 @@ static void test_refused(void)
     put(fixture, "accepted");
     for (guint i = 0; i < 10; i++) {
         g_autoptr(PolicyVerdictEntry) entry = make(i == 1 ? "rejected" : "accepted");
-        gchar **const fields[] = {NULL,           NULL,          &entry->time,   &entry->verdict, &entry->source,
-                                  &entry->report, &entry->chip, &entry->launch, &entry->trust_anchor, &entry->report_id};
+        gchar **const fields[] = {NULL,
+                                  NULL,
+                                  &entry->time,
+                                  &entry->verdict,
+                                  &entry->source,
+                                  &entry->report,
+                                  &entry->chip,
+                                  &entry->launch,
+                                  &entry->trust_anchor,
+                                  &entry->report_id};
         g_autoptr(GPtrArray) entries = NULL;
         g_autoptr(GError) error = NULL;
 
