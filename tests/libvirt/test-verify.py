@@ -184,6 +184,16 @@ def test_kept(tap: Tap):
               'a verdict for another time says so', line)
     tap.equal(len(json.loads(attest('show', '--format', 'json', 'kept').stdout)['verdicts']), 4, 'show has them all')
     stop('kept')
+    evidence, nonce = report('kept')
+    folder = f'{STATE}/verdicts'
+    os.rename(folder, f'{folder}-away')
+    write(folder, 'this is no folder')
+    done = attest('verify', '--domain', 'kept', '--nonce', nonce, '--certificates', FACTS['certificate'],
+                  '--trust-anchor', FACTS['anchor'], evidence, check=False)
+    tap.check(done.returncode == 0 and 'warning: the verdict is not kept: ' in done.stderr,
+              'a state folder that cannot be used changes nothing in the verdict', done.stderr)
+    os.unlink(folder)
+    os.rename(f'{folder}-away', folder)
     path = f'{STATE}/verdicts/{domain_uuid("kept")}.json'
     with open(path, 'a', encoding='utf-8') as damaged:
         damaged.write('x')
