@@ -17,7 +17,7 @@ set -euo pipefail
 
 build_packages=(meson ninja-build gcc libc6-dev pkg-config libglib2.0-dev
     libjson-glib-dev libxml2-dev libssl-dev liblzma-dev libvirt-dev
-    zlib1g-dev libzstd-dev libarchive-dev libcbor-dev libcurl4-openssl-dev libnbd-dev libext2fs-dev libguestfs-dev
+    zlib1g-dev libzstd-dev libarchive-dev libcbor-dev libcurl4-openssl-dev nettle-dev libnbd-dev libext2fs-dev libguestfs-dev
     python3-docutils)
 run_packages=(libvirt-daemon libvirt-daemon-system libvirt-daemon-driver-qemu
     libvirt-clients qemu-system-x86 qemu-utils ovmf ovmf-amdsev

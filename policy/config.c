@@ -208,6 +208,12 @@ static gboolean read_guest_init(PolicyConfig *config, const char *group, const c
     return read_path(config, &config->guest_init, group, key, value, error);
 }
 
+static gboolean read_guest_report(PolicyConfig *config, const char *group, const char *key, const char *value,
+                                  GError **error)
+{
+    return read_path(config, &config->guest_report, group, key, value, error);
+}
+
 static gboolean read_state_directory(PolicyConfig *config, const char *group, const char *key, const char *value,
                                      GError **error)
 {
@@ -235,6 +241,7 @@ static const ConfigKey known_keys[] = {
     {"measure", "sev-es-fpu", read_sev_es_fpu},
     {"firmware", "trusted", read_trusted},
     {"guest", "init", read_guest_init},
+    {"guest", "report", read_guest_report},
     {"guest", "trusted-init", read_trusted_init},
     {"reference", "trusted-keys", read_trusted_keys},
     {"paths", "state-directory", read_state_directory},
@@ -432,6 +439,7 @@ PolicyConfig *policy_config_load(const char *path, GError **error)
     config->sev_es_fpu = MEASURE_FPU_LEGACY;
     config->trusted_firmware = g_ptr_array_new_with_free_func(g_free);
     config->guest_init = g_strdup(LIBEXEC_DIRECTORY "/guest-init");
+    config->guest_report = g_strdup(LIBEXEC_DIRECTORY "/guest-report");
     config->trusted_init = g_ptr_array_new_with_free_func(g_free);
     config->trusted_keys = default_trusted_keys();
     config->state_directory = policy_config_default_state_directory();
@@ -465,6 +473,7 @@ void policy_config_free(PolicyConfig *config)
     g_clear_pointer(&config->allowed_cpus, g_ptr_array_unref);
     g_clear_pointer(&config->trusted_firmware, g_ptr_array_unref);
     g_free(config->guest_init);
+    g_free(config->guest_report);
     g_clear_pointer(&config->trusted_init, g_ptr_array_unref);
     g_free(config->trusted_keys);
     g_free(config);

@@ -20,6 +20,7 @@ typedef enum { POLICY_UNPINNED_OBSERVE, POLICY_UNPINNED_REFUSE } PolicyUnpinned;
  * @sev_es_fpu: [measure] sev-es-fpu = legacy | init2, default legacy
  * @trusted_firmware: (element-type utf8): [firmware] trusted, list of SHA-256 (64 hex digits) the owner vouches for
  * @guest_init: [guest] init: the static init of our initrd; initrds are built from it and judged by it
+ * @guest_report: [guest] report: the static program that fetches the guest's report, which images get
  * @trusted_init: (element-type utf8): [guest] trusted-init, list of SHA-256 (64 hex digits) of further inits that the
  *   owner vouches for, such as the one before an upgrade
  * @trusted_keys: [reference] trusted-keys: folder with the public keys (NAME.pem) one of which must have signed every pinned
@@ -38,7 +39,7 @@ typedef struct {
     guint64 guest_features;
     MeasureFpu sev_es_fpu;
     GPtrArray *trusted_firmware;
-    gchar *guest_init;
+    gchar *guest_init, *guest_report;
     GPtrArray *trusted_init;
     gchar *trusted_keys;
     gboolean names_trusted_keys;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The parts of the cleaning that read text: password files, public keys, host names. */
+/* The parts of the cleaning that read files: password files, public keys, host names, the program for reports. */
 #include "storage/clean.h"
 
 #include <string.h>
+
+#include "measure/file.h"
 
 #define KEY_FILE_MAX (1024 * 1024)
 
@@ -119,6 +121,34 @@ gchar *storage_clean_read_keys(const char *const *paths, GError **error)
             return NULL;
     }
     return g_string_free(g_steal_pointer(&out), FALSE);
+}
+
+/* Another machine's program would be in the image without a word until somebody asks the guest for its report. */
+static gboolean is_program(const guint8 *data, gsize size)
+{
+    static const guint8 elf64[] = {0x7f, 'E', 'L', 'F', 2, 1, 1};
+
+    return size >= 64 && !memcmp(data, elf64, sizeof(elf64)) && data[18] == 62 && data[19] == 0; /* e_machine: x86-64 */
+}
+
+GBytes *storage_clean_read_agent(const char *path, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    g_autofree guint8 *data = NULL;
+    g_autoptr(MeasureFile) file = measure_file_open("report program", path, STORAGE_CLEAN_AGENT_MAX, &cause);
+    gsize size = file ? (gsize)file->input->size : 0;
+
+    if (file && size > 0) {
+        data = g_malloc(size);
+        if (measure_file_read(file, 0, data, size, &cause) && is_program(data, size))
+            return g_bytes_new_take(g_steal_pointer(&data), size);
+    }
+    g_autofree gchar *printable = measure_printable(path);
+    g_autofree gchar *other = g_strdup_printf("report program '%s': this is no program for x86-64", printable);
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
+                "%s; name the installed one in [guest] report, or leave it out with --no-report-agent",
+                cause ? cause->message : other);
+    return NULL;
 }
 
 gboolean storage_clean_hostname_valid(const char *name)

@@ -15,6 +15,7 @@
 
 struct StorageClean {
     gchar *hostname, *keys, *sources;
+    GBytes *agent;
     gboolean console_login, imported;
     /* What was seen on the way. */
     gboolean systemd, networkd, resolved, sshd, dbus, other_network, had_hostname;
@@ -53,6 +54,12 @@ static const char *const dropped[] = {
     "etc/sysctl.d/99-zz-virt-attest.conf", "etc/ssh/sshd_config.d/00-virt-attest.conf",
     "etc/udev/rules.d/60-virt-attest-sev-guest.rules", "etc/systemd/resolved.conf.d/99-virt-attest.conf",
     "etc/systemd/network/99-virt-attest.network", "etc/systemd/system/emergency.target", "etc/systemd/system/rescue.target", NULL};
+
+#define AGENT_UNIT "etc/systemd/system/virt-attest-report.service"
+#define AGENT_RULE "etc/udev/rules.d/60-virt-attest-report.rules"
+
+/* When the image gets our program that fetches the report. */
+static const char *const agent_drops[] = {STORAGE_CLEAN_AGENT_PATH, AGENT_UNIT, AGENT_UNIT ".d", AGENT_RULE, NULL};
 
 /* Everything in them but the folders, which daemons want. */
 static const char *const emptied[] = {"var/log", "var/cache/apt", NULL};
@@ -153,6 +160,7 @@ StorageClean *storage_clean_new(const StorageCleanOptions *options)
     clean->hostname = g_strdup(options->hostname);
     clean->keys = g_strdup(options->keys);
     clean->sources = g_strdup(options->sources);
+    clean->agent = options->agent ? g_bytes_ref(options->agent) : NULL;
     clean->console_login = options->console_login;
     clean->imported = options->imported;
     return clean;
@@ -165,6 +173,7 @@ void storage_clean_free(StorageClean *clean)
     g_free(clean->hostname);
     g_free(clean->keys);
     g_free(clean->sources);
+    g_clear_pointer(&clean->agent, g_bytes_unref);
     g_free(clean);
 }
 
@@ -209,6 +218,8 @@ StorageCleanVerdict storage_clean_judge(StorageClean *clean, const StorageEntry 
         return STORAGE_CLEAN_DROP;
     if (!clean->imported && matches(timer_drops, path))
         return STORAGE_CLEAN_DROP;
+    if (clean->agent && matches_within(agent_drops, path))
+        return STORAGE_CLEAN_DROP;
     if (clean->sources && matches_within(source_drops, path))
         return STORAGE_CLEAN_DROP;
     /* A built tree has the name and the name servers of the machine that built it. */
@@ -227,6 +238,7 @@ static void addition_free(gpointer data)
 
     g_free(addition->path);
     g_free(addition->text);
+    g_clear_pointer(&addition->bytes, g_bytes_unref);
     g_free(addition->target);
     g_free(addition);
 }
@@ -365,6 +377,33 @@ static void add_services(const StorageClean *clean, GPtrArray *list)
     }
 }
 
+/*
+ * The service runs only while the host has given the domain the channel, so that a guest without one starts clean. It
+ * needs neither network nor anything to write but what is below /sys.
+ */
+static void add_agent(const StorageClean *clean, GPtrArray *list)
+{
+    StorageAddition *addition = g_new0(StorageAddition, 1);
+
+    addition->path = g_strdup(STORAGE_CLEAN_AGENT_PATH);
+    addition->mode = S_IFREG | 0755;
+    addition->bytes = g_bytes_ref(clean->agent);
+    g_ptr_array_add(list, addition);
+    add_file(list, AGENT_UNIT, 0644,
+             "[Unit]\nDescription=Attestation reports for the host\n"
+             "BindsTo=dev-virtio\\x2dports-org.virt\\x2dattest.report.0.device\n"
+             "After=dev-virtio\\x2dports-org.virt\\x2dattest.report.0.device sys-kernel-config.mount\n"
+             "StartLimitIntervalSec=0\n\n"
+             "[Service]\nExecStart=/usr/bin/virt-attest report-serve\nRestart=always\nRestartSec=10\n"
+             "NoNewPrivileges=yes\nProtectSystem=full\nProtectHome=yes\nPrivateTmp=yes\nPrivateNetwork=yes\n"
+             "ProtectKernelLogs=yes\nProtectKernelModules=yes\nProtectClock=yes\nRestrictAddressFamilies=none\n"
+             "RestrictNamespaces=yes\nRestrictRealtime=yes\nRestrictSUIDSGID=yes\nLockPersonality=yes\n"
+             "MemoryDenyWriteExecute=yes\nSystemCallArchitectures=native\nCapabilityBoundingSet=CAP_DAC_OVERRIDE\n");
+    add_file(list, AGENT_RULE, 0644,
+             "SUBSYSTEM==\"virtio-ports\", ATTR{name}==\"org.virt-attest.report.0\", TAG+=\"systemd\", "
+             "ENV{SYSTEMD_WANTS}+=\"virt-attest-report.service\"\n");
+}
+
 GPtrArray *storage_clean_additions(StorageClean *clean, GError **error)
 {
     GPtrArray *list;
@@ -379,5 +418,7 @@ GPtrArray *storage_clean_additions(StorageClean *clean, GError **error)
     add_identity(clean, list);
     add_no_logins(clean, list);
     add_services(clean, list);
+    if (clean->agent)
+        add_agent(clean, list);
     return list;
 }

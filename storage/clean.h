@@ -13,13 +13,19 @@
  * @hostname: (nullable): name to set; %NULL keeps what the tree has, or "localhost"
  * @keys: (nullable): OpenSSH public keys that may log in as root, one a line, as storage_clean_read_keys() gives them
  * @sources: (nullable): new contents of etc/apt/sources.list, instead of all that the tree has
+ * @agent: (nullable): the program that fetches the guest's report, as storage_clean_read_agent() gives it; it becomes
+ *   %STORAGE_CLEAN_AGENT_PATH, and what the tree has of that name goes
  * @console_login: leave the gettys alone
  * @imported: the tree comes from somebody's image: authorized keys in it are theirs and go
  */
 typedef struct {
     const char *hostname, *keys, *sources;
+    GBytes *agent;
     gboolean console_login, imported;
 } StorageCleanOptions;
+
+#define STORAGE_CLEAN_AGENT_PATH "usr/bin/virt-attest"
+#define STORAGE_CLEAN_AGENT_MAX (16 * 1024 * 1024) /* bytes */
 
 typedef enum {
     STORAGE_CLEAN_KEEP,
@@ -28,11 +34,12 @@ typedef enum {
     STORAGE_CLEAN_REFUSE,  /* with an error */
 } StorageCleanVerdict;
 
-/* A file (@text set), symbolic link (@target set) or folder to be added at the end. Owner root. */
+/* A file (@text or @bytes set), symbolic link (@target set) or folder to be added at the end. Owner root. */
 typedef struct {
     gchar *path;
     guint32 mode;
     gchar *text, *target;
+    GBytes *bytes;
     gboolean unless_present; /* what the tree has of this name counts */
 } StorageAddition;
 
@@ -61,5 +68,13 @@ GPtrArray *storage_clean_additions(StorageClean *clean, GError **error);
  * key, a line that is no key.
  */
 gchar *storage_clean_read_keys(const char *const *paths, GError **error);
+/**
+ * storage_clean_read_agent:
+ * @path: the program, PolicyConfig.guest_report
+ *
+ * Returns: its bytes, at most %STORAGE_CLEAN_AGENT_MAX. Errors: %ATTEST_ERROR_NOT_CONFIGURED for a missing or unreadable
+ * file and for one that is no program for x86-64.
+ */
+GBytes *storage_clean_read_agent(const char *path, GError **error);
 /* Letters, digits, '-' and '.', as RFC 1123 wants them, at most 63 bytes. */
 gboolean storage_clean_hostname_valid(const char *name);

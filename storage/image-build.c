@@ -146,6 +146,13 @@ static void make_seed(const Build *build, gint64 epoch, guint8 seed[STORAGE_IMAG
 
         measure_hash_update(hash, data, size);
     }
+    if (build->image.clean.agent) {
+        gsize agent_size = 0;
+        gconstpointer agent = g_bytes_get_data(build->image.clean.agent, &agent_size);
+
+        hash_text(hash, "report agent");
+        measure_hash_update(hash, agent, agent_size);
+    }
     measure_hash_finish(hash, seed);
 }
 

@@ -151,6 +151,13 @@ static void make_seed(const guint8 *digest, const StorageImageOptions *image, gu
     hash_text(hash, numbers);
     hash_text(hash, image->clean.hostname);
     hash_text(hash, image->clean.keys);
+    if (image->clean.agent) {
+        gsize agent_size = 0;
+        gconstpointer agent = g_bytes_get_data(image->clean.agent, &agent_size);
+
+        hash_text(hash, "report agent");
+        measure_hash_update(hash, agent, agent_size);
+    }
     measure_hash_finish(hash, seed);
 }
 

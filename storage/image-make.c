@@ -235,6 +235,17 @@ static void add_tree(JsonBuilder *builder, const StorageImageMaker *maker)
     json_builder_end_object(builder);
     member(builder, "bootLoader", maker->loader);
     member(builder, "kernel", g_ptr_array_index(tree->kernels, tree->kernels->len - 1));
+    json_builder_set_member_name(builder, "reportAgent");
+    if (maker->options->clean.agent) {
+        g_autofree gchar *digest = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, maker->options->clean.agent);
+
+        json_builder_begin_object(builder);
+        member(builder, "path", "/" STORAGE_CLEAN_AGENT_PATH);
+        member(builder, "sha256", digest);
+        json_builder_end_object(builder);
+    } else {
+        json_builder_add_null_value(builder);
+    }
     json_builder_set_member_name(builder, "packages");
     json_builder_begin_array(builder);
     for (guint i = 0; i < tree->packages->len; i++) {

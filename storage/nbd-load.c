@@ -48,8 +48,9 @@ const StorageLibnbd *storage_libnbd_load(GError **error)
 {
     static GMutex mutex;
     static gboolean loaded;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&mutex);
 
+    g_mutex_lock(&mutex);
     loaded = loaded || find_functions(error);
+    g_mutex_unlock(&mutex);
     return loaded ? &libnbd : NULL;
 }

@@ -326,15 +326,17 @@ static gboolean add_additions(TreeCopy *copy, GError **error)
 
     for (guint i = 0; list && i < list->len; i++) {
         const StorageAddition *each = g_ptr_array_index(list, i);
+        gsize size = each->text ? strlen(each->text) : 0;
+        const void *data = each->bytes ? g_bytes_get_data(each->bytes, &size) : each->text;
         StorageEntry entry = {.path = each->path,
                               .mode = each->mode,
                               .mtime = copy->epoch,
-                              .size = each->text ? strlen(each->text) : 0,
+                              .size = size,
                               .target = each->target};
 
         if (each->unless_present && storage_ext4_has(copy->ext4, each->path))
             continue;
-        if (!storage_ext4_add_bytes(copy->ext4, &entry, each->text, error))
+        if (!storage_ext4_add_bytes(copy->ext4, &entry, data, error))
             return FALSE;
     }
     return list != NULL;

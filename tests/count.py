@@ -3,14 +3,35 @@
 """Counts the single checks of a meson test log.
 
 A program that speaks TAP counts with every point of it, any other with one.
-Prints 'N passed, N failed, N skipped'; exits 1 when something failed, or when
-nothing passed at all.
+Prints every failed point with the '#' lines behind it, then
+'N passed, N failed, N skipped'; exits 1 when something failed, or when nothing
+passed at all.
 """
 import json
 import re
 import sys
 
 POINT = re.compile(r"^(not )?ok\b[^#]*(#\s*(skip|todo)?.*)?$", re.IGNORECASE)
+
+LINES_MAX = 60  # of one test
+TAIL = 20  # lines of a test that failed without a failed point
+
+
+def failures(test):
+    """Lines that say why a test failed: meson prints only what TAP programs write to stderr."""
+    lines = test.get("stdout", "").splitlines()
+    found, behind = [], False
+    for line in lines:
+        point = POINT.match(line)
+        if point:
+            behind = bool(point.group(1)) and (point.group(3) or "").lower() != "skip"
+        if behind and (point or line.startswith("#")) or line.startswith("Bail out!"):
+            found.append(line)
+    if not found:
+        found = (lines + test.get("stderr", "").splitlines())[-TAIL:]
+    if len(found) > LINES_MAX:
+        found[LINES_MAX - 1:] = [f"({len(found) - LINES_MAX + 1} more lines)"]
+    return found
 
 
 def count(test):
@@ -37,8 +58,11 @@ def main():
     totals = [0, 0, 0]
     with open(sys.argv[1], encoding="utf-8") as log:
         for line in log:
-            for index, value in enumerate(count(json.loads(line))):
-                totals[index] += value
+            test = json.loads(line)
+            counts = count(test)
+            totals = [total + value for total, value in zip(totals, counts)]
+            if counts[1]:
+                print(f"--- {test.get('name', '?')}: {test['result']}", *failures(test), sep="\n")
     print(f"{totals[0]} passed, {totals[1]} failed, {totals[2]} skipped")
     return 1 if totals[1] or not totals[0] else 0
 

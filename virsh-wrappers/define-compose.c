@@ -118,6 +118,7 @@ XmlCompose *cmd_define_options(CmdContext *context, virConnectPtr connection, gb
     replace(&compose->cmdline, cmd_context_get(context, "cmdline"));
     replace(&compose->firmware, cmd_context_get(context, "firmware"));
     compose->console = TRUE;
+    compose->report_channel = !cmd_context_has(context, "no-report-channel");
     if (cmd_context_has(context, "disk")) {
         add_all(compose->disks, cmd_arguments_all(context->arguments, "disk"));
     }

@@ -57,11 +57,18 @@ gboolean cmd_image_options_read(CmdContext *context, CmdImageOptions *out, GErro
     if (!config || (out->options.force && !out->options.store)) {
         return FALSE;
     }
+    if (!cmd_context_has(context, "no-report-agent")) {
+        out->agent = storage_clean_read_agent(config->guest_report, error);
+        if (!out->agent) {
+            return FALSE;
+        }
+    }
     out->progress = cmd_progress_new(context);
     out->options.force = cmd_context_has(context, "force");
     out->options.init = config->guest_init;
     out->options.clean.hostname = hostname;
     out->options.clean.keys = out->keys;
+    out->options.clean.agent = out->agent;
     out->options.clean.console_login = cmd_context_has(context, "console-login");
     out->options.progress = cmd_progress_update;
     out->options.progress_data = out->progress;
@@ -72,6 +79,7 @@ void cmd_image_options_clear(CmdImageOptions *options)
 {
     cmd_progress_free(options->progress);
     g_free(options->keys);
+    g_clear_pointer(&options->agent, g_bytes_unref);
 }
 
 void cmd_image_report(const CmdContext *context, const CmdImageOptions *options)

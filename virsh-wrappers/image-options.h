@@ -15,6 +15,7 @@ typedef struct {
     StorageImageOptions options;
     gboolean size_given;
     gchar *keys;
+    GBytes *agent;
     CmdProgress *progress;
 } CmdImageOptions;
 

@@ -475,6 +475,15 @@ static void add_console(xmlNode *devices)
     add(add(devices, "console", "type", "pty", NULL), "target", "type", "serial", "port", "0", NULL);
 }
 
+/* Nothing that comes through it is trusted by either side: the report is signed, and a request holds but a nonce. */
+static void add_report_channel(xmlNode *devices)
+{
+    xmlNode *controller = add(devices, "controller", "type", "virtio-serial", "index", "0", NULL);
+
+    add(controller, "driver", "iommu", "on", NULL);
+    add(add(devices, "channel", "type", "unix", NULL), "target", "type", "virtio", "name", XML_REPORT_CHANNEL, NULL);
+}
+
 static void add_devices(xmlNode *domain, const XmlCompose *compose, const GPtrArray *disks)
 {
     xmlNode *devices = add(domain, "devices", NULL);
@@ -490,6 +499,9 @@ static void add_devices(xmlNode *domain, const XmlCompose *compose, const GPtrAr
     }
     if (compose->console) {
         add_console(devices);
+    }
+    if (compose->report_channel && compose->snp && confidential) {
+        add_report_channel(devices);
     }
     add(devices, "audio", "id", "1", "type", "none", NULL);
     add(add(devices, "video", NULL), "model", "type", "none", NULL);

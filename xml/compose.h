@@ -4,6 +4,8 @@
 
 #include <glib.h>
 
+#define XML_REPORT_CHANNEL "org.virt-attest.report.0" /* a virtio-serial port; /dev/virtio-ports/NAME in the guest */
+
 /**
  * XmlCompose:
  * @name: 1 to 240 bytes, neither '/' nor control characters
@@ -26,6 +28,8 @@
  *   counted from 0, by which the guest finds it. A path below /dev is a block device.
  * @networks: (element-type utf8): names of libvirt networks
  * @console: give the domain a serial console
+ * @report_channel: give a SEV-SNP domain above level 0 the channel %XML_REPORT_CHANNEL, over which the host asks the guest
+ *   for its attestation report; without effect for others, which have no report
  */
 typedef struct {
     gchar *name, *uuid;
@@ -40,7 +44,7 @@ typedef struct {
     gint cbitpos, reduced_phys_bits;
     gchar *firmware, *kernel, *initrd, *cmdline;
     GPtrArray *disks, *networks;
-    gboolean console;
+    gboolean console, report_channel;
 } XmlCompose;
 
 /* "kvm", "q35", 2048 MiB, 1 vCPU, host-model, level 0, SNP with policy 0x30000, everything else not given. */

@@ -67,7 +67,8 @@ def bench_build(options):
     state = os.environ['PRIVATE_LIBVIRT_STATE']
     config = os.path.join(state, 'virt-attest.conf')
     with open(config, 'w', encoding='utf-8') as out:
-        out.write(f"[guest]\ninit = {os.path.join(os.environ['VIRT_ATTEST_BUILD'], 'guest', 'guest-init')}\n")
+        folder = os.path.join(os.environ['VIRT_ATTEST_BUILD'], 'guest')
+        out.write(f"[guest]\ninit = {folder}/guest-init\nreport = {folder}/report/guest-report\n")
     os.environ['VIRT_ATTEST_CONFIG'] = config
     pool = os.path.join(state, 'pool')
     os.mkdir(pool)

@@ -35,8 +35,9 @@ def tool(*arguments, **options):
 
 
 def configuration():
-    """That this build's own init goes into initrds."""
-    return f'[guest]\ninit = {os.path.join(build_folder(), "guest", "guest-init")}\n'
+    """That this build's own init goes into initrds, and its own program for reports into images."""
+    folder = os.path.join(build_folder(), 'guest')
+    return f'[guest]\ninit = {os.path.join(folder, "guest-init")}\nreport = {os.path.join(folder, "report", "guest-report")}\n'
 
 
 def cached_image():

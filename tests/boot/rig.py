@@ -173,7 +173,7 @@ class Guest:
         self._replies = queue.Queue()
         self._monitor_lock = threading.Lock()
         self._break_pending = False
-        self.port = free_port() if machine.network else None
+        self.port, self._port_lock = claim_port() if machine.network else (None, None)
         serial, qemu_serial = listening_pair()
         monitor, qemu_monitor = listening_pair()
         self._monitor_text = monitor.makefile('rw', encoding='utf-8')
@@ -235,6 +235,8 @@ class Guest:
             thread.join(10)
         write(os.path.join(self.folder, f'{self.name}.console'), self.console)
         self._serial.close()
+        if self._port_lock:
+            self._port_lock.close()
 
     #
     # Threads
@@ -387,10 +389,29 @@ def printable(data):
     return ''.join(chr(byte) if 32 <= byte < 127 or byte == 10 else '' for byte in text)
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
+PORTS = range(20000, 30000)  # below net.ipv4.ip_local_port_range: no outgoing connection takes one of them
+
+
+def claim_port():
+    """(port, open lock): a TCP port of 127.0.0.1 that no other guest takes for as long as the lock is open.
+
+    A probe alone would leave a gap between it and QEMU's bind, in which another guest could get the same port.
+    The lock is a name in the abstract namespace, so it ends with the process and needs no file.
+    """
+    start = os.getpid() * 37
+    for offset in range(len(PORTS)):
+        port = PORTS[(start + offset) % len(PORTS)]
+        lock = socket.socket(socket.AF_UNIX)
+        try:
+            lock.bind(f'\0virt-attest-test-port-{port}')
+            with socket.socket() as probe:
+                # As QEMU binds it: a connection that only waits to be forgotten is no obstacle.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(('127.0.0.1', port))
+            return port, lock
+        except OSError:
+            lock.close()
+    raise RuntimeError(f'no free TCP port from {PORTS.start} to {PORTS.stop - 1}')
 
 
 def listening_pair():

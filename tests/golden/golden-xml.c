@@ -351,6 +351,7 @@ static void check_compose(const char *folder, const char *base, const char *text
     compose->cbitpos = integer_of(file, "cbitpos", -1);
     compose->reduced_phys_bits = integer_of(file, "reduced", -1);
     compose->console = g_key_file_get_boolean(file, "compose", "console", NULL);
+    compose->report_channel = g_key_file_get_boolean(file, "compose", "channel", NULL);
     compose->snp =
         !g_key_file_has_key(file, "compose", "snp", NULL) || g_key_file_get_boolean(file, "compose", "snp", NULL);
     take_list(file, "disks", compose->disks);

@@ -18,6 +18,7 @@ import traceback
 TOOL, HELPER, INIT = (os.path.abspath(path) for path in sys.argv[1:4])
 SOURCE = pathlib.Path(os.environ['VIRT_ATTEST_SOURCE'])
 IMAGES = pathlib.Path(os.environ['VIRT_ATTEST_BUILD']) / 'images'
+REPORT = os.path.join(os.path.dirname(INIT), 'report', 'guest-report')
 ROOT_OFFSET = 257 << 20
 SIZE = 12 << 30
 
@@ -44,7 +45,8 @@ class Rig:
         self.tmp, self.out, self.bin = (self.folder / name for name in ('tmp', 'out', 'bin'))
         for path in (self.tmp, self.out, self.bin):
             path.mkdir()
-        (self.folder / 'conf').write_text(f'[guest]\ninit = {INIT}\n[paths]\nstate-directory = {self.folder}/state\n')
+        (self.folder / 'conf').write_text(f'[guest]\ninit = {INIT}\nreport = {REPORT}\n'
+                                          f'[paths]\nstate-directory = {self.folder}/state\n')
 
     def __enter__(self):
         return self

@@ -47,6 +47,13 @@ def test_image():
         assert any(name.startswith('tsm') for name in image.names(modules))
         assert image.cat('/root/.ssh/authorized_keys') == (IMAGES / 'id_ed25519.pub').read_text()
         assert 'Mode:  0600' in image.debugfs('stat /root/.ssh/authorized_keys')
+        assert manifest['reportAgent'] == {'path': '/usr/bin/virt-attest',
+                                           'sha256': sha256(pathlib.Path(image_rig.REPORT))}
+        image.debugfs(f'dump /usr/bin/virt-attest {rig.folder}/agent')
+        assert sha256(rig.folder / 'agent') == sha256(pathlib.Path(image_rig.REPORT))
+        assert 'Mode:  0755' in image.debugfs('stat /usr/bin/virt-attest')
+        assert image.has('/etc/systemd/system/virt-attest-report.service')
+        assert image.has('/etc/udev/rules.d/60-virt-attest-report.rules')
         assert image.cat('/etc/hostname') == 'localhost\n'
         assert image.link('/etc/systemd/system/multi-user.target.wants/ssh.service') in (
             '/usr/lib/systemd/system/ssh.service', '/lib/systemd/system/ssh.service')
@@ -175,7 +182,7 @@ def test_failures():
         stand_in(rig, cut)
         refused(build(rig), 3, 'is no folder')
         stand_in(rig, tar)
-        (rig.folder / 'conf').write_text('[guest]\ninit = /nonexistent\n')
+        (rig.folder / 'conf').write_text(f'[guest]\ninit = /nonexistent\nreport = {image_rig.REPORT}\n')
         done = build(rig)
         assert done.returncode in (3, 4), done.stderr
         refused(done, done.returncode, '/nonexistent')

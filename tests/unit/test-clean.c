@@ -191,6 +191,65 @@ static void test_added(void)
     }
 }
 
+/* Our program for reports wins over whatever the tree has of its name; without it the tree's own things stay. */
+static void test_agent(void)
+{
+    static const char *const ours[] = {
+        "usr/bin/virt-attest", "etc/systemd/system/virt-attest-report.service",
+        "etc/systemd/system/virt-attest-report.service.d/x.conf", "etc/udev/rules.d/60-virt-attest-report.rules"};
+    static const char program[] = "\177ELF\0with a zero";
+    g_autoptr(GBytes) bytes = g_bytes_new_static(program, sizeof(program));
+    const StorageCleanOptions options = {.agent = bytes}, without = {NULL};
+    g_autoptr(StorageClean) clean = storage_clean_new(&options);
+    g_autoptr(StorageClean) none = storage_clean_new(&without);
+    g_autoptr(GPtrArray) list = NULL;
+    g_autoptr(GPtrArray) fewer = NULL;
+    g_autoptr(GError) error = NULL;
+    const StorageAddition *file = NULL;
+
+    for (gsize i = 0; i < G_N_ELEMENTS(ours); i++) {
+        g_assert_cmpint(judge(clean, ours[i], S_IFREG | 0755), ==, STORAGE_CLEAN_DROP);
+        g_assert_cmpint(judge(none, ours[i], S_IFREG | 0755), ==, STORAGE_CLEAN_KEEP);
+    }
+    see_system(clean);
+    see_system(none);
+    list = storage_clean_additions(clean, &error);
+    g_assert_no_error(error);
+    fewer = storage_clean_additions(none, &error);
+    g_assert_no_error(error);
+    file = find(list, ours[0]);
+    g_assert_nonnull(file);
+    g_assert_cmpuint(file->mode, ==, S_IFREG | 0755);
+    g_assert_true(g_bytes_equal(file->bytes, bytes));
+    g_assert_nonnull(strstr(find(list, ours[1])->text, "ExecStart=/usr/bin/virt-attest report-serve\n"));
+    g_assert_nonnull(strstr(find(list, ours[1])->text, "BindsTo=dev-virtio\\x2dports-org.virt\\x2dattest.report.0.device\n"));
+    g_assert_nonnull(strstr(find(list, ours[3])->text, "ATTR{name}==\"org.virt-attest.report.0\""));
+    g_assert_null(find(fewer, ours[0]));
+    g_assert_null(find(fewer, ours[1]));
+    g_assert_null(find(fewer, ours[3]));
+}
+
+static void test_agent_file(void)
+{
+    g_autofree gchar *path = g_build_filename(g_get_tmp_dir(), "virt-attest-no-such-report-program", NULL);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GBytes) bytes = NULL;
+
+    g_assert_null(storage_clean_read_agent(path, &error));
+    g_assert_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED);
+    g_assert_nonnull(strstr(error->message, "--no-report-agent"));
+    g_clear_error(&error);
+    g_assert_null(storage_clean_read_agent("/etc/passwd", &error));
+    g_assert_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED);
+    g_clear_error(&error);
+    g_assert_null(storage_clean_read_agent("/dev/zero", &error));
+    g_assert_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED);
+    g_clear_error(&error);
+    bytes = storage_clean_read_agent("/bin/true", &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(g_bytes_get_size(bytes), >, 64);
+}
+
 static void test_added_less(void)
 {
     const StorageCleanOptions options = {.console_login = TRUE, .imported = TRUE};
@@ -269,6 +328,8 @@ static void test_hostnames(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/clean/agent", test_agent);
+    g_test_add_func("/clean/agent-file", test_agent_file);
     g_test_add_func("/clean/dropped", test_dropped);
     g_test_add_func("/clean/options", test_options);
     g_test_add_func("/clean/passwords", test_passwords);

@@ -48,6 +48,33 @@ static XmlDomain *format_and_parse(const XmlCompose *compose)
     return domain;
 }
 
+/* The channel comes with SEV-SNP only, behind the IOMMU, and only when it is asked for. */
+static void test_report_channel(void)
+{
+    static const struct {
+        guint level;
+        gboolean snp, wanted, there;
+    } rows[] = {{3, TRUE, TRUE, TRUE},   {2, TRUE, TRUE, TRUE},   {3, TRUE, FALSE, FALSE},
+                {0, TRUE, TRUE, FALSE}, {3, FALSE, TRUE, FALSE}, {2, FALSE, TRUE, FALSE}};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(XmlCompose) compose = composition(rows[i].level);
+        g_autoptr(GError) error = NULL;
+        g_autofree gchar *text = NULL;
+
+        compose->snp = rows[i].snp;
+        if (!compose->snp) {
+            compose->policy = 5; /* no debugging, encrypted state */
+        }
+        compose->report_channel = rows[i].wanted;
+        text = xml_compose_format(compose, &error);
+        g_assert_no_error(error);
+        g_assert_cmpint(strstr(text, "<target type=\"virtio\" name=\"org.virt-attest.report.0\"/>") != NULL, ==,
+                        rows[i].there);
+        g_assert_cmpint(strstr(text, "virtio-serial") != NULL, ==, rows[i].there);
+    }
+}
+
 static void test_level_0(void)
 {
     g_autoptr(XmlCompose) compose = composition(0);
@@ -344,7 +371,7 @@ static void test_libvirt_schema(void)
         g_autoptr(xmlDoc) document = NULL;
         xmlRelaxNGValidCtxt *context = xmlRelaxNGNewValidCtxt(schema);
 
-        compose->console = i % 2 == 1;
+        compose->console = compose->report_channel = i % 2 == 1;
         compose->cbitpos = i % 2 == 1 ? 51 : -1;
         compose->reduced_phys_bits = compose->cbitpos > 0 ? 1 : -1;
         if (i % 4 > 1) {
@@ -368,6 +395,7 @@ static void test_libvirt_schema(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/compose/report-channel", test_report_channel);
     g_test_add_func("/compose/level-0", test_level_0);
     g_test_add_func("/compose/level-2", test_level_2);
     g_test_add_func("/compose/level-3-launch", test_level_3_launch);

@@ -73,6 +73,7 @@ static void test_defaults(void)
     g_assert_cmpint(config->sev_es_fpu, ==, MEASURE_FPU_LEGACY);
     g_assert_cmpuint(config->trusted_firmware->len, ==, 0);
     g_assert_cmpstr(config->guest_init, ==, LIBEXEC_DIRECTORY "/guest-init");
+    g_assert_cmpstr(config->guest_report, ==, LIBEXEC_DIRECTORY "/guest-report");
     g_assert_cmpuint(config->trusted_init->len, ==, 0);
     g_assert_true(g_str_has_suffix(config->trusted_keys, "/virt-attest/trusted-keys.d"));
     g_assert_false(config->names_trusted_keys);
@@ -155,7 +156,7 @@ static void test_refused(void)
     refused("[guest]\ninit = guest-init\n", "absolute");
     refused("[guest]\ninit =\n", "absolute");
     refused("[guest]\ntrusted-init = abc\n", "'abc' is not a SHA-256");
-    refused("[guest]\ntrusted = abc\n", "'init', 'trusted-init'");
+    refused("[guest]\ntrusted = abc\n", "'init', 'report', 'trusted-init'");
     refused("[reference]\ntrusted-keys = keys\n", "absolute");
     refused("[reference]\ntrusted-keys =\n", "absolute");
     refused("[reference]\ntrusted = /keys\n", "'trusted-keys'");
