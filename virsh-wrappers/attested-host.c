@@ -2,95 +2,93 @@
 #include "virsh-wrappers/attested-host.h"
 
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "measure/error.h"
 #include "virsh-wrappers/connection.h"
+#include "virsh-wrappers/known-hosts.h"
 #include "virsh-wrappers/output.h"
-
-#define SSH_PORT 22
 
 void cmd_attested_host_clear(CmdAttestedHost *host)
 {
-    g_clear_pointer(&host->name, g_free);
-    g_clear_pointer(&host->address, g_free);
+    g_clear_pointer(&host->hosts, g_strfreev);
     g_clear_pointer(&host->key, g_free);
 }
 
-/* What SSH takes for a host, and no option, pattern or list. */
-static gboolean address_valid(const char *text)
+static gboolean check_hosts(gchar **hosts, GError **error)
 {
-    static const char others[] = ".-:_%";
-    for (const char *c = text; *c; c++) {
-        if (!g_ascii_isalnum(*c) && !strchr(others, *c)) {
+    for (; *hosts; hosts++) {
+        if (!cmd_known_hosts_valid(*hosts)) {
+            g_autofree gchar *shown = cmd_printable(*hosts);
+            g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "'%s': this is no name or address of a host", shown);
             return FALSE;
         }
     }
-    return *text && *text != '-' && strlen(text) < 256;
+    return TRUE;
 }
 
-static gchar *first_address(virDomainInterfacePtr *interfaces, int n)
+static void add_addresses(virDomainPtr domain, unsigned int source, GPtrArray *out)
 {
-    gchar *found = NULL;
-    for (int i = 0; i < n; i++) {
-        for (guint k = 0; k < interfaces[i]->naddrs && !found; k++) {
-            found = g_strdup(interfaces[i]->addrs[k].addr);
+    virDomainInterfacePtr *interfaces = NULL;
+    int count = virDomainInterfaceAddresses(domain, &interfaces, source, 0);
+    for (int i = 0; i < count; i++) {
+        for (guint n = 0; n < interfaces[i]->naddrs; n++) {
+            const char *address = interfaces[i]->addrs[n].addr;
+            if (address && cmd_known_hosts_valid(address) &&
+                !g_ptr_array_find_with_equal_func(out, address, g_str_equal, NULL)) {
+                g_ptr_array_add(out, g_strdup(address));
+            }
         }
         virDomainInterfaceFree(interfaces[i]);
     }
-    return found;
+    free(interfaces);
 }
 
-/* Where libvirt knows the guest to be. A wrong answer leads to a host with another key, where SSH stops. */
-static gchar *find_address(CmdContext *context, const char *word, GError **error)
+/* Where the guest is does not matter to its identity, so the host may be believed. */
+static gchar **find_addresses(CmdContext *context, const char *word, GError **error)
 {
-    static const unsigned int sources[] = {VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE,
-                                           VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP};
+    g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(VirConnection) connection = cmd_connect(context, error);
     g_autoptr(VirDomainHandle) domain = connection ? cmd_domain_lookup(connection, word, error) : NULL;
     if (!domain) {
         return NULL;
     }
-    for (gsize i = 0; i < G_N_ELEMENTS(sources); i++) {
-        virDomainInterfacePtr *interfaces = NULL;
-        int n = virDomainInterfaceAddresses(domain, &interfaces, sources[i], 0);
-        g_autofree gchar *found = n > 0 ? first_address(interfaces, n) : NULL;
-        free(interfaces);
-        if (found) {
-            return g_steal_pointer(&found);
-        }
+    add_addresses(domain, VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE, found);
+    if (found->len == 0) {
+        add_addresses(domain, VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP, found);
     }
-    g_autofree gchar *name = cmd_printable(virDomainGetName(domain));
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
-                "domain '%s': libvirt knows no address of it; give one with --host", name);
-    return NULL;
+    if (found->len == 0) {
+        g_autofree gchar *shown = cmd_printable(word);
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
+                    "libvirt knows no address of domain '%s': give it with --host", shown);
+        return NULL;
+    }
+    g_ptr_array_add(found, NULL);
+    return (gchar **)g_ptr_array_free(g_steal_pointer(&found), FALSE);
 }
 
-static gboolean find_host(CmdContext *context, const char *domain, CmdAttestedHost *out, GError **error)
+static gboolean get_hosts(CmdContext *context, const char *domain, CmdAttestedHost *out, GError **error)
 {
-    const char *given = cmd_context_get(context, "host");
-    guint64 port = SSH_PORT;
+    const GPtrArray *given = cmd_arguments_all(context->arguments, "host");
+    guint64 port = 22;
     if (!cmd_arguments_number(context->arguments, "port", 1, 65535, &port, error)) {
         return FALSE;
     }
-    if (!given && !domain) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "%s: with --report alone, give the guest's --host",
+    out->port = (guint)port;
+    if (given->len > 0) {
+        out->hosts = g_new0(gchar *, given->len + 1);
+        for (guint i = 0; i < given->len; i++) {
+            out->hosts[i] = g_strdup(g_ptr_array_index(given, i));
+        }
+        return check_hosts(out->hosts, error);
+    }
+    if (!domain || cmd_word_is_file(domain)) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "%s: --host is missing: no domain of libvirt is named",
                     context->command->name);
         return FALSE;
     }
-    out->port = (guint)port;
-    out->address = given ? g_strdup(given) : find_address(context, domain, error);
-    if (!out->address) {
-        return FALSE;
-    }
-    if (!address_valid(out->address)) {
-        g_autofree gchar *shown = cmd_printable(out->address);
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "--host '%s': this is neither an address nor a host name",
-                    shown);
-        return FALSE;
-    }
-    out->name = port == SSH_PORT ? g_strdup(out->address) : g_strdup_printf("[%s]:%u", out->address, out->port);
-    return TRUE;
+    out->hosts = find_addresses(context, domain, error);
+    return out->hosts != NULL;
 }
 
 static void print_failures(const AppraisalVerdict *verdict)
@@ -104,33 +102,33 @@ static void print_failures(const AppraisalVerdict *verdict)
     }
 }
 
-int cmd_attested_host(CmdContext *context, CmdAttestedHost *out, GError **error)
+gboolean cmd_attested_host(CmdContext *context, const char *domain, CmdAttestedHost *out, GError **error)
 {
-    const char *report = cmd_context_get(context, "report");
-    const char *domain = cmd_domain_word(context);
     g_auto(CmdJudgement) judgement = {.verdict = NULL};
-    if (report && !cmd_context_has(context, "ssh-host-key")) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
-                    "--report needs --ssh-host-key: the key that the report has to be about");
-        return -1;
+    const char *report = cmd_context_get(context, "report");
+    /* A key that lies beside a report means nothing: the user has to say which one the report data must be of. */
+    if ((report != NULL) != cmd_context_has(context, "ssh-host-key")) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "%s: --report and --ssh-host-key go together",
+                    context->command->name);
+        return FALSE;
     }
-    const char *judged = report && cmd_context_has(context, "reference") ? NULL : domain;
-    if (!find_host(context, domain, out, error) || !cmd_judge(context, report, judged, &judgement, error)) {
-        return -1;
+    if (!get_hosts(context, domain, out, error) || !cmd_judge(context, report, domain, &judgement, error)) {
+        return FALSE;
     }
-    int code = cmd_judgement_code(&judgement, error);
-    if (code != 0) {
-        print_failures(judgement.verdict);
-        if (code > 0) {
-            g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED, "the guest's report is rejected: its key is not trusted");
-        }
-        return -1;
+    print_failures(judgement.verdict);
+    out->code = cmd_judgement_code(&judgement, error);
+    if (out->code < 0) {
+        return FALSE;
     }
-    if (!judgement.evidence->ssh_host_key) {
+    /* Whatever else may change: no key without a report data rule that names it. */
+    if (out->code == 0 && (!judgement.evidence->ssh_host_key || !judgement.rules.has_report_data)) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                    "the report is accepted, but the guest has no SSH host key that it could be about");
-        return -1;
+                    "the report is in order, but the guest has bound no SSH host key into it: is OpenSSH's server "
+                    "installed there?");
+        return FALSE;
     }
-    out->key = g_strdup(judgement.evidence->ssh_host_key);
-    return 0;
+    if (out->code == 0) {
+        out->key = g_strdup(judgement.evidence->ssh_host_key);
+    }
+    return TRUE;
 }

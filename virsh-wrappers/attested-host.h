@@ -1,28 +1,30 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The SSH host key of a guest, trusted because the guest's attestation report was accepted. */
+/* What known-hosts and ssh have in common: the key of a guest, known only when the verdict over its report is "accepted". */
 #pragma once
 
 #include "virsh-wrappers/judge.h"
 
 /**
  * CmdAttestedHost:
- * @name: how SSH calls the host: "10.0.0.5", or "[10.0.0.5]:2222"
- * @address, @port: where it is
- * @key: "TYPE BASE64"
+ * @hosts: names or addresses; from --host, else from libvirt
+ * @port: --port, else 22
+ * @key: (nullable): "TYPE BASE64", the key that the accepted report vouches for; %NULL: it was not accepted
+ * @code: the exit code where there is no key
  */
 typedef struct {
-    gchar *name, *address, *key;
+    gchar **hosts;
     guint port;
+    gchar *key;
+    int code;
 } CmdAttestedHost;
 void cmd_attested_host_clear(CmdAttestedHost *host);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CmdAttestedHost, cmd_attested_host_clear)
 
 /**
  * cmd_attested_host:
- * @out: set only when the verdict is "accepted" and the report is bound to a key
+ * @domain: (nullable): the domain that it is about
  *
- * Judges the domain of the command's word, or --report; what failed is printed on standard error.
- *
- * Returns: the exit code, 0 for "accepted"; -1 with an error.
+ * Asks the guest, or reads --report and --ssh-host-key. Says on standard error what is against
+ * the report. FALSE: nothing can be said of it; then nobody may connect either.
  */
-int cmd_attested_host(CmdContext *context, CmdAttestedHost *out, GError **error);
+gboolean cmd_attested_host(CmdContext *context, const char *domain, CmdAttestedHost *out, GError **error);

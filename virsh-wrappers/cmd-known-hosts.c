@@ -1,74 +1,102 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* known-hosts: a line for SSH's list of known hosts, once the guest has been attested. */
+/* known-hosts: the SSH host key of a guest, once its report is accepted. */
 #include "virsh-wrappers/commands.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "measure/error.h"
+#include "policy/appraisal/report.h"
 #include "storage/output.h"
 #include "virsh-wrappers/attested-host.h"
-#include "virsh-wrappers/output.h"
+#include "virsh-wrappers/connection.h"
+#include "virsh-wrappers/known-hosts.h"
 
-#define LIST_MAX (4u * 1024 * 1024)
-
-/* Lines that name exactly this host: they are replaced. Others may be about it too, in patterns and digests. */
-static gboolean is_about(const char *line, const char *name)
+static gboolean read_file(const char *path, gchar **out, GError **error)
 {
-    gsize length = strlen(name);
-    return !strncmp(line, name, length) && (line[length] == ' ' || line[length] == '\t');
-}
-
-/* The other lines of the file, in their order. */
-static GString *other_lines(const char *path, const char *name, GError **error)
-{
-    g_autoptr(GString) out = g_string_new(NULL);
-    if (!g_file_test(path, G_FILE_TEST_EXISTS)) {
-        return g_steal_pointer(&out);
-    }
-    g_autoptr(GBytes) data = appraisal_file_read(path, LIST_MAX, error);
-    if (!data) {
-        return NULL;
-    }
+    g_autoptr(GBytes) data = appraisal_file_read(path, CMD_KNOWN_HOSTS_MAX, error);
     gsize size = 0;
-    const char *text = g_bytes_get_data(data, &size);
-    while (size > 0) {
-        const char *end = memchr(text, '\n', size);
-        gsize length = end ? (gsize)(end - text) : size;
-        g_autofree gchar *line = g_strndup(text, length);
-        if (!is_about(line, name)) {
-            g_string_append_len(out, text, (gssize)length);
-            g_string_append_c(out, '\n');
-        }
-        length += end != NULL;
-        text += length;
-        size -= length;
-    }
-    return g_steal_pointer(&out);
-}
-
-static gboolean write_list(const char *path, const CmdAttestedHost *host, GError **error)
-{
-    g_autoptr(GString) text = other_lines(path, host->name, error);
-    g_autoptr(StorageOutput) output = text ? storage_output_new(path, TRUE, 0600, error) : NULL;
-    if (!output) {
+    if (!data) {
         return FALSE;
     }
-    g_string_append_printf(text, "%s %s\n", host->name, host->key);
-    return storage_output_write(output, text->str, text->len, error) && storage_output_commit(output, error);
+    const char *bytes = g_bytes_get_data(data, &size);
+    if (size > 0 && memchr(bytes, '\0', size)) {
+        g_autofree gchar *shown = cmd_printable(path);
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "'%s': this is no file of known hosts", shown);
+        return FALSE;
+    }
+    *out = g_strndup(size ? bytes : "", size);
+    return TRUE;
+}
+
+/* Atomically: whoever reads it sees the old keys or the new ones. It stays with its owner. */
+static gboolean edit_file(const char *path, const char *const *names, const char *key, GError **error)
+{
+    struct stat was = {.st_mode = 0600};
+    g_autofree gchar *text = NULL;
+    g_autofree gchar *shown = cmd_printable(path);
+    gboolean exists = lstat(path, &was) == 0;
+    if (!exists && (errno != ENOENT || !key)) {
+        if (errno == ENOENT) {
+            return TRUE;
+        }
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "'%s': %s", shown, g_strerror(errno));
+        return FALSE;
+    }
+    if (exists && !S_ISREG(was.st_mode)) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
+                    "'%s' is no regular file: name the file itself with --output", shown);
+        return FALSE;
+    }
+    if (exists && !read_file(path, &text, error)) {
+        return FALSE;
+    }
+    g_autofree gchar *edited = cmd_known_hosts_edit(text, names, key);
+    if (g_strcmp0(text, edited) == 0) {
+        return TRUE;
+    }
+    g_autoptr(StorageOutput) output = storage_output_new(path, TRUE, was.st_mode & 0777, error);
+    if (!output || !storage_output_write(output, edited, strlen(edited), error)) {
+        return FALSE;
+    }
+    if (exists && geteuid() == 0 && fchown(storage_output_fd(output), was.st_uid, was.st_gid) < 0) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "'%s': cannot keep its owner: %s", shown,
+                    g_strerror(errno));
+        return FALSE;
+    }
+    return storage_output_commit(output, error);
+}
+
+static gchar **name_hosts(const CmdAttestedHost *host)
+{
+    guint count = g_strv_length(host->hosts);
+    gchar **names = g_new0(gchar *, count + 1);
+    for (guint i = 0; i < count; i++) {
+        names[i] = cmd_known_hosts_name(host->hosts[i], host->port);
+    }
+    return names;
 }
 
 int cmd_known_hosts(CmdContext *context, GError **error)
 {
+    g_auto(CmdAttestedHost) host = {.key = NULL};
     const char *path = cmd_context_get(context, "output");
-    g_auto(CmdAttestedHost) host = {.name = NULL};
-    int code = cmd_attested_host(context, &host, error);
-    if (code != 0) {
-        return code;
+    if (!cmd_attested_host(context, cmd_domain_word(context), &host, error)) {
+        return -1;
     }
-    if (!path) {
-        printf("%s %s\n", host.name, host.key);
-        return 0;
+    g_auto(GStrv) names = name_hosts(&host);
+    const char *const *list = (const char *const *)names;
+    /* Also without a key: what an earlier verdict has let in is not attested any more. */
+    if (path && strcmp(path, "-")) {
+        if (!edit_file(path, list, host.key, error)) {
+            return -1;
+        }
+    } else if (host.key) {
+        g_autofree gchar *text = cmd_known_hosts_edit(NULL, list, host.key);
+        fputs(text, stdout);
     }
-    return write_list(path, &host, error) ? 0 : -1;
+    return host.key ? 0 : host.code;
 }

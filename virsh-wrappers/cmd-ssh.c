@@ -2,17 +2,19 @@
 /* ssh: to a guest that has been attested, and to no other: nothing that is secret leaves before. */
 #include "virsh-wrappers/commands.h"
 
-#include <errno.h>
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "measure/error.h"
 #include "virsh-wrappers/attested-host.h"
+#include "virsh-wrappers/connection.h"
 #include "virsh-wrappers/output.h"
+
+/* What the key is looked up by, whatever the user's configuration makes of address and port. */
+#define ALIAS "virt-attest-guest"
 
 static gboolean login_valid(const char *text)
 {
@@ -23,7 +25,7 @@ static gboolean login_valid(const char *text)
 static gchar *write_list(const char *folder, const CmdAttestedHost *host, GError **error)
 {
     g_autofree gchar *path = g_build_filename(folder, "known_hosts", NULL);
-    g_autofree gchar *text = g_strdup_printf("%s %s\n", host->name, host->key);
+    g_autofree gchar *text = g_strdup_printf(ALIAS " %s\n", host->key);
     g_autoptr(GError) cause = NULL;
     if (!g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_NONE, 0600, &cause)) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "%s", cause->message);
@@ -32,12 +34,19 @@ static gchar *write_list(const char *folder, const CmdAttestedHost *host, GError
     return g_steal_pointer(&path);
 }
 
+/* Beside --report or --domain no word names a domain: all of them are the command. */
+static guint command_start(const CmdContext *context)
+{
+    return cmd_context_has(context, "report") || cmd_context_has(context, "domain") ? 0 : 1;
+}
+
 static GPtrArray *command_line(CmdContext *context, const char *list, const CmdAttestedHost *host)
 {
     static const char *const fixed[] = {"StrictHostKeyChecking=yes", "GlobalKnownHostsFile=/dev/null",
                                         "UpdateHostKeys=no",         "VerifyHostKeyDNS=no",
                                         "CheckHostIP=no",            "KnownHostsCommand=none",
                                         "ControlPath=none",          "NoHostAuthenticationForLocalhost=no",
+                                        "ControlMaster=no",          "HashKnownHosts=no",
                                         NULL};
     const char *login = cmd_context_get(context, "login");
     const char *identity = cmd_context_get(context, "identity");
@@ -51,7 +60,7 @@ static GPtrArray *command_line(CmdContext *context, const char *list, const CmdA
     g_ptr_array_add(argv, g_strdup("-o"));
     g_ptr_array_add(argv, g_strdup_printf("UserKnownHostsFile=\"%s\"", list));
     g_ptr_array_add(argv, g_strdup("-o"));
-    g_ptr_array_add(argv, g_strdup_printf("HostKeyAlias=%s", host->name));
+    g_ptr_array_add(argv, g_strdup("HostKeyAlias=" ALIAS));
     /* An RSA key signs with SHA-2. */
     g_ptr_array_add(argv, g_strdup("-o"));
     g_ptr_array_add(argv, g_str_has_prefix(host->key, "ssh-rsa ")
@@ -68,33 +77,33 @@ static GPtrArray *command_line(CmdContext *context, const char *list, const CmdA
         g_ptr_array_add(argv, g_strdup(identity));
     }
     g_ptr_array_add(argv, g_strdup("--"));
-    g_ptr_array_add(argv, g_strdup(host->address));
-    for (guint i = 1; cmd_context_word(context, i); i++) {
+    g_ptr_array_add(argv, g_strdup(host->hosts[0]));
+    for (guint i = command_start(context); cmd_context_word(context, i); i++) {
         g_ptr_array_add(argv, g_strdup(cmd_context_word(context, i)));
     }
     g_ptr_array_add(argv, NULL);
     return argv;
 }
 
-/* ssh has the terminal: keys that end something are for it. */
+/* In the child: what is ignored stays so across exec. */
+static void restore_signals(gpointer data)
+{
+    signal(SIGINT, SIG_DFL);
+    signal(SIGQUIT, SIG_DFL);
+}
+
+/* ssh has the terminal: keys that end something are for it. Its exit codes are ours, all of them. */
 static int run(char **argv, GError **error)
 {
+    g_autoptr(GError) cause = NULL;
     int status = 0;
-    pid_t child;
     fflush(stdout);
     signal(SIGINT, SIG_IGN);
     signal(SIGQUIT, SIG_IGN);
-    child = fork();
-    if (child == 0) {
-        signal(SIGINT, SIG_DFL);
-        signal(SIGQUIT, SIG_DFL);
-        execvp(argv[0], argv);
-        _exit(errno == ENOENT ? 126 : 127);
-    }
-    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) {
-    }
-    if (child < 0 || (WIFEXITED(status) && WEXITSTATUS(status) == 126)) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED, "cannot run 'ssh': install openssh-client");
+    GSpawnFlags flags = G_SPAWN_SEARCH_PATH | G_SPAWN_CHILD_INHERITS_STDIN;
+    if (!g_spawn_sync(NULL, argv, NULL, flags, restore_signals, NULL, NULL, NULL, &status, &cause)) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED, "cannot run 'ssh': %s; install openssh-client",
+                    cause->message);
         return -1;
     }
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -103,14 +112,17 @@ static int run(char **argv, GError **error)
 int cmd_ssh(CmdContext *context, GError **error)
 {
     const char *login = cmd_context_get(context, "login");
-    g_auto(CmdAttestedHost) host = {.name = NULL};
+    g_auto(CmdAttestedHost) host = {.key = NULL};
     if (login && !login_valid(login)) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "--login: this is no name of a user");
         return -1;
     }
-    int code = cmd_attested_host(context, &host, error);
-    if (code != 0) {
-        return code;
+    const char *domain = command_start(context) ? cmd_domain_word(context) : cmd_context_get(context, "domain");
+    if (!cmd_attested_host(context, domain, &host, error)) {
+        return -1;
+    }
+    if (!host.key) {
+        return host.code;
     }
     g_autoptr(GError) cause = NULL;
     g_autofree gchar *folder = g_dir_make_tmp("virt-attest-XXXXXX", &cause);
@@ -119,7 +131,7 @@ int cmd_ssh(CmdContext *context, GError **error)
         return -1;
     }
     g_autofree gchar *list = write_list(folder, &host, error);
-    code = -1;
+    int code = -1;
     if (list) {
         g_autoptr(GPtrArray) argv = command_line(context, list, &host);
         code = run((char **)argv->pdata, error);

@@ -64,7 +64,8 @@ static gboolean check_words(const CmdContext *context, GError **error)
     guint given = cmd_arguments_words(context->arguments)->len;
     /* Where the word is a domain, --domain stands in its place. */
     gboolean by_option = cmd_context_has(context, "domain") && strstr(command->arguments, "DOMAIN");
-    if (by_option && given > 0) {
+    /* Further words of a command that takes many are not the domain. */
+    if (by_option && given > 0 && command->words_max == 1) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "%s: give the domain once, with --domain or without",
                     command->name);
         return FALSE;
