@@ -235,7 +235,7 @@ def test_configuration(tap, rig, host, servers, login):
     os.environ['SSH_TEST_PATH'] = f'{folder}:/usr/bin:/bin'
     try:
         for what in ('StrictHostKeyChecking no', f'UserKnownHostsFile {trusting}', f'GlobalKnownHostsFile {trusting}',
-                     f'KnownHostsCommand /bin/echo {line}', 'NoHostAuthenticationForLocalhost yes',
+                     f'KnownHostsCommand /bin/echo virt-attest-guest {kind} {text}', 'NoHostAuthenticationForLocalhost yes',
                      f'ControlPath {rig.folder}/shared', f'HostKeyAlias [127.0.0.1]:{impostor.port}'):
             master = None
             if what.startswith('ControlPath'):
