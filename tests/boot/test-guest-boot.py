@@ -5,7 +5,10 @@
 What a guest says about itself is asked over SSH; what it is on the outside is seen on its console and its disks.
 """
 import hashlib
+import json
 import os
+import secrets
+import socket
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -113,6 +116,31 @@ def check_breaks(case, guest, login):
                'SysRq does nothing', guest.tail())
 
 
+CHANNEL = 'org.virt-attest.report.0'
+
+
+def with_channel(machine, path):
+    """The machine with the channel over which a host asks for reports, at the socket @path."""
+    return machine.but(arguments=machine.arguments + (
+        '-device', 'virtio-serial-pci,id=serials,disable-legacy=on,iommu_platform=on',
+        '-chardev', f'socket,id=report,path={path},server=on,wait=off',
+        '-device', f'virtserialport,bus=serials.0,chardev=report,name={CHANNEL}'))
+
+
+def check_channel(case, path):
+    """The service answers, whatever came before; without a processor that could, its answer is an error."""
+    nonce = secrets.token_hex(32)
+    with socket.socket(socket.AF_UNIX) as channel:
+        channel.settimeout(rig.BOOT)
+        channel.connect(path)
+        channel.sendall(b'\0garbage ' * 1000 + b'\n' + f'\nvirt-attest-report-1 {nonce}\n'.encode())
+        lines = [json.loads(line) for _, line in zip(range(2), channel.makefile('rb'))]
+    case.equal([line.get('format') for line in lines], ['virt-attest-evidence-1'] * 2,
+               'the report service answers on its channel', lines)
+    case.equal((lines[0].get('nonce'), lines[1].get('nonce')), (None, nonce), 'garbage first, and then the request')
+    case.check('no SEV-SNP guest' in lines[1].get('error', ''), 'it says that this is no SEV-SNP guest', lines)
+
+
 READ_ONLY = r'''
 for name in /sys/block/dm-*; do
     [ -e "$name" ] || continue
@@ -148,6 +176,8 @@ def level_4(made, upper, folder, name, more='', **options):
 
 def case_tmpfs(case, made):
     machine, root = level_4(made, 'tmpfs', made.folder, 'tmpfs')
+    channel = os.path.join(made.folder, 'channel')
+    machine = with_channel(machine, channel)
     before = data_sum(root), rig.sha256(made.tree)
     boots = []
     for turn in 'first', 'second':
@@ -161,6 +191,9 @@ def case_tmpfs(case, made):
             boots.append((login.host_key, facts['machine_id']))
             if turn == 'first':
                 check_well(case, facts)
+                check_channel(case, channel)
+                case.equal(login.run('systemctl is-active virt-attest-report.service; systemctl is-system-running',
+                                     check=False).split(), ['active', 'running'], 'and nothing has failed by it')
                 case.equal(facts['root'], 'overlay', 'the root is an overlay')
                 case.equal(facts['write'].split(), ['written'] * 6, 'everywhere can be written')
                 case.equal(sorted(set(login.run(READ_ONLY).split('\n'))), ['', 'ro 1'],
