@@ -1,0 +1,96 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A report that cannot be fetched: libvirt, QEMU and its channel are real, nothing runs in the guest, so it is silent.
+
+What a guest answers is tested where one is booted (tests/boot), and as bytes (tests/unit/test-fetch.c).
+"""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from harness import attest, plain_xml, program, run, scratch, start, stop, virsh_define, write
+
+CHANNEL = "<channel type='unix'><target type='virtio' name='org.virt-attest.report.0'/></channel>"
+OTHER = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
+
+
+def timed(*words):
+    """The run, and how many seconds it took."""
+    begin = time.monotonic()
+    done = attest(*words, check=False)
+    return done, time.monotonic() - begin
+
+
+def refused(tap, code, parts, what, *words):
+    done, seconds = timed(*words)
+    tap.check(done.returncode == code and not done.stdout and all(part in done.stderr for part in parts),
+              f'{what}: exit {code}', f'{done.returncode} after {seconds:.1f} s\n{done.stdout}{done.stderr}')
+    return seconds
+
+
+def test_not_running(tap):
+    virsh_define(plain_xml('asleep', devices=CHANNEL))
+    refused(tap, 3, ["'asleep' is not running"], 'a domain that does not run', 'verify', '--domain', 'asleep')
+    refused(tap, 5, ["there is no domain 'nobody'"], 'no domain', 'verify', '--domain', 'nobody')
+
+
+def test_no_channel(tap):
+    virsh_define(plain_xml('mute', devices=OTHER))
+    start('mute')
+    refused(tap, 4, ['has no channel', '<channel '], 'a domain with another channel only', 'verify', '--domain', 'mute')
+    refused(tap, 4, ['--host'], 'a domain whose address nobody knows', 'known-hosts', 'mute')
+    stop('mute')
+
+
+def test_usage(tap):
+    for words in (['--nonce', '00' * 64], ['--any-report-data'], ['--report-data', '00'], ['--at', '1'],
+                  ['--ssh-host-key', '/dev/null'], ['--auxblob', '/dev/null']):
+        refused(tap, 2, [words[0]], f'{words[0]} without a report', 'verify', '--domain', 'asleep', *words)
+    refused(tap, 2, ['verify'], 'neither report nor domain', 'verify')
+    refused(tap, 2, ['--timeout'], 'no time at all', 'verify', '--domain', 'asleep', '--timeout', '0')
+
+
+def test_silent(tap):
+    virsh_define(plain_xml('silent', devices=CHANNEL))
+    start('silent')
+    saved, hosts = scratch('saved.json'), write(scratch('known_hosts'), 'other ssh-rsa AAAA\nweb ssh-rsa AAAA virt-attest\n')
+    for words in (['verify', '--domain', 'silent', '--save', saved],
+                  ['known-hosts', 'silent', '--host', 'web', '--output', hosts],
+                  ['ssh', 'silent', '--host', '127.0.0.1', '--port', '1']):
+        seconds = refused(tap, 3, ['has not answered within 2 seconds', '--timeout'], f'{words[0]}: a guest that is silent',
+                          *words, '--timeout', '2')
+        tap.check(2 <= seconds < 8, f'{words[0]}: given up when the time is over', f'{seconds:.1f} s')
+    tap.check(not os.path.exists(saved), 'nothing is saved')
+    with open(hosts, encoding='ascii') as file:
+        tap.equal(file.read(), 'other ssh-rsa AAAA\nweb ssh-rsa AAAA virt-attest\n', 'no verdict changes no list of hosts')
+
+
+def test_busy(tap):
+    first = subprocess.Popen([program('virsh-wrappers/virt-attest'), 'verify', '--domain', 'silent', '--timeout', '60'],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(1.5)
+    seconds = refused(tap, 5, ['cannot open the channel'], 'somebody else has the channel', 'verify', '--domain', 'silent',
+                      '--timeout', '2')
+    tap.check(seconds >= 2, 'it is waited for', f'{seconds:.1f} s')
+    begin = time.monotonic()
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=10)
+    tap.check(first.returncode == -signal.SIGINT and time.monotonic() - begin < 3, 'Ctrl-C ends it', first.returncode)
+    refused(tap, 3, ['has not answered'], 'the channel is free again', 'verify', '--domain', 'silent', '--timeout', '3')
+
+
+def test_gone(tap):
+    asking = subprocess.Popen([program('virsh-wrappers/virt-attest'), 'verify', '--domain', 'silent', '--timeout', '60'],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(1.5)
+    stop('silent')
+    _, errors = asking.communicate(timeout=20)
+    tap.check(asking.returncode == 3 and 'closed before' in errors, 'a guest that is stopped meanwhile', errors)
+
+
+TESTS = (test_not_running, test_no_channel, test_usage, test_silent, test_busy, test_gone)
+
+if __name__ == '__main__':
+    sys.exit(run(TESTS))
