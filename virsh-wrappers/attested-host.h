@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What known-hosts and ssh have in common: the key of a guest, known only when the verdict over its report is "accepted". */
+/* What known-hosts and ssh have in common: the key of a guest, known only when its report is "accepted". */
 #pragma once
 
 #include "virsh-wrappers/judge.h"

@@ -20,8 +20,8 @@ gchar *cmd_known_hosts_name(const char *host, guint port);
  * @names: from cmd_known_hosts_name()
  * @key: (nullable): "TYPE BASE64"
  *
- * With @key: no other key of @names remains, plain or hashed, and one line a name is added at the end. Without: the lines
- * of @names that end with %CMD_KNOWN_HOSTS_MARK go. Lines of certificate authorities and of revoked keys, patterns and
+ * With @key: no other key of @names remains, plain or hashed, and one line a name is added at the end. Without: the
+ * lines of @names that end with %CMD_KNOWN_HOSTS_MARK go. Lines of certificate authorities and of revoked keys, patterns and
  * everything else stay byte by byte.
  */
 gchar *cmd_known_hosts_edit(const char *text, const char *const *names, const char *key);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a guest sends over its channel. The first byte says in pieces of which size it comes: that must not matter. What is
- * taken for an answer is read as evidence.
+ * What a guest sends over its channel. The first byte says in pieces of which size it comes: that must not matter. What
+ * is taken for an answer is read as evidence.
  */
 #include "tests/fuzz/appraisal-fuzz.h"
 

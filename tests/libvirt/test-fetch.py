@@ -12,8 +12,14 @@ import time
 
 from harness import attest, plain_xml, program, run, scratch, start, stop, virsh_define, write
 
+HOSTS = 'other ssh-rsa AAAA\nweb ssh-rsa AAAA virt-attest\n'
 CHANNEL = "<channel type='unix'><target type='virtio' name='org.virt-attest.report.0'/></channel>"
 OTHER = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
+
+
+def ask_for_a_minute():
+    return subprocess.Popen([program('virsh-wrappers/virt-attest'), 'verify', '--domain', 'silent', '--timeout', '60'],
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def timed(*words):
@@ -55,24 +61,23 @@ def test_usage(tap):
 def test_silent(tap):
     virsh_define(plain_xml('silent', devices=CHANNEL))
     start('silent')
-    saved, hosts = scratch('saved.json'), write(scratch('known_hosts'), 'other ssh-rsa AAAA\nweb ssh-rsa AAAA virt-attest\n')
+    saved, hosts = scratch('saved.json'), write(scratch('known_hosts'), HOSTS)
     for words in (['verify', '--domain', 'silent', '--save', saved],
                   ['known-hosts', 'silent', '--host', 'web', '--output', hosts],
                   ['ssh', 'silent', '--host', '127.0.0.1', '--port', '1']):
-        seconds = refused(tap, 3, ['has not answered within 2 seconds', '--timeout'], f'{words[0]}: a guest that is silent',
-                          *words, '--timeout', '2')
+        seconds = refused(tap, 3, ['has not answered within 2 seconds', '--timeout'],
+                          f'{words[0]}: a guest that is silent', *words, '--timeout', '2')
         tap.check(2 <= seconds < 8, f'{words[0]}: given up when the time is over', f'{seconds:.1f} s')
     tap.check(not os.path.exists(saved), 'nothing is saved')
     with open(hosts, encoding='ascii') as file:
-        tap.equal(file.read(), 'other ssh-rsa AAAA\nweb ssh-rsa AAAA virt-attest\n', 'no verdict changes no list of hosts')
+        tap.equal(file.read(), HOSTS, 'no verdict changes no list of hosts')
 
 
 def test_busy(tap):
-    first = subprocess.Popen([program('virsh-wrappers/virt-attest'), 'verify', '--domain', 'silent', '--timeout', '60'],
-                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    first = ask_for_a_minute()
     time.sleep(1.5)
-    seconds = refused(tap, 5, ['cannot open the channel'], 'somebody else has the channel', 'verify', '--domain', 'silent',
-                      '--timeout', '2')
+    seconds = refused(tap, 5, ['cannot open the channel'], 'somebody else has the channel', 'verify', '--domain',
+                      'silent', '--timeout', '2')
     tap.check(seconds >= 2, 'it is waited for', f'{seconds:.1f} s')
     begin = time.monotonic()
     first.send_signal(signal.SIGINT)
@@ -82,8 +87,7 @@ def test_busy(tap):
 
 
 def test_gone(tap):
-    asking = subprocess.Popen([program('virsh-wrappers/virt-attest'), 'verify', '--domain', 'silent', '--timeout', '60'],
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    asking = ask_for_a_minute()
     time.sleep(1.5)
     stop('silent')
     _, errors = asking.communicate(timeout=20)

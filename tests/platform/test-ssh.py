@@ -3,8 +3,8 @@
 """'virt-attest known-hosts' and 'virt-attest ssh' with a real SSH server on the loopback interface.
 
 Reports are signed by the test authority over the server's key and a nonce. The server's own log says how far a client
-came: "Accepted publickey" and "Failed publickey" come after the key exchange, where a client that refuses the host's key
-is gone already.
+came: "Accepted publickey" and "Failed publickey" come after the key exchange, where a client that refuses the host's
+key is gone already.
 """
 import hashlib
 import base64
@@ -74,7 +74,8 @@ class Server:
             line += ['-o', f'{name}={value}']
         if os.geteuid() == 0:
             # Its empty folder, without touching the machine's /run.
-            line = ['unshare', '-m', 'sh', '-c', 'mount -t tmpfs tmpfs /run && mkdir /run/sshd && exec "$@"', 'sh', *line]
+            private = 'mount -t tmpfs tmpfs /run && mkdir /run/sshd && exec "$@"'
+            line = ['unshare', '-m', 'sh', '-c', private, 'sh', *line]
         with open(self.log, 'ab') as log:
             process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         for _ in range(100):
@@ -131,7 +132,8 @@ class Rig:
         line += ['--nonce', nonce.hex()] if nonce else []
         environment = {'PATH': os.environ.get('SSH_TEST_PATH', '/usr/bin:/bin'), 'HOME': str(self.home),
                        'LC_ALL': 'C.UTF-8', 'TMPDIR': str(self.home / 'tmp'),
-                       'XDG_STATE_HOME': str(self.home / 'state'), 'VIRT_ATTEST_CONFIG': str(self.folder / 'virt-attest.conf')}
+                       'XDG_STATE_HOME': str(self.home / 'state'),
+                       'VIRT_ATTEST_CONFIG': str(self.folder / 'virt-attest.conf')}
         return subprocess.run([*line, *words], env=environment, stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, timeout=60, check=False)
 
@@ -146,29 +148,32 @@ def test_known_hosts(tap, rig, keys):
     tap.check(done.stdout.startswith('10.0.0.5 '), 'without brackets for port 22')
 
     file = rig.folder / 'known_hosts'
-    file.write_text('# mine\nother ssh-rsa AAAA\n10.0.0.5 ssh-rsa AAAA\n10.0.0.5,third ssh-rsa AAAA\n', encoding='ascii')
+    others = '# mine\nother ssh-rsa AAAA\n'
+    file.write_text(f'{others}10.0.0.5 ssh-rsa AAAA\n10.0.0.5,third ssh-rsa AAAA\n', encoding='ascii')
     file.chmod(0o640)
     done = rig.run('known-hosts', genuine, keys['host'], '--host', '10.0.0.5', '--output', str(file))
     written = file.read_text(encoding='ascii')
-    tap.check(done.returncode == 0 and written.startswith('# mine\nother ssh-rsa AAAA\nthird ssh-rsa AAAA\n') and
+    tap.check(done.returncode == 0 and written.startswith(f'{others}third ssh-rsa AAAA\n') and
               written.count('10.0.0.5') == 1, f'other keys of the host go, other hosts stay: {written!r}')
     tap.check(file.stat().st_mode & 0o777 == 0o640, 'the file keeps its mode')
     found = subprocess.run(['ssh-keygen', '-F', '10.0.0.5', '-f', file], capture_output=True, text=True, check=False)
     tap.check(found.returncode == 0 and text in found.stdout, 'ssh-keygen finds the key there')
 
     for what, report, key, nonce, check in (
-            ('another measurement', rig.report(keys['host'], measurement=bytes(48)), keys['host'], NONCE, 'measurement'),
+            ('another measurement', rig.report(keys['host'], measurement=bytes(48)), keys['host'], NONCE,
+             'measurement'),
             ('a report of another key', rig.report(keys['other']), keys['host'], NONCE, 'nonce'),
             ('the key of somebody else', genuine, keys['other'], NONCE, 'nonce'),
             ('another nonce', genuine, keys['host'], bytes(32), 'nonce'),
             ('a debug policy', rig.report(keys['host'], policy=0xb0000), keys['host'], NONCE, 'debug')):
         done = rig.run('known-hosts', report, key, '--host', '10.0.0.9', nonce=nonce)
         tap.check(done.returncode == 1 and not done.stdout and f'{check}: ' in done.stderr,
-                  f'{what}: exit 1, no line, and the reason ({done.returncode}, {done.stdout!r}, {done.stderr.strip()!r})')
+                  f'{what}: exit 1, no line, and the reason '
+                  f'({done.returncode}, {done.stdout!r}, {done.stderr.strip()!r})')
     bad = rig.report(keys['host'], measurement=bytes(48))
     done = rig.run('known-hosts', bad, keys['host'], '--host', '10.0.0.5', '--output', str(file))
-    tap.check(done.returncode == 1 and file.read_text(encoding='ascii') ==
-              '# mine\nother ssh-rsa AAAA\nthird ssh-rsa AAAA\n', 'a key that is not attested any more is not trusted any more')
+    tap.check(done.returncode == 1 and file.read_text(encoding='ascii') == f'{others}third ssh-rsa AAAA\n',
+              'a key that is not attested any more is not trusted any more')
 
     for what, words, report, key in (
             ('--report without --ssh-host-key', ['--host', 'a'], genuine, None),
@@ -178,7 +183,8 @@ def test_known_hosts(tap, rig, keys):
             ('a pattern', ['--host', '*'], genuine, keys['host']),
             ('port 0', ['--host', 'a', '--port', '0'], genuine, keys['host'])):
         done = rig.run('known-hosts', report, key, *words)
-        tap.check(done.returncode == 2 and not done.stdout, f'{what}: exit 2 ({done.returncode}, {done.stderr.strip()})')
+        tap.check(done.returncode == 2 and not done.stdout,
+                  f'{what}: exit 2 ({done.returncode}, {done.stderr.strip()})')
 
 
 def test_ssh(tap, rig, keys, kind):
@@ -206,7 +212,8 @@ def test_ssh(tap, rig, keys, kind):
         bad = rig.report(host, measurement=bytes(48))
         done = rig.run('ssh', bad, host, *login, '--port', str(server.port), '--', 'echo never')
         log = server.lines()
-        tap.check(done.returncode == 1 and not done.stdout and 'Connection' not in log and 'measurement: ' in done.stderr,
+        tap.check(done.returncode == 1 and not done.stdout and 'Connection' not in log and
+                  'measurement: ' in done.stderr,
                   f'{kind}: rejected: no connection at all ({done.returncode}, {log!r})')
         if kind == 'ed25519':
             test_configuration(tap, rig, host, (server, impostor), login)
@@ -235,15 +242,16 @@ def test_configuration(tap, rig, host, servers, login):
     os.environ['SSH_TEST_PATH'] = f'{folder}:/usr/bin:/bin'
     try:
         for what in ('StrictHostKeyChecking no', f'UserKnownHostsFile {trusting}', f'GlobalKnownHostsFile {trusting}',
-                     f'KnownHostsCommand /bin/echo virt-attest-guest {kind} {text}', 'NoHostAuthenticationForLocalhost yes',
+                     f'KnownHostsCommand /bin/echo virt-attest-guest {kind} {text}',
+                     'NoHostAuthenticationForLocalhost yes',
                      f'ControlPath {rig.folder}/shared', f'HostKeyAlias [127.0.0.1]:{impostor.port}'):
             master = None
             if what.startswith('ControlPath'):
                 # A connection to the impostor that is open already.
                 master = subprocess.Popen(
-                    ['/usr/bin/ssh', '-F', '/dev/null', '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null',
-                     '-M', '-N', '-S', str(rig.folder / 'shared'), '-i', login[-1], '-p', str(impostor.port), '-l', USER,
-                     '127.0.0.1'], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                    ['/usr/bin/ssh', '-F', '/dev/null', '-o', 'StrictHostKeyChecking=no', '-o',
+                     'UserKnownHostsFile=/dev/null', '-M', '-N', '-S', str(rig.folder / 'shared'), '-i', login[-1],
+                     '-p', str(impostor.port), '-l', USER, '127.0.0.1'], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
                 for _ in range(100):
                     if (rig.folder / 'shared').exists():
                         break

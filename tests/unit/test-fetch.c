@@ -132,7 +132,8 @@ static void test_key_digest(void)
 static void test_hosts_valid(void)
 {
     static const char *const good[] = {"guest", "10.0.0.5", "fe80::1%eth0", "a.example"};
-    static const char *const bad[] = {"", "-oProxyCommand=x", "a b", "a,b", "*", "a\nb", "!a", "[a]", "a#", "|1|x", "a;b"};
+    static const char *const bad[] = {"",   "-oProxyCommand=x", "a b", "a,b", "*",  "a\nb",
+                                      "!a", "[a]",              "a#",  "|1|x", "a;b"};
 
     for (gsize i = 0; i < G_N_ELEMENTS(good); i++)
         g_assert_true(cmd_known_hosts_valid(good[i]));
@@ -163,7 +164,8 @@ static void test_hosts_written(void)
     check_edit("# guest\n\nguest2 ssh-rsa AAAA\n[guest]:22 ssh-rsa AAAA\n@revoked guest ssh-rsa AAAA\n", KEY,
                "# guest\n\nguest2 ssh-rsa AAAA\n[guest]:22 ssh-rsa AAAA\n@revoked guest ssh-rsa AAAA\n" OURS);
     /* Made by: ssh-keygen -H -f FILE */
-    check_edit("|1|xEBER1zGCWzt2jKnHdJr7s/eomI=|ZEsU24RPuwru0foNcLmk6/CqNbI= ssh-rsa AAAA\n|1|AAAA|AAAA ssh-rsa AAAA\n|1|| x\n", KEY,
+    check_edit("|1|xEBER1zGCWzt2jKnHdJr7s/eomI=|ZEsU24RPuwru0foNcLmk6/CqNbI= ssh-rsa AAAA\n"
+               "|1|AAAA|AAAA ssh-rsa AAAA\n|1|| x\n", KEY,
                "|1|AAAA|AAAA ssh-rsa AAAA\n|1|| x\n" OURS);
 }
 
