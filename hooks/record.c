@@ -1,33 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * The record of a domain is one JSON document, laid out in lines so that a
- * launch can be appended without parsing a hundred old ones while libvirt waits:
- *
- *   {"format":"virt-attest-record-1","uuid":"…","name":"…","launches":[
- *   {launch},
- *   {launch}
- *   ],"sha256":"of every byte above this line"}
- *
- * The checksum tells a file that was written here, whole, from everything else.
- */
+/* The record of a domain is a history (policy/history.h) whose entries are launches. */
 #include "hooks/record.h"
 
 #include <string.h>
 #include <unistd.h>
 
 #include "measure/error.h"
+#include "policy/history.h"
 #include "policy/json.h"
 #include "policy/reference-json.h"
 #include "policy/text.h"
 
-#define RECORD_FORMAT "virt-attest-record-1"
-#define RECORD_MAX_SIZE (16u * 1024 * 1024)
-/* Launches beyond this many bytes are forgotten, oldest first, however long the history may be. */
-#define RECORD_KEEP_SIZE (8u * 1024 * 1024)
 #define MAX_COMMAND_LINE 65536u
 #define MAX_CHANGE 16384u
-#define LOCK_TIMEOUT_MS 3000
-#define LAUNCHES ",\"launches\":["
+
+static const PolicyHistoryType record_type = {.kind = "records",
+                                              .format = "virt-attest-record-1",
+                                              .member = "launches",
+                                              .noun = "record",
+                                              .mender = "the next start of the domain"};
 
 void hook_launch_free(HookLaunch *launch)
 {
@@ -66,13 +57,6 @@ void hook_record_free(HookRecord *record)
     g_free(record->name);
     g_clear_pointer(&record->launches, g_ptr_array_unref);
     g_free(record);
-}
-
-static gchar *now_text(void)
-{
-    g_autoptr(GDateTime) now = g_date_time_new_now_utc();
-
-    return g_date_time_format(now, "%Y-%m-%dT%H:%M:%SZ");
 }
 
 /* ---- One launch as JSON ---- */
@@ -212,198 +196,28 @@ static HookLaunch *launch_parse(JsonObject *object, const char *where, GError **
     return g_steal_pointer(&launch);
 }
 
-static HookLaunch *line_parse(const char *line, guint index, GError **error)
+static HookLaunch *line_parse(const PolicyHistory *history, guint index, GError **error)
 {
-    g_autofree gchar *where = g_strdup_printf("launches[%u]", index);
-    g_autoptr(JsonNode) node = policy_json_parse(line, -1, RECORD_MAX_SIZE, where, error);
+    g_autofree gchar *where = NULL;
+    g_autoptr(JsonNode) node = policy_history_entry(history, &record_type, index, &where, error);
 
     return node ? launch_parse(json_node_get_object(node), where, error) : NULL;
-}
-
-/* ---- The file as lines ---- */
-
-/* The launches of a record, each as the text of its line. */
-typedef struct {
-    gchar *name;
-    GPtrArray *lines;
-} RecordLines;
-
-static void record_lines_free(RecordLines *lines)
-{
-    g_free(lines->name);
-    g_ptr_array_unref(lines->lines);
-    g_free(lines);
-}
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(RecordLines, record_lines_free)
-
-static RecordLines *record_lines_new(const char *name)
-{
-    RecordLines *lines = g_new0(RecordLines, 1);
-
-    lines->name = g_strdup(name ? name : "");
-    lines->lines = g_ptr_array_new_with_free_func(g_free);
-    return lines;
-}
-
-static gchar *record_head(const char *uuid, const char *name)
-{
-    JsonObject *object = json_object_new();
-    g_autofree gchar *text = NULL;
-
-    policy_json_add_string(object, "format", RECORD_FORMAT);
-    policy_json_add_string(object, "uuid", uuid);
-    policy_json_add_string(object, "name", name);
-    text = policy_json_format(object, FALSE);
-    /* The closing brace makes room for the launches. */
-    text[strlen(text) - 1] = '\0';
-    return g_strconcat(text, LAUNCHES "\n", NULL);
-}
-
-static gchar *record_tail(const char *text, gsize size)
-{
-    guint8 digest[MEASURE_SHA256_SIZE];
-    g_autofree gchar *hex = NULL;
-
-    policy_sha256(text, size, digest);
-    hex = measure_hex_encode(digest, sizeof(digest));
-    return g_strconcat("],\"sha256\":\"", hex, "\"}\n", NULL);
-}
-
-static gboolean corrupt(GError **error, PolicyStore *store, const char *uuid, const char *what)
-{
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
-                "record '%s/records/%s.json' is damaged: %s; the next start of the domain moves it aside",
-                policy_store_directory(store), uuid, what);
-    return FALSE;
-}
-
-/* Whether the text is what record_write() wrote: then the rest can be taken at its word. */
-static gboolean check_whole(PolicyStore *store, const char *text, gsize size, const char *uuid, GError **error)
-{
-    g_autofree gchar *expected = record_tail("", 0);
-    gsize tail = strlen(expected);
-    g_autofree gchar *head = g_strdup_printf("{\"format\":\"" RECORD_FORMAT "\",\"uuid\":\"%s\",", uuid);
-
-    if (memchr(text, '\0', size) || size < tail)
-        return corrupt(error, store, uuid, "it is torn");
-    g_free(expected);
-    expected = record_tail(text, size - tail);
-    if (strcmp(text + size - tail, expected))
-        return corrupt(error, store, uuid, "its checksum does not match");
-    return g_str_has_prefix(text, head) || corrupt(error, store, uuid, "it is the record of another domain or version");
-}
-
-/* The one layout that record_write() has: what is read here can be written again, and the other way round. */
-static RecordLines *split_lines(PolicyStore *store, const char *text, const char *uuid, GError **error)
-{
-    static const char *const known[] = {"format", "uuid", "name", NULL};
-    g_auto(GStrv) all = g_strsplit(text, "\n", -1);
-    guint n = g_strv_length(all);
-    g_autofree gchar *head = NULL;
-    g_autofree gchar *object = NULL;
-    g_autofree gchar *name = NULL;
-    g_autoptr(RecordLines) lines = NULL;
-    g_autoptr(JsonNode) node = NULL;
-    g_autoptr(GError) cause = NULL;
-
-    /* Head, launches, tail, and nothing after the last newline. */
-    if (n < 3 || !g_str_has_suffix(all[0], LAUNCHES)) {
-        corrupt(error, store, uuid, "it has no launches");
-        return NULL;
-    }
-    head = g_strndup(all[0], strlen(all[0]) - strlen(LAUNCHES));
-    object = g_strconcat(head, "}", NULL);
-    node = policy_json_parse(object, -1, RECORD_MAX_SIZE, "its first line", &cause);
-    if (!node || !policy_json_members(json_node_get_object(node), "", known, &cause) ||
-        !policy_json_string(json_node_get_object(node), "", "name", FALSE, &name, &cause)) {
-        corrupt(error, store, uuid, cause->message);
-        return NULL;
-    }
-    lines = record_lines_new(name);
-    for (guint i = 1; i + 2 < n; i++) {
-        gboolean comma = g_str_has_suffix(all[i], ",");
-
-        if (comma != (i + 3 < n)) {
-            corrupt(error, store, uuid, "its launches are not on lines of their own");
-            return NULL;
-        }
-        g_ptr_array_add(lines->lines, g_strndup(all[i], strlen(all[i]) - (comma ? 1 : 0)));
-    }
-    return g_steal_pointer(&lines);
-}
-
-static gchar *record_file(const char *uuid)
-{
-    return g_strconcat(uuid, ".json", NULL);
-}
-
-/* Sets @out to %NULL when there is no record. */
-static gboolean record_load(PolicyStore *store, const char *uuid, gchar **text, gsize *size, GError **error)
-{
-    g_autofree gchar *file = record_file(uuid);
-
-    if (!policy_store_read(store, "records", file, RECORD_MAX_SIZE, text, size, error))
-        return FALSE;
-    if (*text && !check_whole(store, *text, *size, uuid, error)) {
-        g_clear_pointer(text, g_free);
-        return FALSE;
-    }
-    return TRUE;
-}
-
-static gboolean record_write(PolicyStore *store, const char *uuid, const RecordLines *lines, guint history,
-                             GError **error)
-{
-    g_autofree gchar *file = record_file(uuid);
-    g_autofree gchar *head = record_head(uuid, lines->name);
-    g_autofree gchar *tail = NULL;
-    g_autoptr(GString) text = g_string_new(head);
-    guint first = lines->lines->len > history ? lines->lines->len - history : 0;
-    gsize total = 0;
-
-    /* From the newest backwards, and at least that one. */
-    for (guint i = lines->lines->len; i > first; i--) {
-        total += strlen(g_ptr_array_index(lines->lines, i - 1)) + 2;
-        if (total > RECORD_KEEP_SIZE && i < lines->lines->len)
-            first = i;
-    }
-    for (guint i = first; i < lines->lines->len; i++) {
-        g_string_append(text, g_ptr_array_index(lines->lines, i));
-        g_string_append(text, i + 1 < lines->lines->len ? ",\n" : "\n");
-    }
-    tail = record_tail(text->str, text->len);
-    g_string_append(text, tail);
-    return policy_store_write(store, "records", file, text->str, text->len, TRUE, error);
-}
-
-static gboolean not_a_uuid(GError **error)
-{
-    g_set_error_literal(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
-                        "the domain has no UUID of 36 lower-case characters, so it has no record");
-    return FALSE;
 }
 
 HookRecord *hook_record_read(PolicyStore *store, const char *uuid, GError **error)
 {
     g_autoptr(HookRecord) record = g_new0(HookRecord, 1);
-    g_autoptr(RecordLines) lines = NULL;
-    g_autofree gchar *text = NULL;
-    gsize size = 0;
+    PolicyHistory *read = NULL;
+    gboolean readable = policy_history_read(store, &record_type, uuid, &read, error);
+    g_autoptr(PolicyHistory) history = read;
 
-    if (!policy_uuid_valid(uuid)) {
-        not_a_uuid(error);
-        return NULL;
-    }
-    if (!record_load(store, uuid, &text, &size, error) || !text)
-        return NULL;
-    lines = split_lines(store, text, uuid, error);
-    if (!lines)
+    if (!readable || !history)
         return NULL;
     record->uuid = g_strdup(uuid);
-    record->name = g_strdup(lines->name);
+    record->name = g_strdup(history->name);
     record->launches = g_ptr_array_new_with_free_func((GDestroyNotify)hook_launch_free);
-    for (guint i = 0; i < lines->lines->len; i++) {
-        HookLaunch *launch = line_parse(g_ptr_array_index(lines->lines, i), i, error);
+    for (guint i = 0; i < history->lines->len; i++) {
+        HookLaunch *launch = line_parse(history, i, error);
 
         if (!launch) {
             g_prefix_error(error, "record '%s/records/%s.json': ", policy_store_directory(store), uuid);
@@ -422,7 +236,7 @@ static HookLaunch *launch_from_decision(const PolicyDecision *decision)
     const PolicyEvaluation *evaluation = decision->evaluation;
 
     launch->id = g_strdup_printf("%" G_GINT64_FORMAT "-%d", g_get_real_time(), (int)getpid());
-    launch->time = now_text();
+    launch->time = policy_time_now();
     launch->state = g_strdup("decided");
     launch->verdict = g_strdup(policy_verdict_name(decision->verdict));
     launch->summary = g_strdup(decision->summary);
@@ -462,52 +276,20 @@ static HookLaunch *launch_from_decision(const PolicyDecision *decision)
     return launch;
 }
 
-/*
- * Loads the lines of a record that may be missing or damaged. A damaged one is
- * moved aside, so that it is neither lost nor in the way, and @aside says where.
- */
-static RecordLines *load_or_replace(PolicyStore *store, const PolicyDecision *decision, gchar **aside, GError **error)
-{
-    g_autoptr(GError) damage = NULL;
-    g_autofree gchar *text = NULL;
-    g_autofree gchar *file = record_file(decision->uuid);
-    RecordLines *lines = NULL;
-    gsize size = 0;
-
-    if (record_load(store, decision->uuid, &text, &size, &damage)) {
-        if (!text)
-            return record_lines_new(decision->name);
-        lines = split_lines(store, text, decision->uuid, &damage);
-        if (lines) {
-            g_free(lines->name);
-            lines->name = g_strdup(decision->name ? decision->name : "");
-            return lines;
-        }
-    }
-    *aside = g_strdup_printf("%s.corrupt-%" G_GINT64_FORMAT, file, g_get_real_time());
-    if (!policy_store_keep_aside(store, "records", file, *aside, NULL)) {
-        g_propagate_error(error, g_steal_pointer(&damage));
-        return NULL;
-    }
-    return record_lines_new(decision->name);
-}
-
 gboolean hook_record_decision(PolicyStore *store, const PolicyDecision *decision, guint history, GError **error)
 {
     g_autoptr(HookLaunch) launch = NULL;
-    g_autoptr(RecordLines) lines = NULL;
+    g_autoptr(PolicyHistory) lines = NULL;
     g_auto(PolicyFd) lock = -1;
-    g_autofree gchar *file = NULL;
     g_autofree gchar *aside = NULL;
 
     /* An XML that could not be read names nobody. */
     if (!decision->uuid)
         return TRUE;
-    file = record_file(decision->uuid);
-    lock = policy_store_lock(store, "records", file, LOCK_TIMEOUT_MS, error);
+    lock = policy_history_lock(store, &record_type, decision->uuid, error);
     if (lock < 0)
         return FALSE;
-    lines = load_or_replace(store, decision, &aside, error);
+    lines = policy_history_read_or_replace(store, &record_type, decision->uuid, decision->name, &aside, error);
     if (!lines)
         return FALSE;
     launch = launch_from_decision(decision);
@@ -518,7 +300,7 @@ gboolean hook_record_decision(PolicyStore *store, const PolicyDecision *decision
             g_strdup_printf("%s (the record before this one was damaged and is kept as %s)", summary, aside);
     }
     g_ptr_array_add(lines->lines, launch_format(launch));
-    return record_write(store, decision->uuid, lines, history, error);
+    return policy_history_write(store, &record_type, decision->uuid, lines, history, error);
 }
 
 /* A launch that the record knows nothing of but its end. */
@@ -529,7 +311,7 @@ static HookLaunch *launch_undecided(const XmlDomain *domain)
     g_autofree gchar *name = policy_one_line(domain->name ? domain->name : "", 200);
 
     launch->id = g_strdup_printf("%" G_GINT64_FORMAT "-%d", g_get_real_time(), (int)getpid());
-    launch->time = now_text();
+    launch->time = policy_time_now();
     launch->state = g_strdup("stopped");
     launch->verdict = g_strdup(HOOK_UNDECIDED);
     launch->summary = g_strdup_printf("domain '%s': ended before a decision about it was recorded: the hook ran out of "
@@ -577,10 +359,10 @@ typedef struct {
 } HookEvent;
 
 /* Sets @history to how many launches to keep, 0 when nothing changed. */
-static gboolean apply_event(RecordLines *lines, const HookEvent *event, guint *history, GError **error)
+static gboolean apply_event(PolicyHistory *lines, const HookEvent *event, guint *history, GError **error)
 {
     gchar **newest = lines->lines->len ? (gchar **)&lines->lines->pdata[lines->lines->len - 1] : NULL;
-    g_autoptr(HookLaunch) launch = newest ? line_parse(*newest, lines->lines->len - 1, error) : NULL;
+    g_autoptr(HookLaunch) launch = newest ? line_parse(lines, lines->lines->len - 1, error) : NULL;
     EventOutcome outcome = EVENT_FOREIGN;
 
     *history = 0;
@@ -605,18 +387,15 @@ static gboolean apply_event(RecordLines *lines, const HookEvent *event, guint *h
 static gboolean record_event(PolicyStore *store, const HookEvent *request, GError **error)
 {
     HookEvent event = *request;
-    g_autofree gchar *file = NULL;
-    g_autofree gchar *text = NULL;
     g_auto(PolicyFd) lock = -1;
-    g_autoptr(RecordLines) lines = NULL;
+    PolicyHistory *read = NULL;
+    g_autoptr(PolicyHistory) lines = NULL;
     MeasurePlatform platform;
-    gboolean pinned = FALSE;
+    gboolean pinned = FALSE, there = FALSE;
     guint history = 0;
-    gsize size = 0;
 
     if (!event.uuid || !policy_uuid_valid(event.uuid))
         return TRUE;
-    file = record_file(event.uuid);
     pinned = event.domain && is_pinned(store, event.domain);
     if (event.domain && !pinned && !xml_domain_platform(event.domain, &platform))
         event.domain = NULL;
@@ -625,21 +404,20 @@ static gboolean record_event(PolicyStore *store, const HookEvent *request, GErro
      * Looked for first without the lock, whose file would be a trace where nobody wants one.
      */
     if (!pinned) {
-        if (!record_load(store, event.uuid, &text, &size, error))
+        if (!policy_history_there(store, &record_type, event.uuid, &there, error))
             return FALSE;
-        if (!text)
+        if (!there)
             return TRUE;
-        g_clear_pointer(&text, g_free);
     }
-    lock = policy_store_lock(store, "records", file, LOCK_TIMEOUT_MS, error);
-    if (lock < 0 || !record_load(store, event.uuid, &text, &size, error))
+    lock = policy_history_lock(store, &record_type, event.uuid, error);
+    if (lock < 0 || !policy_history_read(store, &record_type, event.uuid, &read, error))
         return FALSE;
-    if (!text && !pinned)
+    if (!read && !pinned)
         return TRUE;
-    lines = text ? split_lines(store, text, event.uuid, error) : record_lines_new(event.domain->name);
-    if (!lines || !apply_event(lines, &event, &history, error))
+    lines = read ? read : policy_history_new(event.domain->name);
+    if (!apply_event(lines, &event, &history, error))
         return FALSE;
-    return !history || record_write(store, event.uuid, lines, history, error);
+    return !history || policy_history_write(store, &record_type, event.uuid, lines, history, error);
 }
 
 /* A domain that is being prepared does not run: whatever the record says, that launch is over. */
@@ -669,7 +447,7 @@ static EventOutcome set_stopped(HookLaunch *launch, const char *reason)
         return EVENT_FOREIGN;
     g_free(launch->state);
     launch->state = g_strdup("stopped");
-    launch->ended = now_text();
+    launch->ended = policy_time_now();
     return EVENT_CHANGED;
 }
 
@@ -685,7 +463,7 @@ static EventOutcome set_released(HookLaunch *launch, const char *reason)
     g_free(launch->state);
     launch->state = g_strdup("stopped");
     if (!launch->ended)
-        launch->ended = now_text();
+        launch->ended = policy_time_now();
     if (known)
         launch->end_reason = policy_one_line(reason, 64);
     return EVENT_CHANGED;
@@ -728,30 +506,5 @@ gboolean hook_record_released(PolicyStore *store, const XmlDomain *domain, const
 
 gboolean hook_record_remove(PolicyStore *store, const char *uuid, GError **error)
 {
-    g_autofree gchar *file = NULL;
-    g_autofree gchar *aside = NULL;
-    g_autoptr(GPtrArray) names = NULL;
-    g_auto(PolicyFd) lock = -1;
-
-    if (!uuid || !policy_uuid_valid(uuid))
-        return not_a_uuid(error);
-    file = record_file(uuid);
-    aside = g_strconcat(file, ".corrupt-", NULL);
-    names = policy_store_list(store, "records", error);
-    if (!names)
-        return FALSE;
-    /* The lock would make the state folder of a host that has none. */
-    if (!names->len)
-        return TRUE;
-    lock = policy_store_lock(store, "records", file, LOCK_TIMEOUT_MS, error);
-    if (lock < 0)
-        return FALSE;
-    for (guint i = 0; i < names->len; i++) {
-        const char *name = g_ptr_array_index(names, i);
-
-        if ((!strcmp(name, file) || g_str_has_prefix(name, aside)) &&
-            !policy_store_remove(store, "records", name, error))
-            return FALSE;
-    }
-    return TRUE;
+    return policy_history_remove(store, &record_type, uuid, error);
 }

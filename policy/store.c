@@ -16,10 +16,11 @@
 #define STALE_SECONDS (10 * 60)
 #define TEMPORARY_PREFIX ".tmp-"
 
-static const char *const kinds[] = {"references", "records", "volumes", "cache", "certificates", "nonces", NULL};
+static const char *const kinds[] = {"references", "records", "volumes", "cache", "certificates", "nonces", "verdicts",
+                                    NULL};
 /* State folders that older releases have made do not have them; nor is anything lost with certificates, and a nonce that is
  * not there is refused. */
-static const char *const late_kinds[] = {"volumes", "certificates", "nonces", NULL};
+static const char *const late_kinds[] = {"volumes", "certificates", "nonces", "verdicts", NULL};
 
 struct PolicyStore {
     gchar *directory;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The state folder: references/UUID.json, records/UUID.json, volumes/POOL.NAME.json, cache/, certificates/, nonces/; and
- * the folders of policy_store_folder(). Everything is written to a temporary file, synchronised, renamed, and the folder
- * synchronised; readers see the old file or the new one, after a crash too.
+ * The state folder: references/UUID.json, records/UUID.json, volumes/POOL.NAME.json, cache/, certificates/, nonces/,
+ * verdicts/UUID.json; and the folders of policy_store_folder(). Everything is written to a temporary file,
+ * synchronised, renamed, and the folder synchronised; readers see the old file or the new one, after a crash too.
  */
 #pragma once
 
@@ -23,7 +23,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PolicyFd, policy_close)
  * Refuses a folder that others can write or that belongs to somebody else (%ATTEST_ERROR_NOT_CONFIGURED).
  * A missing folder without @create opens as an empty store; writing makes it, always with all its subfolders. So a
  * subfolder that is missing from a state folder was taken away, and reading from it is an error, not an empty answer;
- * only "volumes", "certificates" and "nonces", which came later, are empty then.
+ * only "volumes", "certificates", "nonces" and "verdicts", which came later, are empty then.
  */
 PolicyStore *policy_store_open(const char *directory, gboolean create, GError **error);
 void policy_store_free(PolicyStore *store);
@@ -32,7 +32,8 @@ const char *policy_store_directory(const PolicyStore *store);
 
 /**
  * policy_store_read / policy_store_write / policy_store_remove:
- * @kind: subfolder: "references", "records", "volumes", "cache", "certificates" or "nonces"
+ * @kind: subfolder: "references", "records", "volumes", "cache", "certificates", "nonces" or
+ * "verdicts"
  * @name: file name; letters, digits, '-', '.' and '_' only, no leading '.'
  *
  * read: sets @text to %NULL and returns %TRUE when the file does not exist. @max_size bytes at most; not a symbolic

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* list: the domains of a libvirt with their level and the verdict about their last start. */
+/* list: the domains of a libvirt with their level, the verdict about their last start and that about their report. */
 #include "virsh-wrappers/commands.h"
 
 #include <string.h>
 
 #include "virsh-wrappers/subject.h"
+#include "virsh-wrappers/verdict-keep.h"
 
 typedef struct {
     gchar *id, *name, *uuid, *platform, *verdict, *time, *level;
     const char *state;
     gint pinned_level;
+    HookRecord *record;
+    GPtrArray *verdicts; /* (element-type PolicyVerdictEntry), or NULL */
 } Row;
 
 static void row_clear(Row *row)
@@ -21,6 +24,8 @@ static void row_clear(Row *row)
     g_free(row->verdict);
     g_free(row->time);
     g_free(row->level);
+    g_clear_pointer(&row->record, hook_record_free);
+    g_clear_pointer(&row->verdicts, g_ptr_array_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Row, row_clear)
 
@@ -42,8 +47,10 @@ static void read_state(CmdContext *context, Row *row)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(PolicyReference) pinned = policy_store_get_reference(context->store, row->uuid, &error);
-    g_autoptr(HookRecord) record = error ? NULL : hook_record_read(context->store, row->uuid, &error);
-    const HookLaunch *last = cmd_last_launch(record);
+    row->record = error ? NULL : hook_record_read(context->store, row->uuid, &error);
+    const HookLaunch *last = cmd_last_launch(row->record);
+    /* Without the launches nobody can tell whether a verdict is about the last one. */
+    row->verdicts = error ? NULL : policy_verdicts_read(context->store, row->uuid, &error);
     if (error) {
         cmd_warn("domain '%s': %s", row->name, error->message);
     }
@@ -93,6 +100,13 @@ static void json_row(JsonBuilder *builder, const Row *row)
     }
     cmd_json_string(builder, "verdict", row->verdict);
     cmd_json_string(builder, "lastLaunch", row->time);
+    const PolicyVerdictEntry *attested = cmd_verdict_newest(row->verdicts);
+    json_builder_set_member_name(builder, "attested");
+    if (attested) {
+        cmd_verdict_json(builder, attested, row->record);
+    } else {
+        json_builder_add_null_value(builder);
+    }
     json_builder_end_object(builder);
 }
 
@@ -134,13 +148,15 @@ int cmd_list(CmdContext *context, GError **error)
     }
     qsort(domains, (size_t)n, sizeof(*domains), by_id_and_name);
     gboolean json = cmd_context_json(context);
-    g_autoptr(CmdTable) table = cmd_table_new("Id", "Name", "State", "Platform", "Level", "Last verdict", NULL);
+    g_autoptr(CmdTable)
+        table = cmd_table_new("Id", "Name", "State", "Platform", "Level", "Last verdict", "Attested", NULL);
     g_autoptr(JsonBuilder) builder = json_builder_new();
     json_builder_begin_array(builder);
     for (int i = 0; i < n; i++) {
         g_auto(Row) row = {NULL};
         if (read_row(context, domains[i], &row)) {
-            cmd_table_row(table, row.id, row.name, row.state, row.platform, row.level, row.verdict);
+            g_autofree gchar *attested = cmd_verdict_cell(cmd_verdict_newest(row.verdicts), row.record);
+            cmd_table_row(table, row.id, row.name, row.state, row.platform, row.level, row.verdict, attested);
             json_row(builder, &row);
         }
         virDomainFree(domains[i]);

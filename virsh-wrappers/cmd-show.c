@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* show: everything that is known about one domain: pin, metadata, last launches and their verdicts. */
+/* show: everything that is known about one domain: pin, metadata, last launches, and verdicts about its reports. */
 #include "virsh-wrappers/commands.h"
 
 #include <stdio.h>
@@ -10,6 +10,7 @@
 #include "virsh-wrappers/reference-source.h"
 #include "virsh-wrappers/subject.h"
 #include "virsh-wrappers/undefine-volumes.h"
+#include "virsh-wrappers/verdict-keep.h"
 
 typedef struct {
     virDomainPtr domain;
@@ -19,6 +20,8 @@ typedef struct {
     HookRecord *record;
     gboolean damaged; /* there is a record, and it cannot be read */
     guint first; /* index of the oldest launch to show */
+    GPtrArray *verdicts; /* (element-type PolicyVerdictEntry); NULL when they cannot be read */
+    guint first_verdict;
     gchar *volume; /* name, or NULL */
 } Shown;
 
@@ -29,6 +32,7 @@ static void shown_clear(Shown *shown)
     g_clear_pointer(&shown->parsed, xml_domain_free);
     g_clear_pointer(&shown->pinned, policy_reference_free);
     g_clear_pointer(&shown->record, hook_record_free);
+    g_clear_pointer(&shown->verdicts, g_ptr_array_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Shown, shown_clear)
 
@@ -128,6 +132,11 @@ static void print_table(const CmdContext *context, const Shown *shown)
         cmd_report_inputs(pinned->inputs, bare);
     }
     print_launches(shown, bare);
+    if (shown->verdicts) {
+        cmd_verdicts_print(shown->verdicts, shown->first_verdict, shown->record, bare);
+    } else {
+        printf("The verdicts about reports cannot be shown: they, or the launches, cannot be read.\n");
+    }
 }
 
 static void json_launch(JsonBuilder *builder, const HookLaunch *launch)
@@ -187,6 +196,16 @@ static void print_json(const Shown *shown)
         }
         json_builder_end_array(builder);
     }
+    if (!shown->verdicts) {
+        cmd_json_string(builder, "verdicts", NULL);
+    } else {
+        json_builder_set_member_name(builder, "verdicts");
+        json_builder_begin_array(builder);
+        for (guint i = shown->first_verdict; i < shown->verdicts->len; i++) {
+            cmd_verdict_json(builder, g_ptr_array_index(shown->verdicts, i), shown->record);
+        }
+        json_builder_end_array(builder);
+    }
     json_builder_end_object(builder);
     cmd_json_print(builder);
 }
@@ -216,6 +235,16 @@ static gboolean read_record(CmdContext *context, Shown *shown, GError **error)
     }
     guint len = shown->record ? shown->record->launches->len : 0;
     shown->first = len > wanted ? len - (guint)wanted : 0;
+    /* Without the launches nobody can tell whether a verdict is about the last one. */
+    if (shown->damaged) {
+        return TRUE;
+    }
+    shown->verdicts = policy_verdicts_read(context->store, shown->uuid, &problem);
+    if (problem) {
+        cmd_warn("%s", problem->message);
+    }
+    len = shown->verdicts ? shown->verdicts->len : 0;
+    shown->first_verdict = len > wanted ? len - (guint)wanted : 0;
     return TRUE;
 }
 

@@ -8,6 +8,7 @@
 
 #include "hooks/record.h"
 #include "measure/error.h"
+#include "policy/verdict-record.h"
 #include "storage/boot-store.h"
 #include "virsh-wrappers/domain-volumes.h"
 #include "virsh-wrappers/subject.h"
@@ -64,7 +65,7 @@ static gboolean remove_volumes(const CmdContext *context, GPtrArray *volumes, GE
 static gboolean has_state(PolicyStore *store, const char *uuid)
 {
     g_autofree gchar *name = g_strconcat(uuid, ".json", NULL);
-    static const char *const kinds[] = {"references", "records"};
+    static const char *const kinds[] = {"references", "records", "verdicts"};
     for (guint i = 0; i < G_N_ELEMENTS(kinds); i++) {
         g_autofree gchar *path = g_build_filename(policy_store_directory(store), kinds[i], name, NULL);
         if (g_file_test(path, G_FILE_TEST_EXISTS)) {
@@ -89,7 +90,8 @@ static gboolean remove_state(const CmdContext *context, const char *uuid, GError
         return FALSE;
     }
     sweep_boot_files(context);
-    return cmd_context_has(context, "keep-records") || hook_record_remove(context->store, uuid, error);
+    return cmd_context_has(context, "keep-records") ||
+           (hook_record_remove(context->store, uuid, error) && policy_verdicts_remove(context->store, uuid, error));
 }
 
 static unsigned int undefine_flags(const CmdContext *context)

@@ -8,6 +8,7 @@
 #include "measure/error.h"
 #include "policy/appraisal/nonce.h"
 #include "virsh-wrappers/endorsements.h"
+#include "virsh-wrappers/verdict-keep.h"
 #include "virsh-wrappers/verify-explain.h"
 #include "virsh-wrappers/verify-rules.h"
 #include "virsh-wrappers/verify-show.h"
@@ -113,5 +114,12 @@ int cmd_verify(CmdContext *context, GError **error)
         return -1;
     }
     cmd_verify_explain(context, &rules, evidence->report, verdict);
+    CmdVerdictKeep keep = {.input = &input,
+                           .verdict = verdict,
+                           .reference = rules.reference,
+                           .source = "file",
+                           .fresh = nonce != NULL,
+                           .stored = cmd_context_has(context, "at")};
+    cmd_verdict_keep(context, &keep);
     return finish(context, &rules, &input, verdict, error);
 }

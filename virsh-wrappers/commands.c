@@ -150,7 +150,7 @@ static const CmdOption undefine_options[] = {
     {"managed-save", 0, CMD_FLAG, NULL, "remove its managed save image"},
     {"snapshots-metadata", 0, CMD_FLAG, NULL, "remove the metadata of its snapshots"},
     {"checkpoints-metadata", 0, CMD_FLAG, NULL, "remove the metadata of its checkpoints"},
-    {"keep-records", 0, CMD_FLAG, NULL, "keep what was recorded about its launches"},
+    {"keep-records", 0, CMD_FLAG, NULL, "keep what was recorded about its launches and reports"},
     {"leftover", 0, CMD_FLAG, NULL, "remove what a domain left that is gone; DOMAIN is its UUID"},
     END,
 };
@@ -164,7 +164,7 @@ static const CmdOption list_options[] = {
 
 static const CmdOption show_options[] = {
     DOMAIN_OPTION,
-    {"launches", 0, CMD_VALUE, "N", "how many of the last launches to show (default: 5)"},
+    {"launches", 0, CMD_VALUE, "N", "how many of the last launches, and verdicts, to show (default: 5)"},
     FORMAT_OPTION,
     END,
 };
@@ -522,7 +522,8 @@ const CmdCommand cmd_commands[] = {
      "Lists the running domains with the attestation level that is pinned and the verdict about the last start.",
      list_options, cmd_list},
     {"show", "[OPTION…] DOMAIN", 1, 1, "pinned reference and launches of a domain",
-     "Shows what is pinned for a domain, whether its metadata agrees, and its last launches with their verdicts.",
+     "Shows what is pinned for a domain, whether its metadata agrees, its last launches, and the last verdicts about "
+     "its reports.",
      show_options, cmd_show},
     {"check", "[OPTION…] DOMAIN", 1, 1, "measure a domain again and name what changed",
      "Measures a domain as it is now and names everything that differs from its pinned reference, old and new value.",

@@ -3,11 +3,11 @@
 #include <openssl/err.h>
 #include <string.h>
 
-#include "measure/error.h"
 #include "policy/appraisal/certificate.h"
 #include "policy/appraisal/extensions.h"
 
 #include "measure/foreign-autoptr.h"
+#include "policy/appraisal/private.h"
 
 /* Parts of the TCB that every certificate has: boot loader, TEE, SNP, microcode. */
 #define LEVELS_REQUIRED (1u << 1 | 1u << 2 | 1u << 3 | 1u << 8)
@@ -18,19 +18,8 @@
 /* An uncompressed point of P-384. */
 #define POINT_SIZE 97
 
-static gboolean refuse(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
-static gboolean refuse(GError **error, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    g_autofree gchar *text = g_strdup_vprintf(format, args);
-    va_end(args);
-    ERR_clear_error();
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "certificate: %s", text);
-    return FALSE;
-}
+/* What OpenSSL has to say about it stays in its queue for nobody. */
+#define refuse(error, ...) (ERR_clear_error(), appraisal_refuse(error, "certificate", __VA_ARGS__))
 
 /* P-384 by its name, so that no key brings a curve of its own. */
 static gboolean check_key(const AppraisalEndorsement *endorsement, GError **error)

@@ -3,8 +3,9 @@
 #include <string.h>
 
 #include "measure/bytes.h"
-#include "measure/error.h"
 #include "policy/appraisal/evidence-json.h"
+#include "policy/appraisal/private.h"
+#include "policy/json.h"
 
 /* MSG_REPORT_RSP (56860): status, size of the report, 24 reserved bytes, the report. */
 #define RESPONSE_HEADER 0x20
@@ -12,28 +13,11 @@
 #define HCL_HEADER 0x20
 #define HCL_MAGIC "HCLA"
 #define HCL_REQUEST_ATTESTATION 2
+/* Behind the report: size of the rest, version, kind of report, digest, size of the runtime data, the runtime data. */
+#define HCL_RUNTIME_HEADER 20
+#define HCL_DIGEST_SHA256 1
 
-static gboolean refuse(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
-static gboolean refuse(GError **error, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    g_autofree gchar *text = g_strdup_vprintf(format, args);
-    va_end(args);
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "evidence: %s", text);
-    return FALSE;
-}
-
-static gboolean all_zero(MeasureBytes bytes)
-{
-    for (gsize i = 0; i < bytes.size; i++) {
-        if (bytes.data[i])
-            return FALSE;
-    }
-    return TRUE;
-}
+#define refuse(error, ...) appraisal_refuse(error, "evidence", __VA_ARGS__)
 
 static gboolean read_report(AppraisalEvidence *evidence, MeasureBytes bytes, GError **error)
 {
@@ -41,10 +25,32 @@ static gboolean read_report(AppraisalEvidence *evidence, MeasureBytes bytes, GEr
     return evidence->report != NULL;
 }
 
+/*
+ * The guest's paravisor asks for the report, with the digest of the runtime data as report data: that data, JSON with
+ * the key of the virtual TPM, is worth as much as the report only when the digest is right. A blob without it was cut.
+ */
+static const char *runtime_fault(const AppraisalReport *report, MeasureBytes runtime)
+{
+    guint32 digest_kind = 0, size = 0;
+    MeasureBytes data;
+    guint8 digest[MEASURE_SHA256_SIZE];
+
+    if (!measure_bytes_u32(runtime, 12, &digest_kind) || !measure_bytes_u32(runtime, 16, &size) ||
+        !measure_bytes_slice(runtime, HCL_RUNTIME_HEADER, size, &data))
+        return "the runtime data of the Azure HCL blob is cut off, so nothing tells what the report vouches for";
+    if (digest_kind != HCL_DIGEST_SHA256)
+        return "the runtime data of the Azure HCL blob is bound by a digest that is not known here (SHA-256 is)";
+    policy_sha256(data.data, data.size, digest);
+    return memcmp(report->report_data, digest, sizeof(digest))
+               ? "the runtime data of the Azure HCL blob is not what the report vouches for: it was changed, or is of "
+                 "another report"
+               : NULL;
+}
+
 static gboolean read_hcl(AppraisalEvidence *evidence, MeasureBytes bytes, GError **error)
 {
-    MeasureBytes report;
-    guint32 request = 0, size = 0, runtime = 0;
+    MeasureBytes report, rest;
+    guint32 request = 0, size = 0, kind = 0;
 
     /* The size in the header counts the whole blob, which a TPM may hand over in a larger room. */
     if (!measure_bytes_u32(bytes, 8, &size) || size > bytes.size || size < HCL_HEADER + APPRAISAL_REPORT_SIZE ||
@@ -53,10 +59,16 @@ static gboolean read_hcl(AppraisalEvidence *evidence, MeasureBytes bytes, GError
         return refuse(error, "the Azure HCL blob of %" G_GSIZE_FORMAT " bytes is cut off", bytes.size);
     if (request != HCL_REQUEST_ATTESTATION)
         return refuse(error, "the Azure HCL blob has type %u; type 2 has a report", request);
-    if (measure_bytes_u32(bytes, HCL_HEADER + APPRAISAL_REPORT_SIZE + 8, &runtime) && runtime != 2)
-        return refuse(error, "the Azure HCL blob has a report of kind %u; 2 is SEV-SNP", runtime);
+    measure_bytes_slice((MeasureBytes){bytes.data, size}, HCL_HEADER + APPRAISAL_REPORT_SIZE,
+                        size - HCL_HEADER - APPRAISAL_REPORT_SIZE, &rest);
+    if (measure_bytes_u32(rest, 8, &kind) && kind != 2)
+        return refuse(error, "the Azure HCL blob has a report of kind %u; 2 is SEV-SNP", kind);
     evidence->form = "hcl";
-    return read_report(evidence, report, error);
+    if (!read_report(evidence, report, error))
+        return FALSE;
+    evidence->runtime_fault = runtime_fault(evidence->report, rest);
+    evidence->has_runtime = TRUE;
+    return TRUE;
 }
 
 static gboolean is_response(MeasureBytes bytes)
@@ -64,7 +76,7 @@ static gboolean is_response(MeasureBytes bytes)
     guint32 size = 0;
 
     return bytes.size >= RESPONSE_HEADER + APPRAISAL_REPORT_SIZE && measure_bytes_u32(bytes, 4, &size) &&
-           size == APPRAISAL_REPORT_SIZE && all_zero((MeasureBytes){bytes.data + 8, 24});
+           size == APPRAISAL_REPORT_SIZE && appraisal_all_zero(bytes.data + 8, 24);
 }
 
 static gboolean read_response(AppraisalEvidence *evidence, MeasureBytes bytes, GError **error)
@@ -77,7 +89,7 @@ static gboolean read_response(AppraisalEvidence *evidence, MeasureBytes bytes, G
     if (status)
         return refuse(error, "the firmware answered the request with status 0x%x instead of a report", status);
     if (!measure_bytes_slice(bytes, RESPONSE_HEADER, APPRAISAL_REPORT_SIZE, &report) ||
-        !measure_bytes_slice(bytes, end, bytes.size - end, &rest) || !all_zero(rest))
+        !measure_bytes_slice(bytes, end, bytes.size - end, &rest) || !appraisal_all_zero(rest.data, rest.size))
         return refuse(error, "something follows the report in the firmware's response");
     evidence->form = "response";
     return read_report(evidence, report, error);

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "measure/bytes.h"
-#include "measure/error.h"
+#include "policy/appraisal/private.h"
 
 #define TAG_INTEGER 0x02
 #define TAG_OCTETS 0x04
@@ -18,18 +18,7 @@
 /* DER of 1.3.6.1.4.1.3704.1, without tag and length. */
 static const guint8 amd_arc[] = {0x2b, 0x06, 0x01, 0x04, 0x01, 0x9c, 0x78, 0x01};
 
-static gboolean refuse(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
-static gboolean refuse(GError **error, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    g_autofree gchar *text = g_strdup_vprintf(format, args);
-    va_end(args);
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "certificate: %s", text);
-    return FALSE;
-}
+#define refuse(error, ...) appraisal_refuse(error, "certificate", __VA_ARGS__)
 
 void appraisal_extensions_clear(AppraisalExtensions *extensions)
 {

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "measure/bytes.h"
-#include "measure/error.h"
+#include "policy/appraisal/private.h"
 
 #define VERSION_MIN 2
 #define VERSION_MAX 5
@@ -26,18 +26,7 @@
 #define SIGNATURE_NUMBER_SIZE 48
 #define SIGNATURE_END (SIGNATURE_OFFSET + 2 * SIGNATURE_NUMBER_ROOM)
 
-static gboolean refuse(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
-static gboolean refuse(GError **error, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    g_autofree gchar *text = g_strdup_vprintf(format, args);
-    va_end(args);
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "attestation report: %s", text);
-    return FALSE;
-}
+#define refuse(error, ...) appraisal_refuse(error, "attestation report", __VA_ARGS__)
 
 static void note(AppraisalReport *report, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
@@ -48,15 +37,6 @@ static void note(AppraisalReport *report, const char *format, ...)
     va_start(args, format);
     g_ptr_array_add(report->unusual, g_strdup_vprintf(format, args));
     va_end(args);
-}
-
-static gboolean all_zero(const guint8 *data, gsize size)
-{
-    for (gsize i = 0; i < size; i++) {
-        if (data[i])
-            return FALSE;
-    }
-    return TRUE;
 }
 
 static gboolean must_be_zero(const AppraisalReport *report, gsize from, gsize to, GError **error)
@@ -165,7 +145,8 @@ static gboolean check_signature_form(const AppraisalReport *report, GError **err
     for (int i = 0; i < 2; i++) {
         gsize at = SIGNATURE_OFFSET + (gsize)i * SIGNATURE_NUMBER_ROOM;
 
-        if (!all_zero(report->raw + at + SIGNATURE_NUMBER_SIZE, SIGNATURE_NUMBER_ROOM - SIGNATURE_NUMBER_SIZE))
+        if (!appraisal_all_zero(report->raw + at + SIGNATURE_NUMBER_SIZE,
+                                SIGNATURE_NUMBER_ROOM - SIGNATURE_NUMBER_SIZE))
             return refuse(error, "%s of the signature at 0x%" G_GSIZE_MODIFIER "x has more than 384 bits",
                           i == 0 ? "R" : "S", at);
     }
@@ -197,7 +178,8 @@ static AppraisalLine line_of_cpu(guint8 family, guint8 model)
 /* Only a Turin has a chip id of 8 bytes. A masked one, all zero, says nothing. */
 static gboolean chip_is_short(const AppraisalReport *report)
 {
-    return all_zero(report->chip_id + 8, sizeof(report->chip_id) - 8) && !all_zero(report->chip_id, 8);
+    return appraisal_all_zero(report->chip_id + 8, sizeof(report->chip_id) - 8) &&
+           !appraisal_all_zero(report->chip_id, 8);
 }
 
 static void decide_line(AppraisalReport *report)
@@ -217,7 +199,7 @@ static void note_tcb(AppraisalReport *report, const char *name, const guint8 raw
     gsize from = report->line == APPRAISAL_LINE_TURIN ? 4 : 2;
     gsize to = report->line == APPRAISAL_LINE_TURIN ? 7 : 6;
 
-    if (report->line != APPRAISAL_LINE_UNKNOWN && !all_zero(raw + from, to - from))
+    if (report->line != APPRAISAL_LINE_UNKNOWN && !appraisal_all_zero(raw + from, to - from))
         note(report, "reserved bytes of the %s TCB are set", name);
 }
 
@@ -232,9 +214,9 @@ static void note_unusual(AppraisalReport *report)
     note_tcb(report, "reported", report->reported_tcb);
     note_tcb(report, "committed", report->committed_tcb);
     note_tcb(report, "launch", report->launch_tcb);
-    if (!report->author_key && !all_zero(report->author_key_digest, sizeof(report->author_key_digest)))
+    if (!report->author_key && !appraisal_all_zero(report->author_key_digest, sizeof(report->author_key_digest)))
         note(report, "there is a digest of an author key, although the report says that none was used");
-    if (report->line == APPRAISAL_LINE_TURIN && !all_zero(report->chip_id + 8, sizeof(report->chip_id) - 8))
+    if (report->line == APPRAISAL_LINE_TURIN && !appraisal_all_zero(report->chip_id + 8, sizeof(report->chip_id) - 8))
         note(report, "the chip id has more than the 8 bytes of a Turin");
 }
 
@@ -281,7 +263,7 @@ void appraisal_report_free(AppraisalReport *report)
 
 gchar *appraisal_report_chip(const AppraisalReport *report, AppraisalLine line)
 {
-    if (all_zero(report->chip_id, sizeof(report->chip_id)))
+    if (appraisal_all_zero(report->chip_id, sizeof(report->chip_id)))
         return NULL;
     return measure_hex_encode(report->chip_id, line == APPRAISAL_LINE_TURIN ? 8 : sizeof(report->chip_id));
 }

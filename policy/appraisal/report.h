@@ -78,6 +78,9 @@ gchar *appraisal_report_chip(const AppraisalReport *report, AppraisalLine line);
  * @report: the report
  * @certificates: (element-type AppraisalBlob): what came with it, not trusted; in the order of the table
  * @form: how it was written: "binary", "extended", "response", "hex", "base64", "json", "hcl", "tsm"
+ * @has_runtime: it is an Azure HCL blob, whose runtime data the report vouches for: its report data begins with their
+ * SHA-256
+ * @runtime_fault: (nullable): why it does not
  */
 typedef struct {
     gchar *role; /* "vcek", "vlek", "ask", "ark", "crl", or the GUID */
@@ -90,6 +93,8 @@ typedef struct {
     AppraisalReport *report;
     GPtrArray *certificates;
     const char *form;
+    gboolean has_runtime;
+    const char *runtime_fault;
 } AppraisalEvidence;
 
 #define APPRAISAL_EVIDENCE_MAX_SIZE (1024u * 1024)

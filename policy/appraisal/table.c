@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "measure/bytes.h"
-#include "measure/error.h"
+#include "policy/appraisal/private.h"
 #include "policy/appraisal/report.h"
 
 #define ENTRY_SIZE 24
@@ -83,18 +83,7 @@ static const char *role_of_guid(const char *guid)
     return guid;
 }
 
-static gboolean refuse(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
-static gboolean refuse(GError **error, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    g_autofree gchar *text = g_strdup_vprintf(format, args);
-    va_end(args);
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "certificate table: %s", text);
-    return FALSE;
-}
+#define refuse(error, ...) appraisal_refuse(error, "certificate table", __VA_ARGS__)
 
 /* Number of entries before the one of zeros; none in a table of no bytes. */
 static gboolean count_entries(MeasureBytes bytes, guint *out, GError **error)

@@ -32,6 +32,21 @@ static void judge_nonce(AppraisalJudge *judge)
         appraisal_judge_add(judge, "nonce", APPRAISAL_PASS, found, expected, "the report data is what was asked for");
 }
 
+/* Of the other forms nothing but the report counts; this one brings something that the report has to vouch for. */
+static void judge_runtime(AppraisalJudge *judge)
+{
+    const AppraisalEvidence *evidence = judge->input->evidence;
+    AppraisalCheck *check = appraisal_verdict_find(judge->verdict, "nonce");
+
+    if (!evidence->has_runtime)
+        return;
+    if (evidence->runtime_fault)
+        check->outcome = APPRAISAL_FAIL;
+    appraisal_check_append(check, evidence->runtime_fault
+                                      ? evidence->runtime_fault
+                                      : "it begins with the digest of the runtime data of the Azure HCL blob");
+}
+
 static void judge_age(AppraisalJudge *judge)
 {
     gint64 maximum = judge->rules->maximum_age, issued = judge->input->nonce_issued;
@@ -279,6 +294,7 @@ void appraisal_judge_guest(AppraisalJudge *judge)
 
     memset(no_agent, 0xff, sizeof(no_agent));
     judge_nonce(judge);
+    judge_runtime(judge);
     judge_age(judge);
     judge_measurement(judge);
     judge_identity(judge);

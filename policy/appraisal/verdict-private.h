@@ -2,6 +2,7 @@
 /* The two halves of a verdict: who signed the report, and what it says. */
 #pragma once
 
+#include "policy/appraisal/private.h"
 #include "policy/appraisal/rules.h"
 
 /**
@@ -25,7 +26,6 @@ typedef struct {
 /* @found, @expected: (nullable) (transfer full) */
 void appraisal_judge_add(AppraisalJudge *judge, const char *name, AppraisalOutcome outcome, gchar *found,
                          gchar *expected, const char *format, ...) G_GNUC_PRINTF(6, 7);
-gboolean appraisal_all_zero(const guint8 *data, gsize size);
 
 /* "form" to "certificate-tcb"; sets @judge->endorsement and @judge->line. */
 void appraisal_judge_authenticity(AppraisalJudge *judge);

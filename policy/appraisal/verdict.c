@@ -44,15 +44,6 @@ void appraisal_judge_add(AppraisalJudge *judge, const char *name, AppraisalOutco
     g_ptr_array_add(judge->verdict->checks, check);
 }
 
-gboolean appraisal_all_zero(const guint8 *data, gsize size)
-{
-    for (gsize i = 0; i < size; i++) {
-        if (data[i])
-            return FALSE;
-    }
-    return TRUE;
-}
-
 AppraisalVerdict *appraisal_verdict_new(const AppraisalCase *input)
 {
     AppraisalVerdict *verdict = g_new0(AppraisalVerdict, 1);

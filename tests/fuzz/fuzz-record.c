@@ -27,7 +27,8 @@ static const char domain_xml[] = "<domain type='kvm'><name>guest1</name><uuid>" 
 static void clean_up(void)
 {
     static const char *const names[] = {
-        "records/" UUID ".json", "records/.lock", "records", "references", "cache", ""};
+        "records/" UUID ".json", "records/.lock", "records",  "references", "cache",
+        "volumes",               "certificates",  "nonces",   "verdicts",   ""};
 
     for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
         g_autofree gchar *name = g_build_filename(folder, names[i], NULL);

@@ -5,15 +5,15 @@
 No guest runs here; the report is what the processor would have given to one. What counts is the pinned reference of the
 domain, whatever its XML says by now.
 """
+import hashlib
 import json
 import os
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'platform'))
-from harness import (Tap, attest, confidential, domain_xml, expect_match, install_hook, last, model, redefine, run,
-                     # noqa: E402
-                     scratch, skip, small_boot_files, stop, write)
+from harness import (STATE, Tap, attest, confidential, domain_uuid, domain_xml, expect_match,  # noqa: E402
+                     install_hook, last, model, redefine, run, scratch, skip, small_boot_files, start, stop, write)
 try:
     import authority
 except ImportError as missing:
@@ -62,6 +62,13 @@ def verify(name, evidence, nonce, *words):
         return done.returncode, {'error': done.stderr}
     return done.returncode, {each['name']: each['text'] for each in json.loads(done.stdout)['checks']
                              if each['outcome'] == 'fail'}
+
+
+def kept(name):
+    """The newest verdict as list has it, and its text in the table."""
+    rows = {each['name']: each['attested'] for each in json.loads(attest('list', '--all', '--format', 'json').stdout)}
+    line = [each for each in attest('list', '--all').stdout.splitlines() if each.split()[1:2] == [name]]
+    return rows[name] or {}, line[0] if line else ''
 
 
 def launch(tap, name):
@@ -139,7 +146,66 @@ def test_id_block(tap: Tap):
         tap.equal((code, list(failed)), (1, expected), f'{what} is refused', failed)
 
 
-TESTS = (test_accepted, test_other_domain, test_edited_domain, test_older_launch, test_id_block)
+def test_kept(tap: Tap):
+    """Verdicts lie beside the launches, and are about one of them."""
+    confidential('kept')
+    tap.equal(kept('kept')[0], {}, 'nothing was judged yet')
+    expect_match(tap, 'kept', 'kept')
+    first = last('kept')
+    evidence, nonce = report('kept')
+    tap.equal(verify('kept', evidence, nonce)[0], 0, 'accepted')
+    found, line = kept('kept')
+    tap.equal([found.get(each) for each in ('verdict', 'stale', 'fresh', 'trustAnchor', 'source', 'launch', 'at',
+                                            'measurement', 'failed')],
+              ['accepted', False, True, 'file', 'file', first['id'], None, model('kept')['digest'], []],
+              'the verdict is kept, with the launch that ran', found)
+    tap.check(' accepted 20' in line and '(own trust anchor)' in line and 'stale' not in line,
+              "list shows it, and that it does not rest on AMD's roots", line)
+    with open(f'{STATE}/references/{domain_uuid("kept")}.json', 'rb') as pinned, open(evidence, 'rb') as data:
+        tap.equal((found['reference'], found['report']), (hashlib.sha256(pinned.read()).hexdigest(),
+                                                          hashlib.sha256(data.read()).hexdigest()),
+                  'with the digests of pin and report')
+    verify('kept', evidence, nonce)
+    found, line = kept('kept')
+    tap.equal((found['verdict'], [each['name'] for each in found['failed']]), ('rejected', ['nonce']),
+              'the same once more is kept as rejected', found)
+    shown = attest('show', 'kept').stdout
+    tap.contains(shown, ['Reservations', 'own trust anchor', 'Last verdict: nonce: '], 'show says why')
+    evidence, nonce = report('kept')
+    verify('kept', evidence, nonce)
+    stop('kept')
+    tap.equal(kept('kept')[0]['stale'], False, 'the verdict is still about the last launch when that has ended')
+    start('kept')
+    found, line = kept('kept')
+    tap.check(found['stale'] and 'stale: accepted' in line, 'started anew: stale', line)
+    verify('kept', evidence, nonce, '--at', '2026-11-28T00:00:00Z')
+    found, line = kept('kept')
+    tap.check(found['at'] == '2026-11-28T00:00:00Z' and found['launch'] is None and 'old evidence' in line,
+              'a verdict for another time says so', line)
+    tap.equal(len(json.loads(attest('show', '--format', 'json', 'kept').stdout)['verdicts']), 4, 'show has them all')
+    stop('kept')
+    evidence, nonce = report('kept')
+    folder = f'{STATE}/verdicts'
+    os.rename(folder, f'{folder}-away')
+    write(folder, 'this is no folder')
+    done = attest('verify', '--domain', 'kept', '--nonce', nonce, '--certificates', FACTS['certificate'],
+                  '--trust-anchor', FACTS['anchor'], evidence, check=False)
+    tap.check(done.returncode == 0 and 'warning: the verdict is not kept: ' in done.stderr,
+              'a state folder that cannot be used changes nothing in the verdict', done.stderr)
+    os.unlink(folder)
+    os.rename(f'{folder}-away', folder)
+    path = f'{STATE}/verdicts/{domain_uuid("kept")}.json'
+    with open(path, 'a', encoding='utf-8') as damaged:
+        damaged.write('x')
+    done = attest('show', 'kept')
+    tap.contains(done.stderr, ['is damaged', 'the next verdict about the domain moves it aside'],
+                 'a damaged file is told')
+    attest('undefine', 'kept')
+    tap.equal([each for each in os.listdir(f'{STATE}/verdicts') if each.startswith(domain_uuid('kept'))], [],
+              'undefine removes the verdicts')
+
+
+TESTS = (test_accepted, test_other_domain, test_edited_domain, test_older_launch, test_id_block, test_kept)
 
 if __name__ == '__main__':
     run(TESTS)

@@ -8,6 +8,7 @@
 
 #include "measure/bytes.h"
 #include "measure/error.h"
+#include "policy/appraisal/rules.h"
 #include "tests/unit/appraisal-vectors.h"
 
 #include "measure/foreign-autoptr.h"
@@ -114,6 +115,80 @@ static void test_values(void)
         /* Platform information bit 6 of a real Turin: worth a word, nothing to fail for. */
         g_assert_cmpuint(report->unusual->len, ==, vectors_reports[i].line == APPRAISAL_LINE_TURIN ? 1 : 0);
     }
+}
+
+/* Of the blob with @at changed by one bit (0: none) and cut to @size. */
+static AppraisalEvidence *read_hcl(const guint8 *blob, gsize size, gsize at)
+{
+    g_autofree guint8 *copy = g_memdup2(blob, size);
+    g_autoptr(GError) error = NULL;
+    AppraisalEvidence *evidence = NULL;
+
+    if (at)
+        copy[at] ^= 1;
+    evidence = appraisal_evidence_parse(copy, size, NULL, &error);
+    g_assert_no_error(error);
+    return evidence;
+}
+
+static AppraisalVerdict *judge_hcl(const AppraisalEvidence *evidence, AppraisalRule rule)
+{
+    g_autoptr(AppraisalRules) rules = appraisal_rules_new();
+    g_autoptr(AppraisalAnchors) anchors = appraisal_anchors_builtin();
+    AppraisalCase input = {
+        .evidence = evidence, .anchors = anchors, .rules = rules, .at = VECTORS_TIME, .nonce_issued = -1};
+
+    rules->fields[APPRAISAL_FIELD_REPORT_DATA].rule = rule;
+    memcpy(rules->fields[APPRAISAL_FIELD_REPORT_DATA].bytes, evidence->report->report_data, 64);
+    return appraisal_verdict_new(&input);
+}
+
+/* The report of a real Azure blob vouches for the JSON beside it, and for no other. */
+static void test_runtime_data(void)
+{
+    g_autoptr(GBytes) data = vectors_read_report("milan-v2-azure", "hcl-report.bin");
+    const guint8 *blob = g_bytes_get_data(data, NULL);
+    const gsize whole = g_bytes_get_size(data), behind = 32 + APPRAISAL_REPORT_SIZE, runtime = behind + 20;
+    const gsize runtime_size = blob[behind + 16] | blob[behind + 17] << 8;
+    const AppraisalRule rules[] = {APPRAISAL_RULE_EXACT, APPRAISAL_RULE_ANY};
+    const AppraisalOutcome good[] = {APPRAISAL_PASS, APPRAISAL_WARN};
+
+    g_assert_cmpuint(runtime_size, ==, 1110);
+    g_assert_cmpint(blob[runtime], ==, '{');
+    for (gsize i = 0; i < G_N_ELEMENTS(rules); i++) {
+        g_autoptr(AppraisalEvidence) evidence = read_hcl(blob, whole, 0);
+        g_autoptr(AppraisalVerdict) verdict = judge_hcl(evidence, rules[i]);
+        g_autoptr(AppraisalEvidence) changed = read_hcl(blob, whole, runtime);
+        g_autoptr(AppraisalVerdict) refused = judge_hcl(changed, rules[i]);
+        const AppraisalCheck *check = appraisal_verdict_find(verdict, "nonce");
+
+        g_assert_cmpint(check->outcome, ==, good[i]);
+        g_assert_nonnull(strstr(check->text, "runtime data"));
+        check = appraisal_verdict_find(refused, "nonce");
+        g_assert_cmpint(check->outcome, ==, APPRAISAL_FAIL);
+        g_assert_nonnull(strstr(check->text, "is not what the report vouches for"));
+    }
+    for (gsize at = runtime; at < runtime + runtime_size; at++) {
+        g_autoptr(AppraisalEvidence) evidence = read_hcl(blob, whole, at);
+
+        g_assert_true(evidence->has_runtime);
+        g_assert_nonnull(evidence->runtime_fault);
+    }
+    /* The kind of digest, the size, and the report data itself. */
+    const gsize also[] = {behind + 12, behind + 16, behind + 18, 32 + 0x50, 32 + 0x50 + 31};
+    for (gsize i = 0; i < G_N_ELEMENTS(also); i++) {
+        g_autoptr(AppraisalEvidence) evidence = read_hcl(blob, whole, also[i]);
+
+        g_assert_nonnull(evidence->runtime_fault);
+    }
+    /* The room behind is not covered, and the report alone has nothing beside it. */
+    g_autoptr(AppraisalEvidence) room = read_hcl(blob, whole, whole - 1);
+    g_autoptr(AppraisalEvidence) alone =
+        appraisal_evidence_parse(blob + 32, APPRAISAL_REPORT_SIZE, NULL, NULL);
+    g_autoptr(AppraisalVerdict) plain = judge_hcl(alone, APPRAISAL_RULE_EXACT);
+    g_assert_null(room->runtime_fault);
+    g_assert_false(alone->has_runtime);
+    g_assert_null(strstr(appraisal_verdict_find(plain, "nonce")->text, "runtime"));
 }
 
 static void test_verify(void)
@@ -558,6 +633,7 @@ int main(int argc, char **argv)
     }
     g_test_add_func("/appraisal-vectors/values", test_values);
     g_test_add_func("/appraisal-vectors/verify", test_verify);
+    g_test_add_func("/appraisal-vectors/runtime-data", test_runtime_data);
     g_test_add_func("/appraisal-vectors/certificates", test_certificates);
     g_test_add_func("/appraisal-vectors/roots", test_roots);
     g_test_add_func("/appraisal-vectors/flips", test_flips);

@@ -23,7 +23,8 @@ static gchar *make_folder(void)
 /* Every folder that the store makes, by name. */
 static void remove_folder(const char *folder)
 {
-    static const char *const kinds[] = {"references", "records", "volumes", "cache", "certificates", "nonces", NULL};
+    static const char *const kinds[] = {"references", "records", "volumes", "cache", "certificates", "nonces",
+                                       "verdicts",   NULL};
 
     for (guint i = 0; kinds[i]; i++) {
         g_autofree gchar *path = g_build_filename(folder, "state", kinds[i], NULL);
