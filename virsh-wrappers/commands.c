@@ -489,6 +489,21 @@ static const CmdOption nonce_options[] = {
     END,
 };
 
+static const CmdOption report_get_options[] = {
+    {"data", 0, CMD_VALUE, "HEX", "report data, at most 64 bytes; zeros follow"},
+    {"nonce", 0, CMD_VALUE, "FILE",
+     "report data from a file or '-': 64 bytes or 128 digits; with --ssh-host-key 32 bytes or 64 digits"},
+    {"ssh-host-key", 0, CMD_VALUE, "FILE|auto", "begin the report data with the SHA-256 of this public key"},
+    {"vmpl", 0, CMD_VALUE, "N", "privilege level to ask for, 0 to 3 (default: the kernel's choice)"},
+    {"format", 0, CMD_VALUE, "binary|extended|hex|json",
+     "the report, the report with the certificate table behind it, digits, or an evidence document (default: binary)"},
+    {"output", 0, CMD_VALUE, "FILE", "write to this file, replacing it (default: standard output)"},
+    {"certificates", 0, CMD_VALUE, "FILE", "write the certificate table of the host to this file"},
+    {"tsm", 0, CMD_VALUE, "FOLDER", "where configfs-tsm is (default: /sys/kernel/config/tsm/report)"},
+    {"device", 0, CMD_VALUE, "FILE", "the device that is asked without it (default: /dev/sev-guest)"},
+    END,
+};
+
 const CmdCommand cmd_commands[] = {
     {"measure", "[OPTION…] DOMAIN.xml|-\n--mode MODE OPTION…", 0, 1, "expected launch measurement of a domain XML",
      "Computes the launch measurement that the processor will report for a domain, from the domain XML or from "
@@ -628,6 +643,10 @@ const CmdCommand cmd_commands[] = {
     {"nonce", "", 0, 0, "report data that is good once",
      "Prints a nonce for a guest to put into its report, and remembers it: 'verify --nonce' accepts it once.", nonce_options,
      cmd_nonce},
+    {"report-get", "[OPTION…]", 0, 0, "attestation report of the guest that this runs in",
+     "Runs in a SEV-SNP guest: asks the processor for a report with this report data. Needs neither libvirt nor the "
+     "network.",
+     report_get_options, cmd_report_get},
     END,
 };
 

@@ -55,3 +55,4 @@ int cmd_report_show(CmdContext *context, GError **error);
 int cmd_certs(CmdContext *context, GError **error);
 int cmd_verify(CmdContext *context, GError **error);
 int cmd_nonce(CmdContext *context, GError **error);
+int cmd_report_get(CmdContext *context, GError **error);

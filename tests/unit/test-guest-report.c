@@ -403,7 +403,9 @@ static void test_get(void)
     GuestReportOptions options = {.nonce = NULL};
     GuestReportError error = {.code = 0, .text = ""};
     g_autofree gchar *data = NULL, *file = NULL, *table = NULL, *text = NULL, *folder = NULL;
+    struct stat found;
     gsize size = 0;
+    int fifo;
 
     set_up();
     kernel.table = TRUE;
@@ -431,6 +433,20 @@ static void test_get(void)
     kernel.table = FALSE;
     g_assert_false(guest_report_get(&options, &error));
     g_assert_nonnull(strstr(error.text, "no certificates"));
+    g_unlink(file);
+
+    /* What is no regular file is written to, not replaced. */
+    g_assert_cmpint(mkfifo(file, 0600), ==, 0);
+    fifo = open(file, O_RDWR | O_NONBLOCK);
+    options.certificates = NULL;
+    options.format = "binary";
+    g_assert_true(guest_report_get(&options, &error));
+    g_assert_cmpint(lstat(file, &found), ==, 0);
+    g_assert_true(S_ISFIFO(found.st_mode));
+    g_clear_pointer(&data, g_free);
+    data = g_malloc(2 * GUEST_REPORT_SIZE);
+    g_assert_cmpint(read(fifo, data, 2 * GUEST_REPORT_SIZE), ==, GUEST_REPORT_SIZE);
+    close(fifo);
     g_unlink(file);
     g_unlink(table);
     tear_down();
