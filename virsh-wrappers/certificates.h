@@ -9,7 +9,7 @@
 #define CMD_CERTIFICATE_OPTIONS                                                                                        \
     {"kds", 0, CMD_VALUE, "URL", "ask this Key Distribution Service, such as a mirror (default: AMD's)"},              \
         {"offline", 0, CMD_FLAG, NULL, "never ask the network: what is not in the cache is missing"},                  \
-        {"timeout", 0, CMD_VALUE, "SECONDS", "give up on a document after this time, waiting included (default: 120)"},  \
+        {"timeout", 0, CMD_VALUE, "SECONDS", "give up on a document (default: 120) or a guest (default: 60) after this time"},  \
     {                                                                                                                  \
         "trust-anchor", 0, CMD_VALUE, "FILE", "trust the roots in this PEM file instead of AMD's: of a test authority" \
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* report-get: the guest's own program does the same, from the same sources. */
+/* report-get: what the guest's own program does, for guests that have the whole suite installed. */
 #include "virsh-wrappers/commands.h"
 
 #include "guest/report/report.h"
@@ -18,11 +18,10 @@ int cmd_report_get(CmdContext *context, GError **error)
         .tsm = cmd_context_get(context, "tsm"),
         .device = cmd_context_get(context, "device"),
     };
-    GuestReportError problem = {.code = 0};
-
-    if (guest_report_get(&options, &problem))
+    GuestReportError cause = {.code = 0};
+    if (guest_report_get(&options, &cause)) {
         return 0;
-    /* Its codes are exit codes, as ours are. */
-    g_set_error(error, ATTEST_ERROR, problem.code, "%s", problem.text);
+    }
+    g_set_error(error, ATTEST_ERROR, cause.code, "%s", cause.text);
     return -1;
 }

@@ -456,51 +456,75 @@ static const CmdOption certs_options[] = {
     END,
 };
 
+/* What verify, known-hosts and ssh judge by. */
+#define VERIFY_OPTIONS                                                                                                 \
+    {"reference", 0, CMD_VALUE, "FILE", "the same, from a reference document, a bundle or a domain XML"},              \
+    {"key", 0, CMD_VALUES, "FILE", "public key that must have signed the reference (default: the configured trusted keys)"}, \
+    {"measurement", 0, CMD_VALUES, "HEX", "launch digest that is accepted; several with commas or by giving it again"}, \
+    {"policy", 0, CMD_VALUE, "FILE", "policy file with further rules"},                                                \
+    {"nonce", 0, CMD_VALUE, "HEX", "the report data, a nonce from 'virt-attest nonce'; good once"},                    \
+    {"report-data", 0, CMD_VALUE, "HEX", "the report data, where they were chosen in another way; zeros follow"},      \
+    {"any-report-data", 0, CMD_FLAG, NULL, "accept any report data: a report that may be an old one"},                 \
+    {"host-data", 0, CMD_VALUE, "HEX", "host data that must be there, or 'any' (default: the reference's, else zeros)"}, \
+    {"vmpl", 0, CMD_VALUE, "N", "privilege level of the guest that asked for the report (default: 0)"},                \
+    {"signing-key", 0, CMD_VALUE, "vcek|vlek|any", "key of the chip, of a cloud provider, or either (default: vcek)"}, \
+    {"id-key-digest", 0, CMD_VALUES, "HEX", "ID key that is accepted"},                                                \
+    {"author-key-digest", 0, CMD_VALUES, "HEX", "author key that is accepted"},                                        \
+    {"minimum-svn", 0, CMD_VALUE, "N", "lowest security version number of the guest"},                                 \
+    {"minimum-reported-tcb", 0, CMD_VALUE, "TCB",                                                                      \
+     "lowest reported TCB: bootloader=N,tee=N,snp=N,microcode=N[,fmc=N]"},                                             \
+    {"maximum-age", 0, CMD_VALUE, "N", "seconds since the nonce was issued"},                                          \
+    {"certificates", 0, CMD_VALUES, "PATH", "certificates that did not come with the report: a file or a folder"},     \
+    {"crl", 0, CMD_VALUES, "FILE", "revocation list of AMD"},                                                          \
+    {"require-crl", 0, CMD_FLAG, NULL, "reject where no fresh revocation list is there"},                              \
+    {"fetch", 0, CMD_FLAG, NULL, "ask the Key Distribution Service for what is neither here nor in the cache"},        \
+    CMD_CERTIFICATE_OPTIONS,                                                                                           \
+    {"auxblob", 0, CMD_VALUE, "FILE", "certificate table that came beside the report (auxblob of configfs-tsm)"},      \
+    {"at", 0, CMD_VALUE, "TIME", "judge the certificates as of this time (default: now)"},                             \
+    {"ssh-host-key", 0, CMD_VALUE, "FILE", "the report data must be the digest of this public key (and --nonce, of 32 bytes)"}, \
+    {"save", 0, CMD_VALUE, "FILE", "keep what a running guest has answered"}
+
 static const CmdOption verify_options[] = {
     {"domain", 0, CMD_VALUE, "DOMAIN", "what must have been launched: a domain (its pinned reference), or a domain XML"},
-    {"reference", 0, CMD_VALUE, "FILE", "the same, from a reference document, a bundle or a domain XML"},
-    {"key", 0, CMD_VALUES, "FILE", "public key that must have signed the reference (default: the configured trusted keys)"},
-    {"measurement", 0, CMD_VALUES, "HEX", "launch digest that is accepted; several with commas or by giving it again"},
-    {"policy", 0, CMD_VALUE, "FILE", "policy file with further rules"},
-    {"nonce", 0, CMD_VALUE, "HEX", "the report data, a nonce from 'virt-attest nonce'; good once"},
-    {"report-data", 0, CMD_VALUE, "HEX", "the report data, where they were chosen in another way; zeros follow"},
-    {"any-report-data", 0, CMD_FLAG, NULL, "accept any report data: a report that may be an old one"},
-    {"host-data", 0, CMD_VALUE, "HEX", "host data that must be there, or 'any' (default: the reference's, else zeros)"},
-    {"vmpl", 0, CMD_VALUE, "N", "privilege level of the guest that asked for the report (default: 0)"},
-    {"signing-key", 0, CMD_VALUE, "vcek|vlek|any", "key of the chip, of a cloud provider, or either (default: vcek)"},
-    {"id-key-digest", 0, CMD_VALUES, "HEX", "ID key that is accepted"},
-    {"author-key-digest", 0, CMD_VALUES, "HEX", "author key that is accepted"},
-    {"minimum-svn", 0, CMD_VALUE, "N", "lowest security version number of the guest"},
-    {"minimum-reported-tcb", 0, CMD_VALUE, "TCB",
-     "lowest reported TCB: bootloader=N,tee=N,snp=N,microcode=N[,fmc=N]"},
-    {"maximum-age", 0, CMD_VALUE, "N", "seconds since the nonce was issued"},
-    {"certificates", 0, CMD_VALUES, "PATH", "certificates that did not come with the report: a file or a folder"},
-    {"crl", 0, CMD_VALUES, "FILE", "revocation list of AMD"},
-    {"require-crl", 0, CMD_FLAG, NULL, "reject where no fresh revocation list is there"},
-    {"fetch", 0, CMD_FLAG, NULL, "ask the Key Distribution Service for what is neither here nor in the cache"},
-    CMD_CERTIFICATE_OPTIONS,
-    {"auxblob", 0, CMD_VALUE, "FILE", "certificate table that came beside the report (auxblob of configfs-tsm)"},
-    {"at", 0, CMD_VALUE, "TIME", "judge the certificates as of this time (default: now)"},
+    VERIFY_OPTIONS,
     FORMAT_OPTION,
     END,
 };
 
-static const CmdOption nonce_options[] = {
+#define ATTESTED_OPTIONS                                                                                               \
+    DOMAIN_OPTION, VERIFY_OPTIONS,                                                                                     \
+        {"report", 0, CMD_VALUE, "FILE", "judge this report instead of asking the running guest"},                     \
+        {"host", 0, CMD_VALUE, "ADDRESS", "the guest's address or host name (default: what libvirt knows)"},           \
+        {"port", 0, CMD_VALUE, "N", "port of its SSH server (default: 22)"}
+
+static const CmdOption known_hosts_options[] = {
+    ATTESTED_OPTIONS,
+    {"output", 0, CMD_VALUE, "FILE", "put the line into this file, in place of others about the host (default: print it)"},
+    END,
+};
+
+static const CmdOption ssh_options[] = {
+    ATTESTED_OPTIONS,
+    {"login", 0, CMD_VALUE, "USER", "who to log in as (default: as ssh chooses)"},
+    {"identity", 0, CMD_VALUE, "FILE", "private key to log in with (default: as ssh chooses)"},
     END,
 };
 
 static const CmdOption report_get_options[] = {
     {"data", 0, CMD_VALUE, "HEX", "report data, at most 64 bytes; zeros follow"},
-    {"nonce", 0, CMD_VALUE, "FILE",
-     "report data from a file or '-': 64 bytes or 128 digits; with --ssh-host-key 32 bytes or 64 digits"},
-    {"ssh-host-key", 0, CMD_VALUE, "FILE|auto", "begin the report data with the SHA-256 of this public key"},
+    {"nonce", 0, CMD_VALUE, "FILE", "report data: the nonce in this file, binary or in hexadecimal"},
+    {"ssh-host-key", 0, CMD_VALUE, "FILE",
+     "bind this public key, or 'auto' for the SSH server's: its SHA-256, then a nonce of 32 bytes"},
     {"vmpl", 0, CMD_VALUE, "N", "privilege level to ask for, 0 to 3 (default: the kernel's choice)"},
-    {"format", 0, CMD_VALUE, "binary|extended|hex|json",
-     "the report, the report with the certificate table behind it, digits, or an evidence document (default: binary)"},
-    {"output", 0, CMD_VALUE, "FILE", "write to this file, replacing it (default: standard output)"},
-    {"certificates", 0, CMD_VALUE, "FILE", "write the certificate table of the host to this file"},
+    {"format", 0, CMD_VALUE, "binary|extended|hex|json", "the report alone, with certificates, as text, or as evidence document"},
+    {"output", 0, CMD_VALUE, "FILE", "write to this file (default: standard output)"},
+    {"certificates", 0, CMD_VALUE, "FILE", "write the certificate table that the host gave along to this file"},
     {"tsm", 0, CMD_VALUE, "FOLDER", "where configfs-tsm is (default: /sys/kernel/config/tsm/report)"},
-    {"device", 0, CMD_VALUE, "FILE", "the device that is asked without it (default: /dev/sev-guest)"},
+    {"device", 0, CMD_VALUE, "FILE", "the other way to ask (default: /dev/sev-guest)"},
+    END,
+};
+
+static const CmdOption nonce_options[] = {
     END,
 };
 
@@ -636,17 +660,26 @@ const CmdCommand cmd_commands[] = {
      "Brings certificates and revocation lists from AMD's Key Distribution Service, a mirror or files into the cache, "
      "after checking them against the roots, lists what is there, and writes it out for machines without a network.",
      certs_options, cmd_certs},
-    {"verify", "[OPTION…] REPORT|-", 1, 1, "judge an attestation report",
+    {"report-get", "[OPTION…]", 0, 0, "get an attestation report, inside a guest",
+     "Asks the processor for an attestation report about the given report data. Works inside an SEV-SNP guest only; images of "
+     "image-build and image-import have a small program of the same name for it.",
+     report_get_options, cmd_report_get},
+    {"verify", "[OPTION…] REPORT|-\n[OPTION…] --domain DOMAIN", 0, 1, "judge an attestation report",
      "Checks who signed a report and whether it says what it must: every check is listed with what was found and what was "
-     "expected. Asks the network only with --fetch or --kds.",
+     "expected. Without a REPORT the running domain is asked for one. Asks the network only with --fetch or --kds.",
      verify_options, cmd_verify},
+    {"known-hosts", "[OPTION…] DOMAIN\n[OPTION…] --report FILE --ssh-host-key FILE --host ADDRESS", 0, 1,
+     "trust the SSH host key of an attested guest",
+     "Asks a running guest for a report about its SSH host key and judges it. Only when it is accepted, the key becomes a line "
+     "for SSH's list of known hosts.",
+     known_hosts_options, cmd_known_hosts},
+    {"ssh", "[OPTION…] DOMAIN [-- COMMAND…]", 1, G_MAXUINT16, "log in to an attested guest",
+     "Asks a running guest for a report about its SSH host key, judges it, and runs ssh only when it is accepted, for this key "
+     "alone: nothing secret leaves before.",
+     ssh_options, cmd_ssh},
     {"nonce", "", 0, 0, "report data that is good once",
      "Prints a nonce for a guest to put into its report, and remembers it: 'verify --nonce' accepts it once.", nonce_options,
      cmd_nonce},
-    {"report-get", "[OPTION…]", 0, 0, "attestation report of the guest that this runs in",
-     "Runs in a SEV-SNP guest: asks the processor for a report with this report data. Needs neither libvirt nor the "
-     "network.",
-     report_get_options, cmd_report_get},
     END,
 };
 

@@ -54,5 +54,7 @@ int cmd_bundle_define(CmdContext *context, GError **error);
 int cmd_report_show(CmdContext *context, GError **error);
 int cmd_certs(CmdContext *context, GError **error);
 int cmd_verify(CmdContext *context, GError **error);
-int cmd_nonce(CmdContext *context, GError **error);
 int cmd_report_get(CmdContext *context, GError **error);
+int cmd_known_hosts(CmdContext *context, GError **error);
+int cmd_ssh(CmdContext *context, GError **error);
+int cmd_nonce(CmdContext *context, GError **error);

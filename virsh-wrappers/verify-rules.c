@@ -71,7 +71,7 @@ static GPtrArray *trusted_keys(CmdContext *context, GError **error)
 static gboolean check_signature(CmdContext *context, const CmdVerifyRules *rules, PolicyReference **document,
                                 GError **error)
 {
-    const char *domain = cmd_context_get(context, "domain");
+    const char *domain = rules->domain;
     const CmdSubject *subject = rules->source.subject;
     g_autofree gchar *key_id = NULL;
     gboolean of_libvirt = domain && !cmd_word_is_file(domain);
@@ -114,7 +114,7 @@ static gboolean merge_reference(AppraisalRules *rules, const PolicyReference *re
 
 static gboolean add_reference(CmdContext *context, CmdVerifyRules *out, GError **error)
 {
-    const char *domain = cmd_context_get(context, "domain");
+    const char *domain = out->domain;
     const char *file = cmd_context_get(context, "reference");
     if (domain && file) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "give --domain or --reference, not both");
@@ -169,6 +169,16 @@ static gboolean add_report_data(CmdContext *context, CmdVerifyRules *out, Apprai
     const char *nonce = cmd_context_get(context, "nonce");
     const char *data = cmd_context_get(context, "report-data");
     gboolean any = cmd_context_has(context, "any-report-data");
+    if (out->has_report_data && (data || any)) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
+                    "--ssh-host-key says what the report data must be: leave out --%s", data ? "report-data" : "any-report-data");
+        return FALSE;
+    }
+    if (out->has_report_data) {
+        field->rule = APPRAISAL_RULE_EXACT;
+        memcpy(field->bytes, out->report_data, sizeof(out->report_data));
+        return TRUE;
+    }
     if ((nonce != NULL) + (data != NULL) + any > 1) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
                     "give one of --nonce, --report-data and --any-report-data");

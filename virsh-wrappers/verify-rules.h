@@ -10,14 +10,17 @@
  * @rules: everything that must hold
  * @source: where --domain or --reference led
  * @reference: (nullable): the reference that counts: the pinned one of a libvirt domain, else that of @source; borrowed
+ * @domain: (nullable): set by the caller: the domain that --domain or a word names
+ * @has_report_data, @report_data: set by the caller: what the report data must be, instead of the options for it
  * @has_nonce, @nonce: --nonce
  */
 typedef struct {
     AppraisalRules *rules;
     CmdReferenceSource source;
     const PolicyReference *reference;
-    gboolean has_nonce;
-    guint8 nonce[64];
+    const char *domain;
+    gboolean has_report_data, has_nonce;
+    guint8 report_data[64], nonce[64];
 } CmdVerifyRules;
 void cmd_verify_rules_clear(CmdVerifyRules *rules);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CmdVerifyRules, cmd_verify_rules_clear)

@@ -275,14 +275,17 @@ static gboolean get_evidence(JsonObject *object, guint8 raw[APPRAISAL_REPORT_SIZ
 }
 
 gboolean appraisal_json_parse(const char *text, gsize size, guint8 raw[APPRAISAL_REPORT_SIZE], GPtrArray *certificates,
-                              GError **error)
+                              gchar **ssh_host_key, GError **error)
 {
     static const char what[] = "attestation report";
     g_autoptr(JsonNode) root = policy_json_parse(text, (gssize)size, APPRAISAL_EVIDENCE_MAX_SIZE, what, error);
 
     if (!root)
         return FALSE;
-    if (!get_evidence(json_node_get_object(root), raw, certificates, error)) {
+    JsonObject *object = json_node_get_object(root);
+    if (appraisal_document_is(object))
+        return appraisal_document_read(object, raw, certificates, ssh_host_key, error);
+    if (!get_evidence(object, raw, certificates, error)) {
         g_prefix_error(error, "%s: ", what);
         return FALSE;
     }

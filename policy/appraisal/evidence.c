@@ -172,9 +172,11 @@ static gboolean read_json(AppraisalEvidence *evidence, MeasureBytes bytes, GErro
 {
     guint8 raw[APPRAISAL_REPORT_SIZE];
 
+    if (!appraisal_json_parse((const char *)bytes.data, bytes.size, raw, evidence->certificates,
+                              &evidence->ssh_host_key, error))
+        return FALSE;
     evidence->form = "json";
-    return appraisal_json_parse((const char *)bytes.data, bytes.size, raw, evidence->certificates, error) &&
-           read_report(evidence, (MeasureBytes){raw, sizeof(raw)}, error);
+    return read_report(evidence, (MeasureBytes){raw, sizeof(raw)}, error);
 }
 
 /* The first byte of a report is its version, of a response its status: text starts with neither. */
@@ -229,5 +231,6 @@ void appraisal_evidence_free(AppraisalEvidence *evidence)
         return;
     appraisal_report_free(evidence->report);
     g_ptr_array_unref(evidence->certificates);
+    g_free(evidence->ssh_host_key);
     g_free(evidence);
 }

@@ -78,6 +78,7 @@ gchar *appraisal_report_chip(const AppraisalReport *report, AppraisalLine line);
  * @report: the report
  * @certificates: (element-type AppraisalBlob): what came with it, not trusted; in the order of the table
  * @form: how it was written: "binary", "extended", "response", "hex", "base64", "json", "hcl", "tsm"
+ * @ssh_host_key: (nullable): of an evidence document: "TYPE BASE64", whose digest the report data may hold; not trusted
  * @has_runtime: it is an Azure HCL blob, whose runtime data the report vouches for: its report data begins with their
  * SHA-256
  * @runtime_fault: (nullable): why it does not
@@ -93,9 +94,14 @@ typedef struct {
     AppraisalReport *report;
     GPtrArray *certificates;
     const char *form;
+    gchar *ssh_host_key;
     gboolean has_runtime;
     const char *runtime_fault;
 } AppraisalEvidence;
+/* What the program in the guest prints and answers on its channel. */
+#define APPRAISAL_DOCUMENT_FORMAT "virt-attest-evidence-1"
+/* SHA-256 of the key blob in a line "TYPE BASE64", as ssh-keygen -l has it; FALSE when the line is none. */
+gboolean appraisal_ssh_key_digest(const char *line, guint8 digest[MEASURE_SHA256_SIZE]);
 
 #define APPRAISAL_EVIDENCE_MAX_SIZE (1024u * 1024)
 /**

@@ -354,7 +354,8 @@ static void test_key(void)
 static void test_request(void)
 {
     static const char *const bad[] = {
-        "", "virt-attest-report-1", "virt-attest-report-1 ", "virt-attest-report-2 " NONCE, "virt-attest-report-1 " NONCE "00",
+        "", "virt-attest-report-1", "virt-attest-report-1 ", "virt-attest-report-2 " NONCE,
+        "virt-attest-report-1 " NONCE "00",
         "virt-attest-report-1 " NONCE NONCE, "virt-attest-report-1  " NONCE, " virt-attest-report-1 " NONCE,
         "virt-attest-report-1 " NONCE "\r",
         "virt-attest-report-1 00112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEE0F",

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* ssh: to a guest that has been attested, and to no other: nothing that is secret leaves before. */
+#include "virsh-wrappers/commands.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "measure/error.h"
+#include "virsh-wrappers/attested-host.h"
+#include "virsh-wrappers/output.h"
+
+static gboolean login_valid(const char *text)
+{
+    return *text && *text != '-' && strlen(text) < 128 && !strpbrk(text, " \t\n@%'\"\\");
+}
+
+/* A list of its own, so that neither an older entry nor the user's files can add a key. */
+static gchar *write_list(const char *folder, const CmdAttestedHost *host, GError **error)
+{
+    g_autofree gchar *path = g_build_filename(folder, "known_hosts", NULL);
+    g_autofree gchar *text = g_strdup_printf("%s %s\n", host->name, host->key);
+    g_autoptr(GError) cause = NULL;
+    if (!g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_NONE, 0600, &cause)) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "%s", cause->message);
+        return NULL;
+    }
+    return g_steal_pointer(&path);
+}
+
+static GPtrArray *command_line(CmdContext *context, const char *list, const CmdAttestedHost *host)
+{
+    static const char *const fixed[] = {"StrictHostKeyChecking=yes", "GlobalKnownHostsFile=/dev/null",
+                                        "UpdateHostKeys=no",         "VerifyHostKeyDNS=no",
+                                        "CheckHostIP=no",            "KnownHostsCommand=none",
+                                        "ControlPath=none",          "NoHostAuthenticationForLocalhost=no",
+                                        NULL};
+    const char *login = cmd_context_get(context, "login");
+    const char *identity = cmd_context_get(context, "identity");
+    const char *space = strchr(host->key, ' ');
+    GPtrArray *argv = g_ptr_array_new_with_free_func(g_free);
+    g_ptr_array_add(argv, g_strdup("ssh"));
+    for (const char *const *option = fixed; *option; option++) {
+        g_ptr_array_add(argv, g_strdup("-o"));
+        g_ptr_array_add(argv, g_strdup(*option));
+    }
+    g_ptr_array_add(argv, g_strdup("-o"));
+    g_ptr_array_add(argv, g_strdup_printf("UserKnownHostsFile=\"%s\"", list));
+    g_ptr_array_add(argv, g_strdup("-o"));
+    g_ptr_array_add(argv, g_strdup_printf("HostKeyAlias=%s", host->name));
+    /* An RSA key signs with SHA-2. */
+    g_ptr_array_add(argv, g_strdup("-o"));
+    g_ptr_array_add(argv, g_str_has_prefix(host->key, "ssh-rsa ")
+                              ? g_strdup("HostKeyAlgorithms=rsa-sha2-512,rsa-sha2-256")
+                              : g_strdup_printf("HostKeyAlgorithms=%.*s", (int)(space - host->key), host->key));
+    g_ptr_array_add(argv, g_strdup("-p"));
+    g_ptr_array_add(argv, g_strdup_printf("%u", host->port));
+    if (login) {
+        g_ptr_array_add(argv, g_strdup("-l"));
+        g_ptr_array_add(argv, g_strdup(login));
+    }
+    if (identity) {
+        g_ptr_array_add(argv, g_strdup("-i"));
+        g_ptr_array_add(argv, g_strdup(identity));
+    }
+    g_ptr_array_add(argv, g_strdup("--"));
+    g_ptr_array_add(argv, g_strdup(host->address));
+    for (guint i = 1; cmd_context_word(context, i); i++) {
+        g_ptr_array_add(argv, g_strdup(cmd_context_word(context, i)));
+    }
+    g_ptr_array_add(argv, NULL);
+    return argv;
+}
+
+/* ssh has the terminal: keys that end something are for it. */
+static int run(char **argv, GError **error)
+{
+    int status = 0;
+    pid_t child;
+    fflush(stdout);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGQUIT, SIG_IGN);
+    child = fork();
+    if (child == 0) {
+        signal(SIGINT, SIG_DFL);
+        signal(SIGQUIT, SIG_DFL);
+        execvp(argv[0], argv);
+        _exit(errno == ENOENT ? 126 : 127);
+    }
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (child < 0 || (WIFEXITED(status) && WEXITSTATUS(status) == 126)) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED, "cannot run 'ssh': install openssh-client");
+        return -1;
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int cmd_ssh(CmdContext *context, GError **error)
+{
+    const char *login = cmd_context_get(context, "login");
+    g_auto(CmdAttestedHost) host = {.name = NULL};
+    if (login && !login_valid(login)) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "--login: this is no name of a user");
+        return -1;
+    }
+    int code = cmd_attested_host(context, &host, error);
+    if (code != 0) {
+        return code;
+    }
+    g_autoptr(GError) cause = NULL;
+    g_autofree gchar *folder = g_dir_make_tmp("virt-attest-XXXXXX", &cause);
+    if (!folder) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "%s", cause->message);
+        return -1;
+    }
+    g_autofree gchar *list = write_list(folder, &host, error);
+    code = -1;
+    if (list) {
+        g_autoptr(GPtrArray) argv = command_line(context, list, &host);
+        code = run((char **)argv->pdata, error);
+        g_unlink(list);
+    }
+    g_rmdir(folder);
+    return code;
+}
