@@ -69,11 +69,12 @@ void cmd_verdict_keep(CmdContext *context, const CmdVerdictKeep *keep)
     if (!reference || !reference->uuid || !policy_uuid_valid(reference->uuid)) {
         return;
     }
-    PolicyStore *store = cmd_context_store_writable(context, &error);
+    /* A store of its own: that of @context is borrowed by what the caller still has, nonce and certificates. */
+    PolicyConfig *config = cmd_context_config(context, &error);
+    g_autoptr(PolicyStore) store = config ? policy_store_open(config->state_directory, TRUE, &error) : NULL;
     g_autoptr(PolicyVerdictEntry) entry = store ? make_entry(store, keep) : NULL;
     g_autofree gchar *aside = NULL;
-    if (!entry || !policy_verdicts_append(store, reference->uuid, reference->name, entry, context->config->history,
-                                          &aside, &error)) {
+    if (!entry || !policy_verdicts_append(store, reference->uuid, reference->name, entry, config->history, &aside, &error)) {
         if (!cmd_context_quiet(context)) {
             cmd_warn("the verdict is not kept: %s", error->message);
         }
