@@ -668,7 +668,7 @@ const CmdCommand cmd_commands[] = {
      "Checks who signed a report and whether it says what it must: every check is listed with what was found and what was "
      "expected. Without a REPORT the running domain is asked for one. Asks the network only with --fetch or --kds.",
      verify_options, cmd_verify},
-    {"known-hosts", "[OPTION…] DOMAIN\n[OPTION…] --report FILE --ssh-host-key FILE --host ADDRESS", 0, 1,
+    {"known-hosts", "[OPTION…] DOMAIN\n--report FILE --ssh-host-key FILE --host ADDRESS", 0, 1,
      "trust the SSH host key of an attested guest",
      "Asks a running guest for a report about its SSH host key and judges it. Only when it is accepted, the key becomes a line "
      "for SSH's list of known hosts.",

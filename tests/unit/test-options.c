@@ -285,7 +285,7 @@ static void test_commands(void)
             g_assert_nonnull(strstr(page, mark));
         }
     }
-    g_assert_cmpuint(n, ==, 39);
+    g_assert_cmpuint(n, ==, 42);
     g_assert_null(cmd_command_find("complete"));
 }
 
