@@ -116,19 +116,25 @@ gboolean cmd_attested_host(CmdContext *context, const char *domain, CmdAttestedH
         return FALSE;
     }
     print_failures(judgement.verdict);
-    out->code = cmd_judgement_code(&judgement, error);
-    if (out->code < 0) {
+    int code = cmd_judgement_code(&judgement, error);
+    if (code < 0) {
         return FALSE;
     }
     /* Whatever else may change: no key without a report data rule that names it. */
-    if (out->code == 0 && (!judgement.evidence->ssh_host_key || !judgement.rules.has_report_data)) {
+    if (code == 0 && (!judgement.evidence->ssh_host_key || !judgement.rules.has_report_data)) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
                     "the report is in order, but the guest has bound no SSH host key into it: is OpenSSH's server "
                     "installed there?");
         return FALSE;
     }
-    if (out->code == 0) {
+    if (code == 0) {
         out->key = g_strdup(judgement.evidence->ssh_host_key);
     }
     return TRUE;
+}
+
+int cmd_attested_host_rejected(GError **error)
+{
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED, "the guest's report is rejected: its key is not trusted");
+    return -1;
 }

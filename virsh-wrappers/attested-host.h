@@ -9,13 +9,11 @@
  * @hosts: names or addresses; from --host, else from libvirt
  * @port: --port, else 22
  * @key: (nullable): "TYPE BASE64", the key that the accepted report vouches for; %NULL: it was not accepted
- * @code: the exit code where there is no key
  */
 typedef struct {
     gchar **hosts;
     guint port;
     gchar *key;
-    int code;
 } CmdAttestedHost;
 void cmd_attested_host_clear(CmdAttestedHost *host);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CmdAttestedHost, cmd_attested_host_clear)
@@ -28,3 +26,5 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CmdAttestedHost, cmd_attested_host_clear)
  * the report. FALSE: nothing can be said of it; then nobody may connect either.
  */
 gboolean cmd_attested_host(CmdContext *context, const char *domain, CmdAttestedHost *out, GError **error);
+/* The end of a command without a key: %ATTEST_ERROR_REJECTED; always -1. */
+int cmd_attested_host_rejected(GError **error);

@@ -122,7 +122,7 @@ int cmd_ssh(CmdContext *context, GError **error)
         return -1;
     }
     if (!host.key) {
-        return host.code;
+        return cmd_attested_host_rejected(error);
     }
     g_autoptr(GError) cause = NULL;
     g_autofree gchar *folder = g_dir_make_tmp("virt-attest-XXXXXX", &cause);

@@ -664,11 +664,11 @@ const CmdCommand cmd_commands[] = {
      "Asks the processor for an attestation report about the given report data. Works inside an SEV-SNP guest only; images of "
      "image-build and image-import have a small program of the same name for it.",
      report_get_options, cmd_report_get},
-    {"verify", "[OPTION…] REPORT|-\n[OPTION…] --domain DOMAIN", 0, 1, "judge an attestation report",
+    {"verify", "[OPTION…] REPORT|-\n[OPTION…] --domain NAME", 0, 1, "judge an attestation report",
      "Checks who signed a report and whether it says what it must: every check is listed with what was found and what was "
      "expected. Without a REPORT the running domain is asked for one. Asks the network only with --fetch or --kds.",
      verify_options, cmd_verify},
-    {"known-hosts", "[OPTION…] DOMAIN\n[OPTION…] --report FILE --ssh-host-key FILE --host ADDRESS", 0, 1,
+    {"known-hosts", "[OPTION…] DOMAIN\n--report FILE --ssh-host-key FILE --host ADDRESS", 0, 1,
      "trust the SSH host key of an attested guest",
      "Asks a running guest for a report about its SSH host key and judges it. Only when it is accepted, the key becomes a line "
      "for SSH's list of known hosts.",

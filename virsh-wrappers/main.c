@@ -62,8 +62,9 @@ static gboolean check_words(const CmdContext *context, GError **error)
 {
     const CmdCommand *command = context->command;
     guint given = cmd_arguments_words(context->arguments)->len;
-    /* Where the word is a domain, --domain stands in its place. */
-    gboolean by_option = cmd_context_has(context, "domain") && strstr(command->arguments, "DOMAIN");
+    /* Where the word is a domain, --domain stands in its place; not where the word is a report that it belongs to. */
+    gboolean by_option = cmd_context_has(context, "domain") && strstr(command->arguments, "DOMAIN") &&
+                         !strstr(command->arguments, "--domain DOMAIN");
     /* Further words of a command that takes many are not the domain. */
     if (by_option && given > 0 && command->words_max == 1) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "%s: give the domain once, with --domain or without",

@@ -102,11 +102,13 @@ static bool blob_is(const uint8_t *blob, size_t size, const char *type)
 bool guest_report_key_parse(const char *text, size_t size, GuestReportKey *out, GuestReportError *error)
 {
     uint8_t blob[GUEST_REPORT_KEY_MAX];
-    const char *end = memchr(text, '\n', size), *space, *key;
+    const char *end = size ? memchr(text, '\n', size) : NULL, *space, *key;
     size_t length = end ? (size_t)(end - text) : size, key_length, type = 0;
     struct sha256_ctx hash;
     long blob_size;
 
+    if (!length)
+        return guest_report_fail(error, 3, "this is no public key of OpenSSH: its first line is empty");
     if (size >= 5 && !memcmp(text, "-----", 5))
         return guest_report_fail(error, 3, "this is no public key: give the .pub file that lies beside it");
     space = memchr(text, ' ', length);

@@ -116,8 +116,26 @@ static bool write_file(const char *path, const uint8_t *data, size_t size, Guest
     return true;
 }
 
+/* A pipe or a device stays what it is: a file must not take the place of /dev/null. */
+static bool write_special(const char *path, const uint8_t *data, size_t size, GuestReportError *error)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+
+    if (fd < 0 || !write_all(fd, data, size)) {
+        guest_report_fail(error, 3, "cannot write '%.200s': %s", path, strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+    return close(fd) == 0 || guest_report_fail(error, 3, "cannot write '%.200s': %s", path, strerror(errno));
+}
+
 static bool put(const char *path, const uint8_t *data, size_t size, GuestReportError *error)
 {
+    struct stat found;
+
+    if (path && strcmp(path, "-") != 0 && stat(path, &found) == 0 && !S_ISREG(found.st_mode))
+        return write_special(path, data, size, error);
     if (path && strcmp(path, "-") != 0)
         return write_file(path, data, size, error);
     return write_all(STDOUT_FILENO, data, size) ||

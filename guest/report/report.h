@@ -18,6 +18,7 @@
 #define GUEST_REPORT_DATA_SIZE 64
 #define GUEST_REPORT_NONCE_SIZE 32         /* beside the digest of a key */
 #define GUEST_REPORT_TABLE_MAX (256 * 1024) /* bytes of certificates */
+#define GUEST_REPORT_ANSWER_MAX (256 * 1024) /* bytes of one line on the channel */
 #define GUEST_REPORT_KEY_MAX 4096          /* bytes of a public key file */
 #define GUEST_REPORT_CHANNEL "org.virt-attest.report.0"
 #define GUEST_REPORT_FORMAT "virt-attest-evidence-1"

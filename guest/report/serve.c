@@ -54,11 +54,11 @@ bool guest_report_request_parse(const char *line, size_t size, uint8_t nonce[GUE
     return guest_report_hex(line + start, size - start, nonce, GUEST_REPORT_NONCE_SIZE) == GUEST_REPORT_NONCE_SIZE;
 }
 
-/* Gives up on a host that does not read. */
-static void send_text(int port, const char *text)
+/* Gives up on a host that does not read; the number of bytes that it has. */
+static size_t send_text(int port, const char *text)
 {
     int64_t deadline = clock_ms() + WRITE_MS;
-    size_t left = text ? strlen(text) : 0;
+    size_t size = strlen(text), left = size;
 
     while (left > 0) {
         ssize_t n = write(port, text, left);
@@ -69,13 +69,14 @@ static void send_text(int port, const char *text)
             text += n;
             left -= (size_t)n;
         } else if (n < 0 && errno != EAGAIN && errno != EINTR) {
-            return;
+            break;
         } else if (rest <= 0) {
-            return;
+            break;
         } else if (poll(&wait, 1, (int)rest) > 0 && (wait.revents & POLLHUP)) {
-            return;
+            break;
         }
     }
+    return size - left;
 }
 
 static char *answer(const GuestReportRequest *ways, const uint8_t nonce[GUEST_REPORT_NONCE_SIZE])
@@ -95,25 +96,43 @@ static char *answer(const GuestReportRequest *ways, const uint8_t nonce[GUEST_RE
     if (!guest_report_fetch(&request, &report, &error))
         return guest_report_error_document(nonce, error.text);
     text = guest_report_document(&request, &report, has_key ? &key : NULL, nonce);
+    /* The verifier has other ways to certificates, but none to a longer answer. */
+    if (text && strlen(text) > GUEST_REPORT_ANSWER_MAX) {
+        free(text);
+        guest_report_clear(&report);
+        text = guest_report_document(&request, &report, has_key ? &key : NULL, nonce);
+    }
     guest_report_clear(&report);
     return text;
 }
 
-/* @last: when the last report was asked for */
-static void handle(int port, const GuestReportRequest *ways, const char *line, size_t size, bool too_long, int64_t *last)
+/* @last: when a report was last asked for; @cut: the last answer broke off within its line */
+typedef struct {
+    int64_t last;
+    bool cut;
+} State;
+
+static void handle(int port, const GuestReportRequest *ways, const char *line, size_t size, bool too_long, State *state)
 {
     uint8_t nonce[GUEST_REPORT_NONCE_SIZE];
     char *text;
 
     if (!size && !too_long)
         return;
-    sleep_ms(*last + REPORT_INTERVAL_MS - clock_ms());
-    *last = clock_ms();
+    sleep_ms(state->last + REPORT_INTERVAL_MS - clock_ms());
+    state->last = clock_ms();
     if (too_long || !guest_report_request_parse(line, size, nonce))
         text = guest_report_error_document(NULL, "this is no request: " GUEST_REPORT_REQUEST " and 64 digits are one");
     else
         text = answer(ways, nonce);
-    send_text(port, text);
+    /* Whoever reads next must not take the rest of an old line for the beginning of this one. */
+    if (state->cut && send_text(port, "\n") == 1)
+        state->cut = false;
+    if (text && !state->cut) {
+        size_t sent = send_text(port, text);
+
+        state->cut = sent > 0 && sent < strlen(text);
+    }
     free(text);
 }
 
@@ -124,7 +143,7 @@ bool guest_report_serve(const char *port_path, const GuestReportRequest *ways, b
     char line[LINE_MAX_BYTES], data[256];
     size_t used = 0;
     bool too_long = false;
-    int64_t last = clock_ms() - REPORT_INTERVAL_MS;
+    State state = {.last = clock_ms() - REPORT_INTERVAL_MS};
 
     if (port < 0)
         return guest_report_fail(error, 3, "channel '%.200s': %s", port_path, strerror(errno));
@@ -154,7 +173,7 @@ bool guest_report_serve(const char *port_path, const GuestReportRequest *ways, b
         }
         for (ssize_t i = 0; i < n; i++) {
             if (data[i] == '\n') {
-                handle(port, ways, line, used, too_long, &last);
+                handle(port, ways, line, used, too_long, &state);
                 used = 0;
                 too_long = false;
             } else if (used < sizeof(line)) {
