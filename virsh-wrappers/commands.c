@@ -673,7 +673,7 @@ const CmdCommand cmd_commands[] = {
      "Asks a running guest for a report about its SSH host key and judges it. Only when it is accepted, the key becomes a line "
      "for SSH's list of known hosts.",
      known_hosts_options, cmd_known_hosts},
-    {"ssh", "[OPTION…] DOMAIN [-- COMMAND…]\n[OPTION…] --report FILE --ssh-host-key FILE --host ADDRESS [-- COMMAND…]", 0, G_MAXUINT16, "log in to an attested guest",
+    {"ssh", "[OPTION…] DOMAIN [-- COMMAND…]\n[OPTION…] --report FILE [-- COMMAND…]", 0, G_MAXUINT16, "log in to an attested guest",
      "Asks a running guest for a report about its SSH host key, judges it, and runs ssh only when it is accepted, for this key "
      "alone: nothing secret leaves before.",
      ssh_options, cmd_ssh},
