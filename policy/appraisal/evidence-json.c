@@ -283,8 +283,12 @@ gboolean appraisal_json_parse(const char *text, gsize size, guint8 raw[APPRAISAL
     if (!root)
         return FALSE;
     JsonObject *object = json_node_get_object(root);
-    if (appraisal_document_is(object))
-        return appraisal_document_read(object, raw, certificates, ssh_host_key, error);
+    if (appraisal_document_is(object)) {
+        if (appraisal_document_read(object, raw, certificates, ssh_host_key, error))
+            return TRUE;
+        g_prefix_error(error, "evidence document: ");
+        return FALSE;
+    }
     if (!get_evidence(object, raw, certificates, error)) {
         g_prefix_error(error, "%s: ", what);
         return FALSE;
