@@ -25,7 +25,7 @@ run_packages=(libvirt-daemon libvirt-daemon-system libvirt-daemon-driver-qemu
 # A real guest kernel with its initrd, and what the private libvirtd of the
 # examples and tests is started with.
 example_packages=(linux-image-cloud-amd64 initramfs-tools util-linux procps iproute2 python3
-    openssh-client openssh-server)
+    openssh-client)
 # What tests compare with and are written with.
 test_packages=(clang-14 libclang-rt-14-dev openssl libxml2-utils virtinst binutils python3-jsonschema python3-cbor2
     python3-cryptography dash cryptsetup-bin guestfish lvm2 xfsprogs btrfs-progs dosfstools cpio xz-utils zstd xorriso softhsm2
