@@ -17,8 +17,8 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'platform'))
-from harness import (Tap, attest, confidential, expect_match, install_hook, model, read, run, scratch, skip, stop,  # noqa: E402
-                     virsh, write)
+from harness import (Tap, attest, confidential, expect_match, install_hook, model, read, run, scratch, skip,  # noqa: E402
+                     small_boot_files, stop, write)
 try:
     import authority
 except ImportError as missing:
@@ -117,6 +117,16 @@ def test_accepted(tap: Tap):
     expect_match(tap, 'other', 'other')
     FACTS['other'] = model('other')
     stop('other')
+    # The same domain with one thing changed, launched.
+    kernel, initrd = small_boot_files('web')
+    foreign_kernel, foreign_initrd = small_boot_files('foreign')
+    for change, shape in (('cmdline', {'cmdline': 'console=ttyS0 quiet init=/bin/sh'}), ('initrd', {'initrd': foreign_initrd}),
+                          ('kernel', {'kernel': foreign_kernel})):
+        name = f'web-{change}'
+        confidential(name, **{'kernel': kernel, 'initrd': initrd, 'cmdline': 'console=ttyS0 quiet', **shape})
+        expect_match(tap, name, name)
+        FACTS[name] = model(name)
+        stop(name)
     tap.contains(str(verify()), ['is not running'], 'a domain that does not run')
     expect_match(tap, 'web', 'web')
     SERVICE['web'].answer = line()
@@ -147,7 +157,9 @@ def test_attacks(tap: Tap):
     revoked = write(scratch('revoked.crl'), milan.crl(revoked=[milan.serials['ask']]))
     old = document('00' * 32)
     attacks = (
-        ('another image, command line or initrd', line(launch={**launch, 'digest': 'ab' * 48}), (), ['measurement']),
+        ('another command line', line(launch=have['web-cmdline']), (), ['measurement']),
+        ('another initrd', line(launch=have['web-initrd']), (), ['measurement']),
+        ('another kernel', line(launch=have['web-kernel']), (), ['measurement']),
         ('the report of another domain', line(launch=have['other']), (), ['measurement']),
         ('the debug policy', line(launch={**launch, 'policy': '0xb0000'}), (), ['policy', 'debug']),
         ('an old report', lambda nonce: json.dumps({**old, 'nonce': nonce}).encode() + b'\n', (), ['nonce']),
