@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a running guest's report must survive: the stand-in for its SNP devices, and the attacks, each with its own reason.
+
+A SIMULATION: the stand-in is plugged into the guest over SSH, as hardware would be there from the start; the reports come
+from the test authority. Everything between them is the real thing: the guest's program and its service, the channel, libvirt
+and the verifier.
+"""
+import base64
+import dataclasses
+import os
+
+import rig
+
+FOLDER = '/sys/kernel/config'
+# As the kernel has it on such a processor: a folder, or where that is missing a device.
+FOLDER_SCRIPT = f'''
+mount -t tmpfs -o mode=755 tmpfs {FOLDER} && mkdir -p {FOLDER}/tsm/report && modprobe fuse
+setsid /run/standin folder {FOLDER}/tsm/report >/run/standin.log 2>&1 </dev/null &
+for turn in $(seq 100); do grep -q "^test-stand-in" /proc/mounts && exit 0; sleep 0.1; done
+cat /run/standin.log; exit 1
+'''
+DEVICE_SCRIPT = '''
+modprobe cuse
+setsid /run/standin device sev-guest >/run/standin.log 2>&1 </dev/null &
+for turn in $(seq 100); do [ -c /dev/sev-guest ] && exit 0; sleep 0.1; done
+cat /run/standin.log; exit 1
+'''
+UNPLUG_SCRIPT = f'pkill -x standin; umount {FOLDER}/tsm/report {FOLDER} 2>/dev/null; true'
+
+
+class Devices:
+    """The stand-in inside a guest that somebody is logged in to."""
+
+    def __init__(self, login):
+        self.login = login
+        program = os.path.join(os.environ['VIRT_ATTEST_BUILD'], 'tests/platform/standin/standin')
+        text = base64.encodebytes(rig.read(program)).decode()
+        login.run(f'base64 -d >/run/standin <<END\n{text}END\nchmod 755 /run/standin\n')
+
+    def plug_folder(self):
+        self.login.run(FOLDER_SCRIPT)
+
+    def plug_device(self):
+        self.login.run(DEVICE_SCRIPT)
+
+    def unplug(self):
+        self.login.run(UNPLUG_SCRIPT)
+
+
+@dataclasses.dataclass(frozen=True)
+class Attack:
+    """@fault: word of report_server.py; @launch: key of a launch that its reports are about; @checks: those that fail and
+    no others, each with a piece of its text."""
+    name: str
+    checks: dict
+    fault: str = ''
+    launch: str = ''
+    words: tuple = ()
+
+
+def attacks(tcb, revoked):
+    """@tcb: the present one, as an option; @revoked: a revocation list that names the ASK."""
+    return (
+        Attack('another image', {'measurement': 'is none of'}, launch='other image'),
+        Attack('another command line', {'measurement': 'is none of'}, launch='other command line'),
+        Attack('another initrd', {'measurement': 'is none of'}, launch='other initrd'),
+        Attack('the debug policy', {'policy': '', 'debug': ''}, 'debug-policy'),
+        Attack('a guest that may be migrated', {'policy': ''}, 'migratable-policy'),
+        Attack('an old report for an old nonce', {'nonce': ''}, 'first-data'),
+        Attack('report data of its own', {'nonce': ''}, 'other-data'),
+        Attack("another chip's certificate", {'signature': '', 'chain': ''}, 'other-chip'),
+        Attack('a revoked ASK', {'revocation': ''}, words=('--crl', revoked)),
+        Attack('a rolled-back TCB', {'reported-tcb': ''}, 'rolled-back', words=('--minimum-reported-tcb', tcb)),
+        Attack('provisional firmware', {'provisional': ''}, 'provisional'),
+        Attack('VMPL 1', {'vmpl': ''}, 'vmpl-1'),
+        Attack('a foreign ID key', {'id-key': ''}, 'id-key'),
+        Attack('a foreign author key', {'author-key': ''}, 'author-key'),
+        Attack('other host data', {'host-data': ''}, 'host-data'),
+        Attack('a forged signature', {'signature': ''}, 'forged'),
+        Attack('a foreign authority', {'chain': ''}, 'foreign'),
+        Attack("a cloud provider's key", {'signer': ''}, 'vlek'),
+        Attack('a migration agent', {'report-id-ma': ''}, 'migration-agent'),
+        Attack('a masked chip key', {'signature': ''}, 'masked-key'),
+        Attack('an expired certificate', {'chain': ''}, 'expired'),
+        Attack('no certificate at all', {'chain': ''}, 'no-table'),
+    )
