@@ -25,7 +25,6 @@ setsid /run/standin device sev-guest >/run/standin.log 2>&1 </dev/null &
 for turn in $(seq 100); do [ -c /dev/sev-guest ] && exit 0; sleep 0.1; done
 cat /run/standin.log; exit 1
 '''
-UNPLUG_SCRIPT = f'pkill -x standin; umount {FOLDER}/tsm/report {FOLDER} 2>/dev/null; true'
 
 
 class Devices:
@@ -43,9 +42,6 @@ class Devices:
     def plug_device(self):
         self.login.run(DEVICE_SCRIPT)
 
-    def unplug(self):
-        self.login.run(UNPLUG_SCRIPT)
-
 
 @dataclasses.dataclass(frozen=True)
 class Attack:
@@ -61,11 +57,11 @@ class Attack:
 def attacks(tcb, revoked):
     """@tcb: the present one, as an option; @revoked: a revocation list that names the ASK."""
     return (
-        Attack('another image', {'measurement': ''}, launch='image'),
-        Attack('another command line', {'measurement': ''}, launch='command line'),
-        Attack('another initrd', {'measurement': ''}, launch='initrd'),
-        Attack('the debug policy', {'policy': '', 'debug': "lets the host read and change the guest's memory"}, 'debug-policy'),
-        Attack('a guest that may be migrated', {'policy': 'migrate-ma'}, 'migratable-policy'),
+        Attack('another image', {'measurement': 'something else was launched'}, launch='image'),
+        Attack('another command line', {'measurement': 'something else was launched'}, launch='command line'),
+        Attack('another initrd', {'measurement': 'something else was launched'}, launch='initrd'),
+        Attack('the debug policy', {'policy': 'another policy than the rules ask for', 'debug': "lets the host read and change the guest's memory"}, 'debug-policy'),
+        Attack('a guest that may be migrated', {'policy': 'another policy than the rules ask for'}, 'migratable-policy'),
         Attack("another chip's certificate", {'signature': "this certificate's key has not made it",
                                               'chip': 'of another chip than the report'}, 'other-chip'),
         Attack('a revoked ASK', {'revocation': 'SEV-Milan has been revoked'}, words=('--crl', revoked)),
@@ -75,7 +71,7 @@ def attacks(tcb, revoked):
         Attack('VMPL 1', {'vmpl': 'another privilege level'}, 'vmpl-1'),
         Attack('a foreign ID key', {'id-key': 'launched with an ID key, and no rule expects one'}, 'id-key'),
         Attack('a foreign author key', {'author-key': 'launched with an author key, and no rule expects one'}, 'author-key'),
-        Attack('other host data', {'host-data': ''}, 'host-data'),
+        Attack('other host data', {'host-data': 'the host has set host data'}, 'host-data'),
         Attack('a forged signature', {'signature': "this certificate's key has not made it"}, 'forged'),
         Attack('a foreign authority', {'chain': 'SEV-Milan has not signed this certificate'}, 'foreign'),
         Attack("a cloud provider's key", {'signer': 'the key of a cloud provider'}, 'vlek'),
