@@ -231,8 +231,8 @@ def cpu_seconds(name):
 
 
 def outcomes(names, needed):
-    """{name: what became of it}: 'halted' when, with more than the @needed time behind it, its vCPU has spent two seconds
-    in a loop of a few instructions; 'booted' when its kernel has spoken."""
+    """{name: what became of it}: 'halted' when, with more than the @needed time behind it, its vCPU has spent two
+    seconds in a loop of a few instructions; 'booted' when its kernel has spoken."""
     found, trails, end = {}, {name: [] for name in names}, time.monotonic() + BOOT
     while len(found) < len(names) and time.monotonic() < end:
         for name in set(names) - set(found):
