@@ -175,6 +175,38 @@ static gboolean add_missing(CmdEndorsements *out, const AppraisalReport *report)
     return add_kept(out, report, APPRAISAL_LINE_MILAN) || add_kept(out, report, APPRAISAL_LINE_GENOA);
 }
 
+/*
+ * What an older list revokes stays revoked. So the one of the cache is judged as well where others are given, and where
+ * the service answers with none: or else whoever cuts the network, or damages an answer, could bring back an ASK that
+ * is known here to be revoked.
+ */
+static void add_kept_crl(CmdEndorsements *out, AppraisalSigner signer)
+{
+    AppraisalCrl *kept = storage_certificates_crl(out->job.cache, out->signer->line, signer, NULL, NULL);
+    if (kept) {
+        g_ptr_array_add(out->crls, kept);
+    }
+}
+
+static void find_crls(CmdEndorsements *out, AppraisalSigner signer)
+{
+    const char *source = NULL;
+    g_autoptr(GError) cause = NULL;
+    if (out->crls->len > 0) {
+        add_kept_crl(out, signer);
+        return;
+    }
+    AppraisalCrl *crl = cmd_certificates_crl(&out->job, out->signer->line, signer, &source, &cause);
+    if (crl) {
+        g_ptr_array_add(out->crls, crl);
+        return;
+    }
+    if (!out->job.offline) {
+        cmd_warn("%s", cause->message);
+    }
+    add_kept_crl(out, signer);
+}
+
 gboolean cmd_find_endorsements(CmdContext *context, const AppraisalEvidence *evidence, CmdEndorsements *out,
                                GError **error)
 {
@@ -191,15 +223,8 @@ gboolean cmd_find_endorsements(CmdContext *context, const AppraisalEvidence *evi
     }
     gboolean found = signer_among(out, report, evidence->certificates) ||
                      signer_among(out, report, out->certificates) || add_missing(out, report);
-    if (found && out->crls->len == 0) {
-        const char *source = NULL;
-        g_autoptr(GError) cause = NULL;
-        AppraisalCrl *crl = cmd_certificates_crl(&out->job, out->signer->line, report->signer, &source, &cause);
-        if (crl) {
-            g_ptr_array_add(out->crls, crl);
-        } else if (!out->job.offline) {
-            cmd_warn("%s", cause->message);
-        }
+    if (found) {
+        find_crls(out, report->signer);
     }
     if (!cmd_context_quiet(context)) {
         cmd_certificates_warn(&out->job);
