@@ -41,7 +41,8 @@ class Bench(kds.Bench):
         """The ended program; its failed checks in .failed, the sentence of each check in .said."""
         command = [*prefix, kds_tool(), '--config', self.config, 'verify', report or self.report, '--format', 'json',
                    '--measurement', MEASUREMENT.hex(), '--report-data', DATA.hex(), '--trust-anchor',
-                   self.anchors['Milan'], '--timeout', str(timeout), *(('--kds', self.server.url) if kds else ()), *words]
+                   self.anchors['Milan'], '--timeout', str(timeout),
+                   *(('--kds', self.server.url) if kds else ()), *words]
         values = {key: value for key, value in os.environ.items() if not key.lower().endswith('_proxy')}
         values.update(environment or {})
         found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=values)
