@@ -191,6 +191,8 @@ def attacks(rig):
         ('a VLEK\'s certificate', 'certificate', 'VLEK', rig.report(), (), {'certificates': cert['the-vlek']}),
         ('a VLEK that nobody asked for', 'signer', 'cloud provider', rig.report(vlek), (),
          {'certificates': cert['the-vlek']}),
+        ('the VLEK of another provider', 'chip', 'another cloud provider', rig.report(vlek),
+         policy(rig, signingKey='vlek', cspIds=['CN=other.example']), {'certificates': cert['the-vlek']}),
         ('an expired certificate', 'chain', '', rig.report(expired), (), {'certificates': cert['expired']}),
         ('the test authority without its anchor', 'chain', '', rig.report(), (), {'anchor': None}),
         ('a revoked ASK', 'revocation', 'revoked', rig.report(), ('--crl', crl['revoked']), {}),
