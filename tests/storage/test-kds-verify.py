@@ -149,6 +149,18 @@ def test_revoked(tap, bench):
         tap.equal((found.returncode, found.failed), (REJECTED, 'revocation'), f'{what}, nobody there', found.all)
         found = bench.verify(kds=False)
         tap.equal((found.returncode, found.failed), (REJECTED, 'revocation'), f'{what}, offline', found.all)
+    # A list of which nobody said that it is about VLEKs, and one that says nothing of them.
+    signed = bench.write('vlek.bin', authorities.report(line.vlek(), measurement=MEASUREMENT, report_data=DATA))
+    for what, known, code in (('revokes', line.crl(revoked=[line.serials['asvk']]), REJECTED),
+                              ('vouches', line.crl(), ACCEPTED)):
+        bench.fresh()
+        bench.put('vlek', line.vlek().certificate)
+        bench.put('crl', known)
+        found = bench.verify('--signing-key', 'vlek', report=signed, kds=False)
+        tap.equal((found.returncode, found.failed), (code, 'revocation' if code else ''),
+                  f'the list of VCEKs {what}', found.all)
+        tap.contains(found.said['revocation'], ['there is no revocation list' if code == ACCEPTED else
+                                                'SEV-VLEK-Milan has been revoked'], 'and nothing else')
     bench.fresh()
     bench.put('vcek', line.vcek().certificate)
     bench.server.script('crl', '503')
