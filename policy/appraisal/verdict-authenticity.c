@@ -226,11 +226,14 @@ static AppraisalCrlState worst(AppraisalCrlState a, AppraisalCrlState b)
 static AppraisalCrlState check_crls(AppraisalJudge *judge, gchar **detail)
 {
     static const char *const roles[] = {"crl", NULL};
-    g_autoptr(GPtrArray) blobs = blobs_of(judge, roles);
+    g_autoptr(GPtrArray) blobs = g_ptr_array_new();
     g_autoptr(GPtrArray) crls = g_ptr_array_new();
     g_autoptr(GPtrArray) parsed = g_ptr_array_new_with_free_func((GDestroyNotify)appraisal_crl_free);
     AppraisalCrlState state = APPRAISAL_CRL_ABSENT;
 
+    /* Those of the verifier first: what comes with the report could be so many that no room is left for others. */
+    add_blobs(blobs, judge->input->certificates, roles);
+    add_blobs(blobs, judge->input->evidence->certificates, roles);
     for (guint i = 0; judge->input->crls && i < judge->input->crls->len; i++)
         g_ptr_array_add(crls, g_ptr_array_index(judge->input->crls, i));
     for (guint i = 0; i < MIN(blobs->len, MAX_CANDIDATES); i++) {
