@@ -58,9 +58,9 @@ class Attack:
 def attacks(tcb, revoked):
     """@tcb: the present one, as an option; @revoked: a revocation list that names the ASK."""
     return (
-        Attack('another image', {'measurement': 'something else was launched'}, launch='image'),
-        Attack('another command line', {'measurement': 'something else was launched'}, launch='command line'),
-        Attack('another initrd', {'measurement': 'something else was launched'}, launch='initrd'),
+        Attack('another image', {'measurement': "the measurement of domain 'other-image'"}, launch='image'),
+        Attack('another command line', {'measurement': "the measurement of domain 'other-words'"}, launch='command line'),
+        Attack('another initrd', {'measurement': 'other firmware, kernel or initrd'}, launch='initrd'),
         Attack('the debug policy', {'policy': 'another policy than the rules ask for', 'debug': "lets the host read and change the guest's memory"}, 'debug-policy'),
         Attack('a guest that may be migrated', {'policy': 'another policy than the rules ask for'}, 'migratable-policy'),
         Attack("another chip's certificate", {'signature': "this certificate's key has not made it",
