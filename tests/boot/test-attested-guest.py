@@ -155,6 +155,7 @@ def test_accepted(tap):
     devices = attested.Devices(FACTS['login'])
     kept = FACTS['kept'] = harness.scratch('kept.json')
     devices.plug_device()
+    tap.check(harness.eventually(lambda: channel_state() == 'connected', 60), 'the report service listens again')
     code, failed = verify('--save', kept)
     tap.equal((code, failed, json.loads(harness.read(kept))['provider']), (0, {}, 'sev-guest'),
               'the report of the running guest is accepted, from /dev/sev-guest')
