@@ -273,4 +273,7 @@ def test_encrypted(tap):
 if __name__ == '__main__':
     if not os.path.exists(os.path.join(os.environ.get('VIRT_ATTEST_BUILD', ''), 'tests/platform/standin/standin')):
         harness.skip('the stand-in was not built: install libfuse3-dev')
+    # In there is no network to build it from.
+    if not os.environ.get(harness.INSIDE):
+        inputs.cached_image()
     harness.run([test_start, test_defined, test_accepted, test_attacks, test_evidence, test_ssh, test_encrypted], attested=True)
