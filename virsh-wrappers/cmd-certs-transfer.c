@@ -165,10 +165,14 @@ static gboolean export_folder(const CmdContext *context, CmdCertificates *job, c
     if (!list) {
         return FALSE;
     }
-    if (g_mkdir(folder, 0755) < 0 && errno != EEXIST) {
+    int made = g_mkdir(folder, 0755) < 0 ? errno : 0;
+    if (made == EEXIST && !g_file_test(folder, G_FILE_TEST_IS_DIR)) {
+        made = ENOTDIR;
+    }
+    if (made && made != EEXIST) {
         g_autofree gchar *shown = cmd_printable(folder);
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "cannot make folder '%s': %s", shown,
-                    g_strerror(errno));
+                    g_strerror(made));
         return FALSE;
     }
     for (guint i = 0; i < list->len; i++) {

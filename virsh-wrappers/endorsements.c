@@ -70,8 +70,17 @@ static gboolean add_folder(CmdEndorsements *out, const char *path, GError **erro
     }
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     const char *name = NULL;
-    while ((name = g_dir_read_name(dir)) && names->len < MAX_FILES) {
+    while ((name = g_dir_read_name(dir)) && names->len <= MAX_FILES) {
         g_ptr_array_add(names, g_build_filename(path, name, NULL));
+    }
+    /* To look at some of them would be to miss a certificate, or who revokes it, by chance. */
+    if (names->len > MAX_FILES) {
+        g_autofree gchar *shown = cmd_printable(path);
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
+                    "certificates '%s': the folder has more than %d files: give those that are meant, or keep them in "
+                    "the cache (virt-attest certs import)",
+                    shown, MAX_FILES);
+        return FALSE;
     }
     g_ptr_array_sort(names, by_name);
     for (guint i = 0; i < names->len; i++) {
@@ -175,6 +184,53 @@ static gboolean add_missing(CmdEndorsements *out, const AppraisalReport *report)
     return add_kept(out, report, APPRAISAL_LINE_MILAN) || add_kept(out, report, APPRAISAL_LINE_GENOA);
 }
 
+/*
+ * What an older list revokes stays revoked. So the one of the cache is judged as well where others are given, and where
+ * the service answers with none: or else whoever cuts the network, or damages an answer, could bring back an ASK that
+ * is known here to be revoked.
+ */
+static void add_kept_crl(CmdEndorsements *out, AppraisalSigner signer)
+{
+    AppraisalCrl *kept = storage_certificates_crl(out->job.cache, out->signer->line, signer, NULL, NULL);
+    if (kept) {
+        g_ptr_array_add(out->crls, kept);
+    }
+}
+
+/*
+ * The service has a list of VCEKs' authorities and one of VLEKs', both of the same ARK; which one a file was, only its
+ * name tells. The other one cannot vouch for this certificate, but what it revokes is revoked.
+ */
+static void add_other_crl(CmdEndorsements *out, AppraisalSigner signer)
+{
+    AppraisalSigner other = signer == APPRAISAL_SIGNER_VLEK ? APPRAISAL_SIGNER_VCEK : APPRAISAL_SIGNER_VLEK;
+    g_autoptr(AppraisalCrl) kept = storage_certificates_crl(out->job.cache, out->signer->line, other, NULL, NULL);
+    g_autofree gchar *detail = NULL;
+    if (kept && appraisal_crl_check(kept, out->signer, out->job.anchors, APPRAISAL_ANY_TIME, &detail) ==
+                    APPRAISAL_CRL_REVOKED) {
+        g_ptr_array_add(out->crls, g_steal_pointer(&kept));
+    }
+}
+
+static void find_crls(CmdEndorsements *out, AppraisalSigner signer)
+{
+    const char *source = NULL;
+    g_autoptr(GError) cause = NULL;
+    if (out->crls->len > 0) {
+        add_kept_crl(out, signer);
+        return;
+    }
+    AppraisalCrl *crl = cmd_certificates_crl(&out->job, out->signer->line, signer, &source, &cause);
+    if (crl) {
+        g_ptr_array_add(out->crls, crl);
+        return;
+    }
+    if (!out->job.offline) {
+        cmd_warn("%s", cause->message);
+    }
+    add_kept_crl(out, signer);
+}
+
 gboolean cmd_find_endorsements(CmdContext *context, const AppraisalEvidence *evidence, CmdEndorsements *out,
                                GError **error)
 {
@@ -191,15 +247,9 @@ gboolean cmd_find_endorsements(CmdContext *context, const AppraisalEvidence *evi
     }
     gboolean found = signer_among(out, report, evidence->certificates) ||
                      signer_among(out, report, out->certificates) || add_missing(out, report);
-    if (found && out->crls->len == 0) {
-        const char *source = NULL;
-        g_autoptr(GError) cause = NULL;
-        AppraisalCrl *crl = cmd_certificates_crl(&out->job, out->signer->line, report->signer, &source, &cause);
-        if (crl) {
-            g_ptr_array_add(out->crls, crl);
-        } else if (!out->job.offline) {
-            cmd_warn("%s", cause->message);
-        }
+    if (found) {
+        find_crls(out, report->signer);
+        add_other_crl(out, report->signer);
     }
     if (!cmd_context_quiet(context)) {
         cmd_certificates_warn(&out->job);

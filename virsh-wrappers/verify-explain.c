@@ -27,14 +27,43 @@ static void set_file(AppraisalOlder *older, const PolicyReferenceInput *input)
     }
 }
 
-/* The launches that the hook has recorded, newest first. */
-static void add_launches(PolicyStore *store, const char *uuid, GPtrArray *older)
+static const PolicyReferenceInput *find_input(const GPtrArray *inputs, const char *role)
 {
-    g_autoptr(HookRecord) record = hook_record_read(store, uuid, NULL);
+    for (guint i = 0; inputs && i < inputs->len; i++) {
+        const PolicyReferenceInput *input = g_ptr_array_index(inputs, i);
+        if (g_str_equal(input->role, role)) {
+            return input;
+        }
+    }
+    return NULL;
+}
+
+/* Which files of a launch were others than the reference expects: "another firmware (SHA-256 …), another kernel". */
+static gchar *tell_unlike(const GPtrArray *then, const GPtrArray *now)
+{
+    static const char *const files[][2] = {
+        {"firmware", "firmware"}, {"kernel", "kernel"}, {"initrd", "initrd"}, {"cmdline", "command line"}};
+    g_autoptr(GString) text = g_string_new(NULL);
+    for (gsize i = 0; i < G_N_ELEMENTS(files); i++) {
+        const PolicyReferenceInput *was = find_input(then, files[i][0]), *is = find_input(now, files[i][0]);
+        if (!was || (is && !memcmp(was->sha256, is->sha256, sizeof(was->sha256)))) {
+            continue;
+        }
+        g_autofree gchar *digest = measure_hex_encode(was->sha256, sizeof(was->sha256));
+        g_string_append_printf(text, "%sanother %s (SHA-256 %s)", text->len ? ", " : "", files[i][1], digest);
+    }
+    return text->len ? g_string_free(g_steal_pointer(&text), FALSE) : NULL;
+}
+
+/* The launches that the hook has recorded, newest first. */
+static void add_launches(PolicyStore *store, const PolicyReference *reference, GPtrArray *older)
+{
+    g_autoptr(HookRecord) record = hook_record_read(store, reference->uuid, NULL);
     for (guint i = record ? record->launches->len : 0; i > 0; i--) {
         const HookLaunch *launch = g_ptr_array_index(record->launches, i - 1);
         AppraisalOlder *each = g_new0(AppraisalOlder, 1);
         each->what = g_strdup_printf("the launch of %s", launch->time);
+        each->unlike = tell_unlike(launch->inputs, reference->inputs);
         each->has_digest = launch->digest && measure_hex_decode(launch->digest, each->digest, sizeof(each->digest));
         for (guint n = 0; launch->inputs && n < launch->inputs->len; n++) {
             set_file(each, g_ptr_array_index(launch->inputs, n));
@@ -79,15 +108,14 @@ void cmd_verify_explain(CmdContext *context, const CmdVerifyRules *rules, const 
 {
     AppraisalCheck *check = appraisal_verdict_find(verdict, "measurement");
     const CmdSubject *subject = rules->source.subject;
-    const char *uuid = rules->reference ? rules->reference->uuid : NULL;
     if (check->outcome != APPRAISAL_FAIL || !rules->rules->measurements) {
         return;
     }
     g_autoptr(GPtrArray) older = g_ptr_array_new_with_free_func((GDestroyNotify)appraisal_older_free);
     /* History helps where it is there and can be read. */
     PolicyStore *store = cmd_context_store(context, NULL);
-    if (store && uuid) {
-        add_launches(store, uuid, older);
+    if (store && rules->reference && rules->reference->uuid) {
+        add_launches(store, rules->reference, older);
     }
     if (store) {
         add_other_domains(store, older);

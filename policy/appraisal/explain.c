@@ -16,6 +16,7 @@ void appraisal_older_free(AppraisalOlder *older)
     if (!older)
         return;
     g_free(older->what);
+    g_free(older->unlike);
     g_free(older);
 }
 
@@ -306,7 +307,8 @@ static gchar *explain_older(const guint8 measurement[MEASURE_SHA384_SIZE], const
         const AppraisalOlder *each = g_ptr_array_index(older, i);
 
         if (each->has_digest && !memcmp(each->digest, measurement, MEASURE_SHA384_SIZE))
-            return g_strdup_printf("the measurement of %s", each->what);
+            return g_strdup_printf("the measurement of %s%s%s", each->what, each->unlike ? ", with " : "",
+                                   each->unlike ? each->unlike : "");
     }
     return NULL;
 }

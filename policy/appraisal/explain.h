@@ -10,13 +10,14 @@
 /**
  * AppraisalOlder:
  * @what: what it was, for people: "the launch of 2026-11-20T10:00:00Z", "the pinned reference of domain 'web'"
+ * @unlike: (nullable): what was different then, said when it is @digest that fits: "another firmware"
  * @digest: (nullable): its measurement, 48 bytes
  * @has_kernel, @has_initrd, @has_cmdline: the digests of its files follow
  *
  * Something that was launched or expected before, or elsewhere.
  */
 typedef struct {
-    gchar *what;
+    gchar *what, *unlike;
     gboolean has_digest, has_kernel, has_initrd, has_cmdline;
     guint8 digest[MEASURE_SHA384_SIZE];
     guint8 kernel[MEASURE_SHA256_SIZE], initrd[MEASURE_SHA256_SIZE], cmdline[MEASURE_SHA256_SIZE];

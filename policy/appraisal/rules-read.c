@@ -9,11 +9,12 @@
 /* As many as anybody can mean, so that a file cannot make the verdict slow. */
 #define MAX_LIST 65536
 #define MAX_LABEL 200
+#define MAX_CSP_ID 255
 
 static const char *const members[] = {
     "format", "description", "measurements", "reportData", "hostData", "familyId", "imageId", "reportId",
     "reportIdMa", "products", "minimumTcb", "policy", "platformInfo", "vmpl", "minimumGuestSvn", "idBlock",
-    "idKeyDigests", "authorKey", "authorKeyDigests", "chips", "deniedChips", "signingKey",
+    "idKeyDigests", "authorKey", "authorKeyDigests", "chips", "deniedChips", "cspIds", "signingKey",
     "provisionalFirmware", "mitigation", "revocation", "minimumFirmware", "maximumAge", NULL,
 };
 
@@ -207,6 +208,21 @@ static gboolean add_chip(AppraisalRules *rules, const char *text)
 static gboolean add_denied_chip(AppraisalRules *rules, const char *text)
 {
     return add_chip_to(&rules->denied_chips, text);
+}
+
+/* As appraisal_endorsement_parse() takes it from a VLEK. */
+static gboolean add_csp_id(AppraisalRules *rules, const char *text)
+{
+    if (!*text || strlen(text) > MAX_CSP_ID)
+        return FALSE;
+    for (const char *at = text; *at; at++) {
+        if (!g_ascii_isprint(*at))
+            return FALSE;
+    }
+    if (!rules->csp_ids)
+        rules->csp_ids = g_ptr_array_new_with_free_func(g_free);
+    g_ptr_array_add(rules->csp_ids, g_strdup(text));
+    return TRUE;
 }
 
 /* "value" and "mask" of an object; without a mask every bit counts. */
@@ -421,6 +437,7 @@ static gboolean read_root(JsonObject *root, AppraisalRules *rules, GError **erro
            read_strings(root, "", "chips", rules, FALSE, add_chip, "16 or 128 lower-case hexadecimal digits", error) &&
            read_strings(root, "", "deniedChips", rules, FALSE, add_denied_chip,
                         "16 or 128 lower-case hexadecimal digits", error) &&
+           read_strings(root, "", "cspIds", rules, FALSE, add_csp_id, "1 to 255 printable letters of ASCII", error) &&
            read_words(root, rules, error) && read_numbers(root, rules, error);
 }
 

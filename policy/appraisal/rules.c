@@ -60,6 +60,7 @@ void appraisal_rules_free(AppraisalRules *rules)
     g_clear_pointer(&rules->id_key.digests, g_ptr_array_unref);
     g_clear_pointer(&rules->author_key.digests, g_ptr_array_unref);
     g_clear_pointer(&rules->chips, g_ptr_array_unref);
+    g_clear_pointer(&rules->csp_ids, g_ptr_array_unref);
     g_ptr_array_unref(rules->denied_chips);
     g_free(rules);
 }
@@ -345,6 +346,23 @@ static gboolean merge_chips(AppraisalRules *rules, const AppraisalRules *more, G
     return !rules->chips || contradiction(error, "deniedChips");
 }
 
+static gboolean merge_csp_ids(AppraisalRules *rules, const AppraisalRules *more, GError **error)
+{
+    if (!more->csp_ids)
+        return TRUE;
+    if (!rules->csp_ids) {
+        rules->csp_ids = g_ptr_array_copy(more->csp_ids, (GCopyFunc)(void (*)(void))g_strdup, NULL);
+        g_ptr_array_set_free_func(rules->csp_ids, g_free);
+        return TRUE;
+    }
+    for (guint i = rules->csp_ids->len; i > 0; i--) {
+        if (!g_ptr_array_find_with_equal_func(more->csp_ids, g_ptr_array_index(rules->csp_ids, i - 1), g_str_equal,
+                                              NULL))
+            g_ptr_array_remove_index(rules->csp_ids, i - 1);
+    }
+    return rules->csp_ids->len > 0 || contradiction(error, "cspIds");
+}
+
 static gboolean merge_signer(AppraisalRules *rules, const AppraisalRules *more, GError **error)
 {
     if (rules->signer == APPRAISAL_RULE_EXACT && more->signer == APPRAISAL_RULE_EXACT)
@@ -400,5 +418,5 @@ gboolean appraisal_rules_merge(AppraisalRules *rules, const AppraisalRules *more
                       "platformInfo", error) &&
            merge_key(&rules->id_key, &more->id_key, "idBlock", error) &&
            merge_key(&rules->author_key, &more->author_key, "authorKey", error) && merge_chips(rules, more, error) &&
-           merge_signer(rules, more, error) && merge_products(rules, more, error);
+           merge_csp_ids(rules, more, error) && merge_signer(rules, more, error) && merge_products(rules, more, error);
 }

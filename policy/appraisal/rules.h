@@ -89,6 +89,7 @@ typedef enum {
  * @minimum_svn: or -1
  * @chips: (nullable) (element-type GBytes): CHIP_ID is one of these, 64 bytes each
  * @denied_chips: (element-type GBytes): and none of these
+ * @csp_ids: (nullable) (element-type utf8): a VLEK was made for one of these cloud providers (CSP_ID)
  * @signer: EXACT with @signer_kind, or ANY, or UNSET
  * @provisional: ANY: permitted; NONE: not, even if another source permits it; UNSET: not
  * @launch_mitigation, @current_mitigation: bits that must be set
@@ -110,7 +111,7 @@ struct AppraisalRules {
     gint vmpl;
     gint64 minimum_svn;
     AppraisalKeyRule id_key, author_key;
-    GPtrArray *chips, *denied_chips;
+    GPtrArray *chips, *denied_chips, *csp_ids;
     AppraisalRule signer;
     AppraisalSigner signer_kind;
     AppraisalRule provisional;

@@ -226,11 +226,14 @@ static AppraisalCrlState worst(AppraisalCrlState a, AppraisalCrlState b)
 static AppraisalCrlState check_crls(AppraisalJudge *judge, gchar **detail)
 {
     static const char *const roles[] = {"crl", NULL};
-    g_autoptr(GPtrArray) blobs = blobs_of(judge, roles);
+    g_autoptr(GPtrArray) blobs = g_ptr_array_new();
     g_autoptr(GPtrArray) crls = g_ptr_array_new();
     g_autoptr(GPtrArray) parsed = g_ptr_array_new_with_free_func((GDestroyNotify)appraisal_crl_free);
     AppraisalCrlState state = APPRAISAL_CRL_ABSENT;
 
+    /* Those of the verifier first: what comes with the report could be so many that no room is left for others. */
+    add_blobs(blobs, judge->input->certificates, roles);
+    add_blobs(blobs, judge->input->evidence->certificates, roles);
     for (guint i = 0; judge->input->crls && i < judge->input->crls->len; i++)
         g_ptr_array_add(crls, g_ptr_array_index(judge->input->crls, i));
     for (guint i = 0; i < MIN(blobs->len, MAX_CANDIDATES); i++) {
@@ -353,6 +356,28 @@ static void judge_product(AppraisalJudge *judge)
                             appraisal_line_name(judge->line));
 }
 
+/* A VLEK names no chip, but whose chips it is for. */
+static void judge_provider(AppraisalJudge *judge)
+{
+    const GPtrArray *accepted = judge->rules->csp_ids;
+    g_autofree gchar *found = measure_printable(judge->endorsement->csp_id);
+    gchar *expected = NULL;
+
+    if (!accepted) {
+        appraisal_judge_add(judge, "chip", APPRAISAL_SKIP, NULL, NULL,
+                            "a VLEK belongs to a cloud provider and names no chip");
+        return;
+    }
+    expected = accepted->len == 1 ? g_strdup(g_ptr_array_index(accepted, 0))
+                                  : g_strdup_printf("one of %u cloud providers", accepted->len);
+    if (g_ptr_array_find_with_equal_func((GPtrArray *)accepted, judge->endorsement->csp_id, g_str_equal, NULL))
+        appraisal_judge_add(judge, "chip", APPRAISAL_PASS, g_steal_pointer(&found), expected,
+                            "the VLEK belongs to a cloud provider that the rules name");
+    else
+        appraisal_judge_add(judge, "chip", APPRAISAL_FAIL, g_steal_pointer(&found), expected,
+                            "the VLEK belongs to another cloud provider than the rules name (\"cspIds\")");
+}
+
 static void judge_chip(AppraisalJudge *judge)
 {
     const AppraisalEndorsement *endorsement = judge->endorsement;
@@ -362,8 +387,7 @@ static void judge_chip(AppraisalJudge *judge)
     gchar *expected = hwid ? measure_hex_encode(hwid, size) : NULL;
 
     if (endorsement->kind == APPRAISAL_SIGNER_VLEK)
-        appraisal_judge_add(judge, "chip", APPRAISAL_SKIP, g_strdup(chip), expected,
-                            "a VLEK belongs to a cloud provider and names no chip");
+        judge_provider(judge);
     else if (!chip)
         appraisal_judge_add(judge, "chip", APPRAISAL_PASS, g_strdup("masked"), expected,
                             "the host has masked the chip's identity; the certificate names it");

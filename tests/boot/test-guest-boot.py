@@ -127,18 +127,51 @@ def with_channel(machine, path):
         '-device', f'virtserialport,bus=serials.0,chardev=report,name={CHANNEL}'))
 
 
-def check_channel(case, path):
-    """The service answers, whatever came before; without a processor that could, its answer is an error."""
+def ask_channel(path, before=b'', count=1):
+    """(nonce of a request, @count answers to it and what is sent before it)."""
     nonce = secrets.token_hex(32)
     with socket.socket(socket.AF_UNIX) as channel:
         channel.settimeout(rig.BOOT)
         channel.connect(path)
-        channel.sendall(b'\0garbage ' * 1000 + b'\n' + f'\nvirt-attest-report-1 {nonce}\n'.encode())
-        lines = [json.loads(line) for _, line in zip(range(2), channel.makefile('rb'))]
+        channel.sendall(before + f'\nvirt-attest-report-1 {nonce}\n'.encode())
+        return nonce, [json.loads(line) for _, line in zip(range(count), channel.makefile('rb'))]
+
+
+def check_channel(case, path):
+    """The service answers, whatever came before; without a processor that could, its answer is an error."""
+    nonce, lines = ask_channel(path, b'\0garbage ' * 1000 + b'\n', 2)
     case.equal([line.get('format') for line in lines], ['virt-attest-evidence-1'] * 2,
                'the report service answers on its channel', lines)
     case.equal((lines[0].get('nonce'), lines[1].get('nonce')), (None, nonce), 'garbage first, and then the request')
     case.check('no SEV-SNP guest' in lines[1].get('error', ''), 'it says that this is no SEV-SNP guest', lines)
+
+
+SANDBOX = {
+    'status': 'grep -E "^(CapBnd|CapEff|NoNewPrivs|Seccomp):" /proc/$(systemctl show -P MainPID virt-attest-report)/status',
+    'mounts': "awk '$5 == \"/\" || $5 ~ \"^/sys(/kernel/config)?$\" {print $5, substr($6, 1, 2)}' "
+              '/proc/$(systemctl show -P MainPID virt-attest-report)/mountinfo',
+}
+
+
+def check_sandbox(case, login, path):
+    """Nothing is left to the service but what a request needs, and that much is. What a processor would show is made here
+    from what this kernel has: folders of configfs-tsm, which refuses for want of one, and devices of the name that it opens."""
+    facts = login.facts(**SANDBOX)
+    case.equal(facts['status'].split(), ['CapEff:', '0' * 16, 'CapBnd:', '0' * 16, 'NoNewPrivs:', '1', 'Seccomp:', '2'],
+               'the report service has no capabilities, and system calls are filtered')
+    last = dict(line.split() for line in facts['mounts'].splitlines())
+    case.equal(last, {'/': 'ro', '/sys': 'ro', '/sys/kernel/config': 'rw'}, 'it can write nowhere but in configfs')
+    # Not EROFS: the kernel has got the request.
+    login.run('modprobe tsm && test -d /sys/kernel/config/tsm/report && ! mkdir /sys/kernel/config/tsm/report/x 2>/dev/null')
+    error = ask_channel(path)[1][0].get('error', '')
+    case.check('no SEV-SNP guest' in error, 'it reaches configfs-tsm', error)
+    login.run("mknod -m 600 /dev/sev-guest c 10 $(awk '$2 == \"cpu_dma_latency\" {print $1}' /proc/misc)")
+    error = ask_channel(path)[1][0].get('error', '')
+    case.check('/dev/sev-guest' in error and 'Inappropriate ioctl' in error, 'and a device that came after it', error)
+    login.run('rm /dev/sev-guest; mknod -m 600 /dev/sev-guest c 4 64')
+    error = ask_channel(path)[1][0].get('error', '')
+    case.check('/dev/sev-guest' in error and 'Operation not permitted' in error, 'but no device of another kind', error)
+    login.run('rm /dev/sev-guest')
 
 
 READ_ONLY = r'''
@@ -192,6 +225,7 @@ def case_tmpfs(case, made):
             if turn == 'first':
                 check_well(case, facts)
                 check_channel(case, channel)
+                check_sandbox(case, login, channel)
                 case.equal(login.run('systemctl is-active virt-attest-report.service; systemctl is-system-running',
                                      check=False).split(), ['active', 'running'], 'and nothing has failed by it')
                 case.equal(facts['root'], 'overlay', 'the root is an overlay')

@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'platform'))
-from harness import (STATE, Tap, attest, confidential, domain_uuid, domain_xml, expect_match,  # noqa: E402
+from harness import (AMDSEV, STATE, Tap, attest, confidential, domain_uuid, domain_xml, expect_match,  # noqa: E402
                      install_hook, last, model, redefine, run, scratch, skip, small_boot_files, start, stop, write)
 try:
     import authority
@@ -124,7 +124,30 @@ def test_older_launch(tap: Tap):
     evidence = write_bytes('old.report', authority.report(vcek(), launch=old_launch, report_data=bytes.fromhex(nonce)))
     code, failed = verify('main', evidence, nonce)
     tap.equal((code, list(failed)), (1, ['measurement']), 'the report of an older launch is refused', failed)
-    tap.contains(failed.get('measurement', ''), [f"the measurement of the launch of {earlier['time']}"], 'and named')
+    tap.contains(failed.get('measurement', ''), [f"the measurement of the launch of {earlier['time']}, with another "
+                                                 'command line (SHA-256 '], 'and named')
+
+
+def test_older_firmware(tap: Tap):
+    """The package of the firmware was upgraded: who has not restarted the guest since is told so."""
+    confidential('upgraded')
+    launch(tap, 'upgraded')
+    earlier, old_launch = last('upgraded'), model('upgraded')
+    with open(AMDSEV, 'rb') as firmware:
+        data = bytearray(firmware.read())
+    # Room that nothing uses: the same program for the guest, and another measurement.
+    data[data.find(b'\xff' * 4096) + 2048] = 0
+    redefine('upgraded', (AMDSEV, write_bytes('newer.fd', data)))
+    attest('define', '--accept', 'upgraded')
+    nonce = attest('nonce').stdout.strip()
+    evidence = write_bytes('old.report', authority.report(vcek(), launch=old_launch, report_data=bytes.fromhex(nonce)))
+    code, failed = verify('upgraded', evidence, nonce)
+    tap.equal((code, list(failed)), (1, ['measurement']), 'the report of the old firmware is refused', failed)
+    with open(AMDSEV, 'rb') as firmware:
+        digest = hashlib.sha256(firmware.read()).hexdigest()
+    tap.equal(failed.get('measurement', '').split('; ', 1)[-1],
+              f"this is the measurement of the launch of {earlier['time']}, with another firmware (SHA-256 {digest})",
+              'and named, by its digest')
 
 
 def test_id_block(tap: Tap):
@@ -205,7 +228,8 @@ def test_kept(tap: Tap):
               'undefine removes the verdicts')
 
 
-TESTS = (test_accepted, test_other_domain, test_edited_domain, test_older_launch, test_id_block, test_kept)
+TESTS = (test_accepted, test_other_domain, test_edited_domain, test_older_launch, test_older_firmware, test_id_block,
+         test_kept)
 
 if __name__ == '__main__':
     run(TESTS)

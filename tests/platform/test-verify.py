@@ -191,6 +191,8 @@ def attacks(rig):
         ('a VLEK\'s certificate', 'certificate', 'VLEK', rig.report(), (), {'certificates': cert['the-vlek']}),
         ('a VLEK that nobody asked for', 'signer', 'cloud provider', rig.report(vlek), (),
          {'certificates': cert['the-vlek']}),
+        ('the VLEK of another provider', 'chip', 'another cloud provider', rig.report(vlek),
+         policy(rig, signingKey='vlek', cspIds=['CN=other.example']), {'certificates': cert['the-vlek']}),
         ('an expired certificate', 'chain', '', rig.report(expired), (), {'certificates': cert['expired']}),
         ('the test authority without its anchor', 'chain', '', rig.report(), (), {'anchor': None}),
         ('a revoked ASK', 'revocation', 'revoked', rig.report(), ('--crl', crl['revoked']), {}),
@@ -275,6 +277,29 @@ def test_nonce(tap, rig):
     entries[0].write_text('{}')
     code, _, errors = verify()
     tap.check(code == 3 and 'format' in errors, f'a damaged journal accepts nothing (exit {code}, {errors.strip()})')
+
+
+def test_example(tap, rig):
+    """The sample policy: by its schema, met by a report of a machine that is up to date, and by no other."""
+    source = HERE.parent.parent
+    example = source / 'examples' / 'policy.json'
+    if jsonschema:
+        schema = (source / 'policy' / 'appraisal' / 'policy.schema.json').read_text(encoding='utf-8')
+        jsonschema.validate(json.loads(example.read_text(encoding='utf-8')), json.loads(schema))
+    nonce = rig.run('nonce').stdout.strip()
+    crl = ('--crl', str(rig.folder / 'good.crl'))
+    for what, expected, words, fields in (
+            ('without a revocation list', 'revocation', (), {}),
+            ('memory without error correction', 'platform-info', crl, {'platform_info': 0x21}),
+            ('memory that was not checked for aliases', 'platform-info', crl, {'platform_info': 0x05}),
+            ('old firmware', 'firmware', crl, {'current_version': (1, 55, 28)}),
+            ('a policy with more than SMT', 'policy', crl, {'policy': 0x230000}),
+            ('nothing wrong', '', crl, {})):
+        fields.setdefault('policy', 0x30000)
+        code, checks, errors = rig.verify(rig.report(report_data=bytes.fromhex(nonce), **fields), '--nonce', nonce,
+                                          '--policy', str(example), *words, data=None)
+        tap.check(code == (1 if expected else 0) and failed(checks).split()[:1] == expected.split(),
+                  f'the sample policy: {what} (exit {code}, {failed(checks)} {errors.strip()})')
 
 
 def test_references(tap, rig):
@@ -362,6 +387,7 @@ def main():
         test_attacks(tap, rig)
         test_nonce(tap, rig)
         test_codes(tap, rig)
+        test_example(tap, rig)
         test_references(tap, rig)
         test_other_domain(tap, rig)
     print(f'1..{tap.number}')

@@ -591,6 +591,21 @@ def test_list(tap, bench):
     tap.check(found.returncode == 0 and vcek_path() in bench.server.requests, 'expired: fetched anew', found.all)
 
 
+def test_places(tap, bench):
+    """Where to and where from."""
+    found = bench.run('export', bench.config)
+    tap.equal(found.returncode, CANNOT_READ, 'export into a file', found.all)
+    folder = os.path.join(bench.folder, 'many')
+    os.mkdir(folder)
+    for number in range(1025):
+        bench.write(f'many/{number}', b'')
+    report = bench.write('report.bin', authorities.report(bench.authority.line('Milan').vcek()))
+    found = subprocess.run([TOOL, '--config', bench.config, 'verify', '--certificates', folder, report],
+                           capture_output=True, text=True, timeout=60, check=False)
+    tap.equal((found.returncode, found.stdout), (CANNOT_READ, ''), 'more certificates than anybody means', found.stderr)
+    tap.contains(found.stderr, ['more than 1024 files'], 'and this is said')
+
+
 def test_usage(tap, bench):
     path = bench.write('report.bin', authorities.report(bench.authority.line('Milan').vcek()))
     chip = authorities.chip('Milan').hex()

@@ -3,6 +3,7 @@
 #include <glib/gstdio.h>
 
 #include "measure/error.h"
+#include "policy/appraisal/rules.h"
 #include "tests/unit/authority-fixture.h"
 
 #define DAY 86400
@@ -281,6 +282,35 @@ static void test_encoding(void)
     }
 }
 
+/* A host sends more lists along than are looked at: none of them hides the one that the verifier has. */
+static void test_flood(void)
+{
+    List wanted = usual();
+    g_autoptr(GBytes) good = make_der(&wanted);
+    wanted.revoked[0] = milan->ask_certificate.serial;
+    g_autoptr(GBytes) revoking = make_der(&wanted);
+    g_autoptr(AppraisalRules) rules = appraisal_rules_new();
+    g_autoptr(GPtrArray) certificates = appraisal_blobs_new();
+    guint8 raw[APPRAISAL_REPORT_SIZE];
+    g_autoptr(GError) error = NULL;
+
+    fixture_report(raw, 3);
+    fixture_sign(raw, milan->chip);
+    g_autoptr(AppraisalEvidence) evidence = appraisal_evidence_parse(raw, sizeof(raw), NULL, &error);
+    g_assert_no_error(error);
+    for (guint i = 0; i < 100; i++)
+        appraisal_blobs_add(evidence->certificates, "crl", good);
+    AppraisalCase input = {.evidence = evidence, .endorsement = vcek, .certificates = certificates,
+                           .anchors = anchors, .rules = rules, .at = FIXTURE_TIME, .nonce_issued = -1};
+    g_autoptr(AppraisalVerdict) before = appraisal_verdict_new(&input);
+    g_assert_cmpint(appraisal_verdict_find(before, "revocation")->outcome, ==, APPRAISAL_PASS);
+    appraisal_blobs_add(certificates, "crl", revoking);
+    g_autoptr(AppraisalVerdict) after = appraisal_verdict_new(&input);
+    const AppraisalCheck *check = appraisal_verdict_find(after, "revocation");
+    g_assert_cmpint(check->outcome, ==, APPRAISAL_FAIL);
+    g_assert_cmpstr(check->text, ==, "SEV-Milan has been revoked");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -290,6 +320,7 @@ int main(int argc, char **argv)
     g_test_add_func("/appraisal-crl/foreign", test_foreign);
     g_test_add_func("/appraisal-crl/refused", test_refused);
     g_test_add_func("/appraisal-crl/encoding", test_encoding);
+    g_test_add_func("/appraisal-crl/flood", test_flood);
     int result = g_test_run();
     appraisal_endorsement_free(vcek);
     appraisal_endorsement_free(vlek);

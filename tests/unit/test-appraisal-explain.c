@@ -148,6 +148,10 @@ static void test_older(void)
     memset(&digest, 0x5a, sizeof(digest));
     direct = explain(fixture, &digest, older);
     g_assert_cmpstr(direct, ==, "the measurement of the launch of Monday");
+    first->unlike = g_strdup("another firmware");
+    g_free(direct);
+    direct = explain(fixture, &digest, older);
+    g_assert_cmpstr(direct, ==, "the measurement of the launch of Monday, with another firmware");
 
     fixture_put_text(other, "an older kernel");
     g_free(launch->kernel);

@@ -30,7 +30,7 @@ static const char full[] =
     " \"minimumAbi\": \"1.55\"}, \"platformInfo\": {\"value\": \"0x0\", \"mask\": \"0x2\", \"required\": [\"ecc\"],"
     " \"forbidden\": [\"tio\"]}, \"vmpl\": 1, \"minimumGuestSvn\": 7, \"idBlock\": \"required\","
     " \"idKeyDigests\": [\"" HEX96 "\"], \"authorKey\": \"any\", \"chips\": [\"" HEX16 "\", \"" HEX128 "\"],"
-    " \"deniedChips\": [\"" HEX16 "\"], \"signingKey\": \"vlek\", \"provisionalFirmware\": true,"
+    " \"deniedChips\": [\"" HEX16 "\"], \"cspIds\": [\"CN=a\", \"CN=b c\"], \"signingKey\": \"vlek\", \"provisionalFirmware\": true,"
     " \"mitigation\": {\"launch\": \"0x3\", \"current\": \"0x1\"}, \"revocation\": \"required\","
     " \"minimumFirmware\": \"1.55.29\", \"maximumAge\": 60}";
 
@@ -85,6 +85,8 @@ static void test_full(void)
     g_assert_cmpuint(rules->chips->len, ==, 2);
     g_assert_cmpuint(g_bytes_get_size(g_ptr_array_index(rules->chips, 0)), ==, 64);
     g_assert_cmpuint(rules->denied_chips->len, ==, 1);
+    g_assert_cmpuint(rules->csp_ids->len, ==, 2);
+    g_assert_cmpstr(g_ptr_array_index(rules->csp_ids, 1), ==, "CN=b c");
     g_assert_cmpint(rules->signer, ==, APPRAISAL_RULE_EXACT);
     g_assert_cmpint(rules->signer_kind, ==, APPRAISAL_SIGNER_VLEK);
     g_assert_cmpint(rules->provisional, ==, APPRAISAL_RULE_ANY);
@@ -183,6 +185,10 @@ static const struct {
     {"\"chips\": [\"" HEX32 "\"]", "chips[0]", TRUE},
     {"\"chips\": [\"0123456789ABCDEF\"]", "chips[0]", TRUE},
     {"\"chips\": [\"" HEX16 "\"], \"deniedChips\": [\"" HEX16 "\"]", "contradict", FALSE},
+    {"\"cspIds\": []", "cspIds: this list is empty", TRUE},
+    {"\"cspIds\": [\"\"]", "cspIds[0]", TRUE},
+    {"\"cspIds\": [\"CN=\u00fc\"]", "cspIds[0]", TRUE},
+    {"\"cspIds\": \"CN=a\"", "cspIds: this is not an array", TRUE},
     {"\"signingKey\": \"VCEK\"", "signingKey", TRUE},
     {"\"provisionalFirmware\": \"yes\"", "provisionalFirmware", TRUE},
     {"\"mitigation\": {\"launch\": 3}", "mitigation.launch", TRUE},
@@ -295,6 +301,7 @@ static void test_contradictions(void)
         {"\"platformInfo\": {\"required\": [\"ecc\"]}", "\"platformInfo\": {\"forbidden\": [\"ecc\"]}", "platformInfo"},
         {"\"chips\": [\"" HEX16 "\"]", "\"chips\": [\"ffffffffffffffff\"]", "chips"},
         {"\"chips\": [\"" HEX16 "\"]", "\"deniedChips\": [\"" HEX16 "\"]", "deniedChips"},
+        {"\"cspIds\": [\"a\", \"b\"]", "\"cspIds\": [\"c\"]", "cspIds"},
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(rows); i++)
@@ -308,9 +315,9 @@ static void test_stricter(void)
 {
     g_autoptr(AppraisalRules) lists =
         merge("\"measurements\": [{\"digest\": \"" HEX96 "\"}, {\"digest\": \"" ZERO96 "\"}], \"idBlock\": \"any\","
-              "\"products\": [\"Genoa\"], \"deniedChips\": [\"ffffffffffffffff\"]",
+              "\"products\": [\"Genoa\"], \"deniedChips\": [\"ffffffffffffffff\"], \"cspIds\": [\"a\", \"b\"]",
               "\"measurements\": [{\"digest\": \"" HEX96 "\", \"label\": \"b\"}], \"idKeyDigests\": [\"" HEX96 "\"],"
-              "\"products\": [\"Siena\", \"Milan\"], \"deniedChips\": [\"" HEX16 "\"]",
+              "\"products\": [\"Siena\", \"Milan\"], \"deniedChips\": [\"" HEX16 "\"], \"cspIds\": [\"b\", \"c\"]",
               NULL);
     g_autoptr(AppraisalRules) numbers = merge(
         "\"minimumTcb\": {\"reported\": {\"Milan\": " TCB(
@@ -336,6 +343,8 @@ static void test_stricter(void)
     g_assert_cmpuint(lists->id_key.digests->len, ==, 1);
     g_assert_cmphex(lists->products, ==, APPRAISAL_PRODUCT_BERGAMO);
     g_assert_cmpuint(lists->denied_chips->len, ==, 2);
+    g_assert_cmpuint(lists->csp_ids->len, ==, 1);
+    g_assert_cmpstr(g_ptr_array_index(lists->csp_ids, 0), ==, "b");
     g_assert_cmpint(tcb->bootloader, ==, 2);
     g_assert_cmpint(tcb->tee, ==, 9);
     g_assert_cmpint(tcb->snp, ==, 1);

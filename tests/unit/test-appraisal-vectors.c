@@ -619,6 +619,27 @@ static void test_mutation_facts(void)
     g_assert_cmpint(key->line, ==, milan->line);
 }
 
+/* Every row of the table has its test, here or, where it is a rule that refuses, in test-appraisal-verdict.c. */
+static void test_mutation_rows(void)
+{
+    static const char *const tested[] = {
+        "sig-flip",       "sig-r0",           "sig-s0",       "sig-highbytes", "sig-tail",     "mbz-4c",
+        "algo",           "len-short",        "len-long",     "version",       "cert-flip",    "cert-other",
+        "cert-tcb",       "cert-swap-kind",   "chain-wrong-product",           "chain-wrong-kind",
+        "vlek-expired",   "vlek-policy",      "debug-policy", "provisional",   "tcb-rollback", "platinfo-bit6",
+        "fms-vs-cert",    "svn-policy",       NULL,
+    };
+    g_autoptr(GPtrArray) rows = read_table("mutations.tsv");
+
+    g_assert_cmpuint(rows->len - 1, ==, g_strv_length((gchar **)tested));
+    for (guint i = 1; i < rows->len; i++) {
+        gchar **row = g_ptr_array_index(rows, i);
+
+        g_test_message("%s", row[0]);
+        g_assert_true(g_strv_contains(tested, row[0]));
+    }
+}
+
 static void test_nothing(void)
 {
     g_test_skip("VIRT_ATTEST_VECTORS names no folder");
@@ -643,5 +664,6 @@ int main(int argc, char **argv)
     g_test_add_func("/appraisal-vectors/mutation/chain", test_mutation_chain);
     g_test_add_func("/appraisal-vectors/mutation/certificate", test_mutation_certificate);
     g_test_add_func("/appraisal-vectors/mutation/facts", test_mutation_facts);
+    g_test_add_func("/appraisal-vectors/mutation/rows", test_mutation_rows);
     return g_test_run();
 }

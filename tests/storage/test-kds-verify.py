@@ -1,0 +1,235 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""verify, where certificates and revocation lists have to come over the network or out of the cache.
+
+Whatever a Key Distribution Service answers, or does not, a report is accepted only with the certificate of its key; and
+what is known to be revoked stays revoked when the service is cut off. Without --fetch and --kds nobody is asked at all,
+which strace says.
+"""
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+HERE = os.path.dirname(os.path.abspath(__file__))
+spec = importlib.util.spec_from_file_location('test_kds', os.path.join(HERE, 'test-kds.py'))
+kds = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(kds)
+authorities = kds.authorities
+
+MEASUREMENT, DATA = bytes(range(48)), bytes(range(64))
+ACCEPTED, REJECTED, USAGE, INCOMPLETE = 0, 1, 2, 4
+DEAD = 'http://127.0.0.1:1'
+
+
+class Bench(kds.Bench):
+    """The same folder, server and authority, and reports that are judged."""
+
+    def __init__(self, *words):
+        super().__init__(*words)
+        self.line = self.authority.line('Milan')
+        self.report = self.write('report.bin', self.make())
+
+    def make(self, tail=b'', **fields):
+        return authorities.report(self.line.vcek(), measurement=MEASUREMENT, report_data=DATA, **fields) + tail
+
+    def verify(self, *words, report=None, kds=True, timeout=20, environment=None, prefix=()):
+        """The ended program; its failed checks in .failed, the sentence of each check in .said."""
+        command = [*prefix, kds_tool(), '--config', self.config, 'verify', report or self.report, '--format', 'json',
+                   '--measurement', MEASUREMENT.hex(), '--report-data', DATA.hex(), '--trust-anchor',
+                   self.anchors['Milan'], '--timeout', str(timeout),
+                   *(('--kds', self.server.url) if kds else ()), *words]
+        values = {key: value for key, value in os.environ.items() if not key.lower().endswith('_proxy')}
+        values.update(environment or {})
+        found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=values)
+        checks = json.loads(found.stdout)['checks'] if found.stdout else []
+        found.failed = ' '.join(check['name'] for check in checks if check['outcome'] == 'fail')
+        found.said = {check['name']: check['text'] for check in checks}
+        found.all = f'{command}\n{found.returncode}: {found.failed}\n{found.stdout}{found.stderr}'
+        return found
+
+    def put(self, kind, data):
+        """Into the cache, by hand."""
+        found = self.run('import', self.write(f'put.{kind}', data))
+        if found.returncode:
+            raise RuntimeError(found.all)
+
+    def damage(self, suffix):
+        path = self.entry(suffix)
+        with open(path, 'r+b') as entry:
+            entry.seek(-20, os.SEEK_END)
+            byte = entry.read(1)
+            entry.seek(-1, os.SEEK_CUR)
+            entry.write(bytes([byte[0] ^ 1]))
+
+
+def kds_tool():
+    return kds.TOOL
+
+
+def test_good(tap, bench):
+    found = bench.verify()
+    tap.equal((found.returncode, found.failed), (ACCEPTED, ''), 'with the service', found.all)
+    tap.equal(bench.server.requests, [kds.vcek_path(), '/vcek/v1/Milan/crl'], 'which was asked for two documents')
+    bench.server.reset()
+    found = bench.verify(kds=False)
+    tap.equal((found.returncode, bench.server.requests), (ACCEPTED, []), 'then out of the cache', found.all)
+    found = bench.verify('--kds', DEAD, '--require-crl', kds=False, timeout=1)
+    tap.equal(found.returncode, ACCEPTED, 'and with a service that is gone', found.all)
+    bench.fresh()
+    found = bench.verify('--kds', 'http://kds.invalid', kds=False, environment={'http_proxy': bench.server.url})
+    tap.equal((found.returncode, bench.server.requests),
+              (ACCEPTED, ['http://kds.invalid' + kds.vcek_path(), 'http://kds.invalid/vcek/v1/Milan/crl']),
+              'through a proxy', found.all)
+
+
+def test_faults(tap, bench):
+    """No answer, and no wrong one, ever becomes an acceptance."""
+    for word in ('404', '429:100', '503', 'slow:30', 'silent', 'corrupt', 'html', 'wrong-chip', 'wrong-tcb', 'foreign'):
+        bench.fresh()
+        bench.server.script('/', word)
+        found = bench.verify(timeout=1)
+        tap.equal((found.returncode, found.failed), (INCOMPLETE, 'certificate'), word, found.all)
+        tap.check(bench.server.requests and 'warning: ' in found.stderr, f'{word}: was asked, and said so', found.all)
+        tap.equal(bench.entries(), [], f'{word}: nothing is kept')
+    found = bench.verify('--kds', DEAD, kds=False, timeout=1)
+    tap.equal((found.returncode, found.failed), (INCOMPLETE, 'certificate'), 'nobody there', found.all)
+    # The right certificate is no reason to take a wrong one that lies in the way for it.
+    foreign = bench.server.line('Milan', 'foreign').vcek()
+    table = authorities.table([('vcek', foreign.certificate)])
+    bench.server.reset()
+    bench.server.script('/', '503')
+    found = bench.verify(report=bench.write('extended.bin', bench.make(table)), timeout=1)
+    tap.equal((found.returncode, found.failed), (REJECTED, 'chain signature'), 'a foreign one came along', found.all)
+    forged = authorities.report(foreign, measurement=MEASUREMENT, report_data=DATA)
+    found = bench.verify(report=bench.write('forged.bin', forged + table), timeout=1)
+    tap.equal((found.returncode, found.failed), (REJECTED, 'chain'), 'and has signed the report', found.all)
+
+
+def test_corrupt_cache(tap, bench):
+    bench.verify()
+    bench.damage('.vcek')
+    bench.damage('.crl')
+    bench.server.reset()
+    found = bench.verify(kds=False)
+    tap.equal((found.returncode, found.failed), (INCOMPLETE, 'certificate'), 'is not used', found.all)
+    tap.contains(found.stderr, ['of the certificate cache is not used'], 'and this is said')
+    found = bench.verify('--kds', DEAD, kds=False, timeout=1)
+    tap.equal(found.returncode, INCOMPLETE, 'nor where nobody answers', found.all)
+    found = bench.verify('--require-crl')
+    tap.equal((found.returncode, bench.server.requests), (ACCEPTED, [kds.vcek_path(), '/vcek/v1/Milan/crl']),
+              'but fetched again', found.all)
+    tap.equal(bench.verify(kds=False).returncode, ACCEPTED, 'and good again')
+
+
+def test_revoked(tap, bench):
+    """A list that is known here counts, whatever the service says, and says no more."""
+    line = bench.line
+    revoking = line.crl(revoked=[line.serials['ask']])
+    stale = line.crl(revoked=[line.serials['ask']], next_update=line.now - 5)
+    for what, known, words in (('a list', revoking, ('good', '503')),
+                               ('a stale list', stale, ('404', '503', 'corrupt', 'foreign', 'stale', 'html'))):
+        for word in words:
+            bench.fresh()
+            bench.put('vcek', line.vcek().certificate)
+            bench.put('crl', known)
+            bench.server.reset()
+            bench.server.script('crl', word)
+            for more in ((), ('--crl', bench.write('given.crl', line.crl(this_update=line.now - 86400)))):
+                found = bench.verify(*more, timeout=1 if word == '503' else 20)
+                tap.equal((found.returncode, found.failed), (REJECTED, 'revocation'),
+                          f'{what} in the cache, the service: {word}{", another list is given" if more else ""}',
+                          found.all)
+                tap.contains(found.said['revocation'], ['SEV-Milan has been revoked'], 'by that name')
+        found = bench.verify('--kds', DEAD, kds=False, timeout=1)
+        tap.equal((found.returncode, found.failed), (REJECTED, 'revocation'), f'{what}, nobody there', found.all)
+        found = bench.verify(kds=False)
+        tap.equal((found.returncode, found.failed), (REJECTED, 'revocation'), f'{what}, offline', found.all)
+    # A list of which nobody said that it is about VLEKs, and one that says nothing of them.
+    signed = bench.write('vlek.bin', authorities.report(line.vlek(), measurement=MEASUREMENT, report_data=DATA))
+    for what, known, code in (('revokes', line.crl(revoked=[line.serials['asvk']]), REJECTED),
+                              ('vouches', line.crl(), ACCEPTED)):
+        bench.fresh()
+        bench.put('vlek', line.vlek().certificate)
+        bench.put('crl', known)
+        found = bench.verify('--signing-key', 'vlek', report=signed, kds=False)
+        tap.equal((found.returncode, found.failed), (code, 'revocation' if code else ''),
+                  f'the list of VCEKs {what}', found.all)
+        tap.contains(found.said['revocation'], ['there is no revocation list' if code == ACCEPTED else
+                                                'SEV-VLEK-Milan has been revoked'], 'and nothing else')
+    bench.fresh()
+    bench.put('vcek', line.vcek().certificate)
+    bench.server.script('crl', '503')
+    found = bench.verify(timeout=1)
+    tap.equal((found.returncode, found.said['revocation'][:30]), (ACCEPTED, 'there is no revocation list fo'),
+              'without any list: accepted with a warning', found.all)
+    found = bench.verify('--require-crl', timeout=1)
+    tap.equal((found.returncode, found.failed), (REJECTED, 'revocation'), 'unless one is required', found.all)
+
+
+def test_offline(tap, bench):
+    """Every system call is looked at: no socket but those of this machine's own family."""
+    if not shutil.which('strace'):
+        tap.comment('strace is not here: what is asked of the network was not looked at')
+        return
+    trace = os.path.join(bench.folder, 'trace')
+    proxy = {name: bench.server.url for name in ('http_proxy', 'https_proxy', 'all_proxy')}
+    # A leak checker cannot run under a tracer.
+    proxy['ASAN_OPTIONS'] = 'detect_leaks=0'
+
+    def sockets():
+        with open(trace, encoding='utf-8', errors='replace') as lines:
+            return [each for each in lines if 'AF_INET' in each or 'AF_NETLINK' in each or 'sin_port' in each]
+
+    prefix = ('strace', '-f', '-qq', '-o', trace, '-e', 'trace=network')
+    probe = bench.verify(prefix=prefix, environment={'ASAN_OPTIONS': 'detect_leaks=0'})
+    if probe.returncode == 1 and 'ptrace' in probe.stderr:
+        tap.comment('nothing may be traced here')
+        return
+    tap.check(sockets(), 'with the service there are some', probe.all)
+    for name, state in (('with a cache', False), ('without one', True)):
+        if state:
+            bench.fresh()
+        bench.server.reset()
+        for words in ((), ('--offline',), ('--offline', '--require-crl')):
+            found = bench.verify(*words, kds=False, environment=proxy, prefix=prefix)
+            tap.equal(found.returncode, INCOMPLETE if state else ACCEPTED, f'{name}, {words}', found.all)
+            tap.equal((sockets(), bench.server.requests), ([], []), f'{name}, {words}: nobody was asked')
+    for words in (('fetch', '--offline', bench.report), ('list',)):
+        bench.run(*words, kds=False, environment=proxy, prefix=prefix)
+        tap.equal((sockets(), bench.server.requests), ([], []), f'certs {words[0]}: nobody was asked')
+    for words in (('--offline', '--fetch'), ('--offline', '--kds', bench.server.url)):
+        found = bench.verify(*words, kds=False)
+        tap.equal(found.returncode, USAGE, ' '.join(words[:2]), found.all)
+
+
+def main():
+    tap = kds.Tap()
+    tap.where = 'kds-verify'
+    authority = authorities.Authority(authorities.default_folder() if os.environ.get('VIRT_ATTEST_BUILD') else None)
+    for line in authorities.LINES:
+        authority.line(line)
+    kds.Bench = Bench
+    folder = tempfile.mkdtemp(prefix='test-kds-verify-')
+    tests = [(name, function) for name, function in globals().items() if name.startswith('test_')]
+    try:
+        with kds.concurrent.futures.ThreadPoolExecutor(4) as pool:
+            for results in pool.map(lambda test: kds.run_test(*test, authority, folder), tests):
+                for good, name, detail in results:
+                    if good is None:
+                        tap.comment(name)
+                    else:
+                        tap.check(good, name, detail)
+    finally:
+        # Made by mkdtemp() above.
+        shutil.rmtree(folder, ignore_errors=True)
+    print(f'1..{tap.number}')
+    return 1 if tap.failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
