@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the QEMU guest agent answers (QEMU Guest Agent Protocol Reference: guest-exec, guest-exec-status, guest-info), as
- * libvirt passes it on. The host can put anything in its place. Unknown members are left alone: newer agents have more.
+ * What the QEMU guest agent answers (QEMU Guest Agent Protocol Reference: guest-exec, guest-exec-status, guest-info),
+ * as libvirt passes it on. The host can put anything in its place. Unknown members are left alone: newer agents
+ * have more.
  *
  * Errors: %ATTEST_ERROR_UNREADABLE.
  */

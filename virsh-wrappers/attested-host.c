@@ -131,8 +131,8 @@ gboolean cmd_attested_host(CmdContext *context, const char *domain, CmdAttestedH
 int cmd_attested_host_rejected(const CmdAttestedHost *host, GError **error)
 {
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED, "%s",
-                host->accepted ? "the report is in order, but the guest has bound no SSH host key into it: is OpenSSH's "
-                                 "server installed there?"
+                host->accepted ? "the report is in order, but the guest has bound no SSH host key into it: is "
+                                 "OpenSSH's server installed there?"
                                : "the guest's report is rejected: its key is not trusted");
     return -1;
 }

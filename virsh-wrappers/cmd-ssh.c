@@ -25,8 +25,8 @@ static gboolean login_valid(const char *text)
 }
 
 /*
- * A list of its own, so that neither an older entry nor the user's files can add a key. It is in memory: however this program
- * ends, no file stays behind. ssh closes what it inherits, but can open what its parent has open.
+ * A list of its own, so that neither an older entry nor the user's files can add a key. It is in memory: however this
+ * program ends, no file stays behind. ssh closes what it inherits, but can open what its parent has open.
  */
 static gchar *write_list(const CmdAttestedHost *host, GError **error)
 {

@@ -2,9 +2,10 @@
 /*
  * Has the QEMU guest agent run the report program in the guest.
  *
- * An agent that runs programs for the host is the end of every secret in the guest, so this is the second way, for guests
- * that have such an agent anyway. The report itself is as good as any other: the processor has signed it. But whoever may
- * run programs in the guest may have a report about an SSH key of his own; so no key is asked for here, and none is taken.
+ * An agent that runs programs for the host is the end of every secret in the guest, so this is the second way, for
+ * guests that have such an agent anyway. The report itself is as good as any other: the processor has signed it. But
+ * whoever may run programs in the guest may have a report about an SSH key of his own; so no key is asked for here, and
+ * none is taken.
  */
 #include <libvirt/libvirt-qemu.h>
 #include <string.h>
@@ -77,8 +78,8 @@ static void set_refused(const CmdFetch *fetch, const char *command, GError **err
     int code = virGetLastErrorCode();
     if (code == VIR_ERR_AGENT_UNRESPONSIVE || code == VIR_ERR_AGENT_COMMAND_TIMEOUT) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
-                    "domain '%s': its guest agent does not answer: is the guest up, and does qemu-guest-agent run in it? "
-                    "--timeout gives it more time; libvirt says: %s",
+                    "domain '%s': its guest agent does not answer: is the guest up, and does qemu-guest-agent run in "
+                    "it? --timeout gives it more time; libvirt says: %s",
                     fetch->name, words);
     } else {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT, "domain '%s': guest agent, %s: %s", fetch->name, command,
@@ -103,8 +104,8 @@ static void explain(const CmdFetch *fetch, GError **error)
     gboolean allowed = TRUE;
     if (text && cmd_agent_read_info(text, "guest-exec", &allowed, NULL) && !allowed) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
-                    "domain '%s': the guest lets its agent run no programs (guest-exec), for good reasons: give the domain "
-                    "the channel " CMD_FETCH_CHANNEL " instead (virt-attest-guest(7))",
+                    "domain '%s': the guest lets its agent run no programs (guest-exec), for good reasons: give the "
+                    "domain the channel " CMD_FETCH_CHANNEL " instead (virt-attest-guest(7))",
                     fetch->name);
     } else {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
@@ -162,7 +163,8 @@ static gboolean wait_for(const CmdFetch *fetch, guint64 pid, CmdAgentStatus *sta
         }
         if (cmd_fetch_over(fetch)) {
             g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
-                        "domain '%s': " PROGRAM " has not ended in the guest within %u seconds; --timeout gives it more time",
+                        "domain '%s': " PROGRAM " has not ended in the guest within %u seconds; --timeout gives it "
+                        "more time",
                         fetch->name, fetch->timeout);
             return FALSE;
         }
@@ -175,8 +177,9 @@ static gchar *take_output(const CmdFetch *fetch, CmdAgentStatus *status, GError 
         return g_steal_pointer(&status->output);
     }
     g_autofree gchar *end = status->code < 0 ? g_strdup("a signal") : g_strdup_printf("exit code %d", status->code);
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "domain '%s': " PROGRAM " has made no report in the guest "
-                "(%s); it says: %s", fetch->name, end, status->errors ? status->errors : "nothing");
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
+                "domain '%s': " PROGRAM " has made no report in the guest (%s); it says: %s", fetch->name, end,
+                status->errors ? status->errors : "nothing");
     return NULL;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A libvirt stream to the channel, driven by libvirt's event loop: a guest that says nothing, or too much, or is in nobody's
- * hurry costs at most the time that the user has given it.
+ * A libvirt stream to the channel, driven by libvirt's event loop: a guest that says nothing, or too much, or is in
+ * nobody's hurry costs at most the time that the user has given it.
  */
 #include <string.h>
 
@@ -85,14 +85,14 @@ static void set_silent(const CmdFetch *fetch, GError **error)
     CmdPorts ports = {.channel = CMD_PORT_UNKNOWN};
     cmd_fetch_ports(fetch, &ports, NULL);
     const char *why = ports.channel == CMD_PORT_CLOSED
-                          ? "nothing in it has the channel " CMD_FETCH_CHANNEL " open, so it is not up yet, or its report "
-                            "service does not run (virt-attest-guest(7))"
+                          ? "nothing in it has the channel " CMD_FETCH_CHANNEL " open, so it is not up yet, or its "
+                            "report service does not run (virt-attest-guest(7))"
                       : ports.channel == CMD_PORT_OPEN
                           ? "its report service has the channel open but is silent"
                           : "is it up, and does its image have the report program (virt-attest-guest(7))?";
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
-                "domain '%s': the guest has not answered within %u seconds: %s; --timeout gives it more time", fetch->name,
-                fetch->timeout, why);
+                "domain '%s': the guest has not answered within %u seconds: %s; --timeout gives it more time",
+                fetch->name, fetch->timeout, why);
 }
 
 static gboolean converse(Talk *talk, const CmdFetch *fetch, GError **error)

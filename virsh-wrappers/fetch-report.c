@@ -45,7 +45,8 @@ static gboolean check_running(const CmdFetch *fetch, GError **error)
     cmd_domain_uuid(fetch->domain, &uuid, NULL);
     g_autofree gchar *command = cmd_suggest("start", virDomainGetName(fetch->domain), uuid);
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
-                "domain '%s' is not running, so it cannot be asked for a report; to start it: %s", fetch->name, command);
+                "domain '%s' is not running, so it cannot be asked for a report; to start it: %s", fetch->name,
+                command);
     return FALSE;
 }
 

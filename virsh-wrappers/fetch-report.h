@@ -74,12 +74,13 @@ gchar *cmd_fetch_agent(const CmdFetch *fetch, GError **error);
  * @domain: name, id or UUID
  * @via: (inout): the way that the user wants; the one that was taken
  *
- * Waits for --timeout seconds at most, over everything. Over the channel the report data of an honest guest are the digest
- * of its SSH host key, or zeros, and the nonce. Through the agent they are zeros and the nonce.
+ * Waits for --timeout seconds at most, over everything. Over the channel the report data of an honest guest are the
+ * digest of its SSH host key, or zeros, and the nonce. Through the agent they are zeros and the nonce.
  *
  * Returns: the guest's answer, one line of JSON, not yet read.
- * Errors: %ATTEST_ERROR_LIBVIRT: also that it is not running, or that its agent is not there; %ATTEST_ERROR_NOT_CONFIGURED:
- * the domain has no such channel, the guest no report program; %ATTEST_ERROR_UNREADABLE: it does not answer.
+ * Errors: %ATTEST_ERROR_LIBVIRT: also that it is not running, or that its agent is not there;
+ * %ATTEST_ERROR_NOT_CONFIGURED: the domain has no such channel, the guest no report program;
+ * %ATTEST_ERROR_UNREADABLE: it does not answer.
  */
 gchar *cmd_fetch_report(CmdContext *context, const char *domain, const guint8 nonce[CMD_FETCH_NONCE_SIZE], CmdVia *via,
                         GError **error);

@@ -95,8 +95,8 @@ static gboolean choose_way(CmdContext *context, gboolean needs_key, CmdVia *via,
     *via = cmd_via(context);
     if (needs_key && *via == CMD_VIA_AGENT) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
-                    "%s: --via agent: no SSH key is trusted that comes through the guest agent, which runs anything for the "
-                    "host, a report about a key of the host's too: give the domain the channel " CMD_FETCH_CHANNEL,
+                    "%s: --via agent: no SSH key is trusted that comes through the guest agent, which runs anything "
+                    "for the host, a report about a key of the host's too: give the domain the channel " CMD_FETCH_CHANNEL,
                     context->command->name);
         return FALSE;
     }

@@ -32,7 +32,8 @@ static void check_status(const char *text)
         return;
     if (strlen(status.output) > CMD_FETCH_MAX)
         abort();
-    g_autoptr(AppraisalEvidence) evidence = appraisal_evidence_parse(status.output, strlen(status.output), NULL, &problem);
+    g_autoptr(AppraisalEvidence) evidence =
+        appraisal_evidence_parse(status.output, strlen(status.output), NULL, &problem);
     check_error(evidence != NULL, problem);
     if (evidence)
         fuzz_check_report(evidence->report);

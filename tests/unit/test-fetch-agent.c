@@ -41,12 +41,14 @@ static void test_ports_elsewhere(void)
 {
     check_ports("<title>name='" CMD_FETCH_CHANNEL "'</title><devices/>", CMD_PORT_ABSENT, CMD_PORT_ABSENT);
     check_ports("<devices><!-- " CHANNEL END " --></devices>", CMD_PORT_ABSENT, CMD_PORT_ABSENT);
-    check_ports("<metadata><x:y xmlns:x='z'>" CHANNEL END "</x:y></metadata><devices/>", CMD_PORT_ABSENT, CMD_PORT_ABSENT);
+    check_ports("<metadata><x:y xmlns:x='z'>" CHANNEL END "</x:y></metadata><devices/>", CMD_PORT_ABSENT,
+                CMD_PORT_ABSENT);
     check_ports("<devices><channel type='unix'><target type='guestfwd' name='" CMD_FETCH_CHANNEL "'" END "</devices>",
                 CMD_PORT_ABSENT, CMD_PORT_ABSENT);
     check_ports("<devices><console><target type='virtio' name='" CMD_FETCH_CHANNEL "'/></console></devices>",
                 CMD_PORT_ABSENT, CMD_PORT_ABSENT);
-    check_ports("<devices><x:channel xmlns:x='z'><target type='virtio' name='" CMD_FETCH_CHANNEL "'/></x:channel></devices>",
+    check_ports("<devices><x:channel xmlns:x='z'><target type='virtio' name='" CMD_FETCH_CHANNEL
+                "'/></x:channel></devices>",
                 CMD_PORT_ABSENT, CMD_PORT_ABSENT);
 }
 
@@ -68,7 +70,8 @@ static void test_exec(void)
     static const char *const bad[] = {
         "", "{}", "[]", "{\"return\":{}}", "{\"return\":[]}", "{\"return\":{\"pid\":-1}}", "{\"return\":{\"pid\":1.5}}",
         "{\"return\":{\"pid\":\"1\"}}", "{\"return\":{\"pid\":4294967296}}", "{\"return\":{\"pid\":1,\"pid\":2}}",
-        "{\"return\":{\"pid\":1}}{\"return\":{\"pid\":1}}", "{\"error\":{\"class\":\"GenericError\",\"desc\":\"\\u001b[31m\"}}"};
+        "{\"return\":{\"pid\":1}}{\"return\":{\"pid\":1}}",
+        "{\"error\":{\"class\":\"GenericError\",\"desc\":\"\\u001b[31m\"}}"};
     guint64 pid = 0;
 
     g_assert_true(cmd_agent_read_exec("{\"return\":{\"pid\":1234}}", &pid, NULL));
