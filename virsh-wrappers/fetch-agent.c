@@ -19,6 +19,11 @@
 #define PAUSE_FIRST_MS 50
 #define PAUSE_MAX_MS 500
 #define WORDS_MAX 300
+/* What libvirt has called by their names since 11.2; before, a time that is up was an agent that is unresponsive. */
+#if !LIBVIR_CHECK_VERSION(11, 2, 0)
+#define VIR_ERR_AGENT_COMMAND_TIMEOUT 112
+#define VIR_ERR_AGENT_COMMAND_FAILED 113
+#endif
 
 /* @name: of a guest agent command; @arguments: (nullable) (transfer full) */
 static gchar *command_text(const char *name, JsonObject *arguments)
@@ -126,8 +131,8 @@ static gboolean start(const CmdFetch *fetch, guint64 *pid, GError **error)
             return cmd_agent_read_exec(text, pid, error) || name_domain(fetch, error);
         }
         int code = virGetLastErrorCode();
-        /* An error of the agent's own has no better code. */
-        if (code == VIR_ERR_INTERNAL_ERROR) {
+        /* An error of the agent's own; older daemons have no better code for it. */
+        if (code == VIR_ERR_AGENT_COMMAND_FAILED || code == VIR_ERR_INTERNAL_ERROR) {
             explain(fetch, error);
             return FALSE;
         }

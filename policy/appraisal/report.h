@@ -116,7 +116,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AppraisalEvidence, appraisal_evidence_free)
  * appraisal_report_to_json:
  *
  * One line of JSON as virtee's Rust library (sev 1 to 5) and openend2e's get_report write it: integers, and arrays of
- * numbers for bytes, reserved ones included, so that it holds every byte of any version.
+ * numbers for bytes, reserved ones included, so that it holds every byte of any version. It is evidence again, unless
+ * PLATFORM_INFO has more than the 18 digits that policy/json.h reads.
  */
 gchar *appraisal_report_to_json(const AppraisalReport *report);
 
