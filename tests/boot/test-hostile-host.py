@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A hostile host: every case is the good machine of this program with exactly one change.
 
+The init does not see which firmware has started it: where it is the one that must stop, or refuse what a disk offers,
+the PC BIOS starts it, which is quicker. A good machine boots with either.
+
 A guest must end by itself with its reason on the console (or the firmware must stop before the kernel says a word), or,
 where the host only offers something, must not take it. The good machine itself boots in this program: what stops a
 hostile case is the change. At no time may anything on the console look as if somebody were listening there.
@@ -76,7 +79,10 @@ def died_early(guest):
 
 def run_stopped(case, stage, machine, reason, ended, handed_over, attempts=3):
     """The guest ends by itself, for @reason, before or after it handed over to systemd."""
-    with rig.Guest(machine(stage), stage.made.folder, re.sub(r'\W+', '-', case.name)) as guest:
+    given = machine(stage)
+    if reason.startswith(STOPPED):
+        given = given.but(firmware=None)
+    with rig.Guest(given, stage.made.folder, re.sub(r'\W+', '-', case.name)) as guest:
         found = guest.wait_end(rig.BOOT)
         if attempts > 1 and died_early(guest):
             guest.stop()
@@ -121,15 +127,15 @@ def run_control(case, stage):
 
 
 def run_halted(case, stage, machine):
-    """The firmware stops: no word of the kernel in well over the time that it needs, with a busy machine allowed
-    for."""
+    """The firmware stops: no word of the kernel in well over the processor time that it needs. A firmware that has
+    stopped goes on using it."""
     stage.control.wait(2 * rig.BOOT)
     if not case.check(stage.control_cpu, 'the control run told how long a boot takes'):
         return
     with rig.Guest(machine(stage), stage.made.folder, re.sub(r'\W+', '-', case.name)) as guest:
-        wall = 2 * stage.control_wall + 5
-        while guest.process.poll() is None and not guest.kernel_spoke() and not (
-                guest.age() > wall and (guest.cpu_time() > 1.5 * stage.control_cpu or guest.age() > 4 * wall)):
+        wall = 4 * (2 * stage.control_wall + 5)
+        while (guest.process.poll() is None and not guest.kernel_spoke() and guest.age() < wall
+               and guest.cpu_time() < 1.5 * stage.control_cpu):
             time.sleep(0.1)
         case.check(not guest.kernel_spoke(), 'the kernel is not started', guest.tail())
         check_silent(case, guest)
@@ -307,7 +313,7 @@ def run_prefilled_upper(case, stage):
     made = stage.made
     upper = made.upper_disk('prefilled')
     disks.ext4(upper.path, os.path.getsize(upper.path), disks.evil_tree(made.folder, 'evil-upper'), 'upper')
-    good = made.machine(4, f'encrypted:{inputs.UPPER_SERIAL}', STATUS, network=True)
+    good = made.machine(4, f'encrypted:{inputs.UPPER_SERIAL}', STATUS, network=True, firmware=None)
     with rig.Guest(good.but(disks=good.disks + (upper,)), made.folder, 'prefilled') as guest:
         facts = Login(guest, made.key).facts(**LOOK_AROUND)
         case.equal((facts['state'], facts['evil'], EVIL in guest.console, facts['unit']), ('running', '', False,
@@ -320,7 +326,7 @@ def run_changed_upper(case, stage):
     """The host overwrites the encrypted disk under a running guest."""
     made = stage.made
     upper = made.upper_disk('changed')
-    good = made.machine(4, f'encrypted:{inputs.UPPER_SERIAL}', STATUS, network=True)
+    good = made.machine(4, f'encrypted:{inputs.UPPER_SERIAL}', STATUS, network=True, firmware=None)
     with rig.Guest(good.but(disks=good.disks + (upper,)), made.folder, 'changed') as guest:
         login = Login(guest, made.key)
         untouched = login.run('cd /root && for i in 1 2 3 4 5 6 7 8; do head -c 2M /dev/urandom >f$i; done; sync; '

@@ -199,6 +199,9 @@ static void test_agent(void)
         "etc/systemd/system/virt-attest-report.service.d/x.conf", "etc/udev/rules.d/60-virt-attest-report.rules"};
     static const char program[] = "\177ELF\0with a zero";
     g_autoptr(GBytes) bytes = g_bytes_new_static(program, sizeof(program));
+    static const char *const confined[] = {
+        "\nNoNewPrivileges=yes\n", "\nCapabilityBoundingSet=\n", "\nProtectSystem=strict\n", "\nDevicePolicy=closed\n",
+        "\nPrivateNetwork=yes\n", "\nSystemCallFilter=@system-service\n", "\nReadWritePaths=-/sys/kernel/config\n"};
     const StorageCleanOptions options = {.agent = bytes}, without = {NULL};
     g_autoptr(StorageClean) clean = storage_clean_new(&options);
     g_autoptr(StorageClean) none = storage_clean_new(&without);
@@ -223,6 +226,8 @@ static void test_agent(void)
     g_assert_true(g_bytes_equal(file->bytes, bytes));
     g_assert_nonnull(strstr(find(list, ours[1])->text, "ExecStart=/usr/bin/virt-attest report-serve\n"));
     g_assert_nonnull(strstr(find(list, ours[1])->text, "BindsTo=dev-virtio\\x2dports-org.virt\\x2dattest.report.0.device\n"));
+    for (guint i = 0; i < G_N_ELEMENTS(confined); i++)
+        g_assert_nonnull(strstr(find(list, ours[1])->text, confined[i]));
     g_assert_nonnull(strstr(find(list, ours[3])->text, "ATTR{name}==\"org.virt-attest.report.0\""));
     g_assert_null(find(fewer, ours[0]));
     g_assert_null(find(fewer, ours[1]));
