@@ -29,7 +29,7 @@ example_packages=(linux-image-cloud-amd64 initramfs-tools util-linux procps ipro
 # What tests compare with and are written with.
 test_packages=(clang-14 libclang-rt-14-dev openssl libxml2-utils virtinst binutils python3-jsonschema python3-cbor2
     python3-cryptography dash cryptsetup-bin guestfish lvm2 xfsprogs btrfs-progs dosfstools cpio xz-utils zstd xorriso softhsm2
-    pkcs11-provider openssh-server strace)
+    pkcs11-provider openssh-server libfuse3-dev strace)
 
 # What must come from another suite on Debian 12. The libraries are the ones
 # that those packages were built against.

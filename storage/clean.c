@@ -56,6 +56,29 @@ static const char *const dropped[] = {
     "etc/systemd/network/99-virt-attest.network", "etc/systemd/system/emergency.target", "etc/systemd/system/rescue.target", NULL};
 
 #define AGENT_UNIT "etc/systemd/system/virt-attest-report.service"
+/*
+ * It serves the host, so it gets nothing that a request does not need: public keys in /etc/ssh to read, its port, and
+ * the two ways to the firmware: folders in configfs (the rest of /sys is read-only), and the device. That one appears
+ * when its driver is loaded. This may be later, and a rule for its name alone would then not find it: hence all of its
+ * kind (misc).
+ */
+#define AGENT_UNIT_TEXT                                                                                                \
+    "[Unit]\nDescription=Attestation reports for the host\n"                                                           \
+    "BindsTo=dev-virtio\\x2dports-org.virt\\x2dattest.report.0.device\n"                                               \
+    "After=dev-virtio\\x2dports-org.virt\\x2dattest.report.0.device sys-kernel-config.mount\n"                         \
+    "StartLimitIntervalSec=0\n\n"                                                                                      \
+    "[Service]\nExecStart=/usr/bin/virt-attest report-serve\nRestart=always\nRestartSec=10\nUMask=0077\n"              \
+    "NoNewPrivileges=yes\nCapabilityBoundingSet=\nRestrictSUIDSGID=yes\nRestrictRealtime=yes\n"                        \
+    "RestrictNamespaces=yes\nLockPersonality=yes\nMemoryDenyWriteExecute=yes\nKeyringMode=private\nPrivateIPC=yes\n"   \
+    "ProtectSystem=strict\nProtectHome=yes\nPrivateTmp=yes\nProtectProc=invisible\nProcSubset=pid\n"                   \
+    "ProtectKernelTunables=yes\nReadWritePaths=-/sys/kernel/config\n"                                                  \
+    "ProtectControlGroups=yes\nProtectKernelLogs=yes\n"                                                                \
+    "ProtectKernelModules=yes\nProtectClock=yes\nProtectHostname=yes\n"                                                \
+    "DevicePolicy=closed\nDeviceAllow=char-virtio-portsdev rw\nDeviceAllow=char-misc rw\n"                             \
+    "DeviceAllow=/dev/sev-guest rw\n"                                                                                  \
+    "PrivateNetwork=yes\nRestrictAddressFamilies=none\nSystemCallArchitectures=native\n"                               \
+    "SystemCallFilter=@system-service\nSystemCallFilter=~@privileged @resources @network-io @keyring @ipc @sync\n"     \
+    "SystemCallErrorNumber=EPERM\nMemoryMax=64M\nTasksMax=4\n"
 #define AGENT_RULE "etc/udev/rules.d/60-virt-attest-report.rules"
 
 /* When the image gets our program that fetches the report. */
@@ -389,16 +412,7 @@ static void add_agent(const StorageClean *clean, GPtrArray *list)
     addition->mode = S_IFREG | 0755;
     addition->bytes = g_bytes_ref(clean->agent);
     g_ptr_array_add(list, addition);
-    add_file(list, AGENT_UNIT, 0644,
-             "[Unit]\nDescription=Attestation reports for the host\n"
-             "BindsTo=dev-virtio\\x2dports-org.virt\\x2dattest.report.0.device\n"
-             "After=dev-virtio\\x2dports-org.virt\\x2dattest.report.0.device sys-kernel-config.mount\n"
-             "StartLimitIntervalSec=0\n\n"
-             "[Service]\nExecStart=/usr/bin/virt-attest report-serve\nRestart=always\nRestartSec=10\n"
-             "NoNewPrivileges=yes\nProtectSystem=full\nProtectHome=yes\nPrivateTmp=yes\nPrivateNetwork=yes\n"
-             "ProtectKernelLogs=yes\nProtectKernelModules=yes\nProtectClock=yes\nRestrictAddressFamilies=none\n"
-             "RestrictNamespaces=yes\nRestrictRealtime=yes\nRestrictSUIDSGID=yes\nLockPersonality=yes\n"
-             "MemoryDenyWriteExecute=yes\nSystemCallArchitectures=native\nCapabilityBoundingSet=CAP_DAC_OVERRIDE\n");
+    add_file(list, AGENT_UNIT, 0644, AGENT_UNIT_TEXT);
     add_file(list, AGENT_RULE, 0644,
              "SUBSYSTEM==\"virtio-ports\", ATTR{name}==\"org.virt-attest.report.0\", TAG+=\"systemd\", "
              "ENV{SYSTEMD_WANTS}+=\"virt-attest-report.service\"\n");

@@ -104,7 +104,7 @@ static void print_failures(const AppraisalVerdict *verdict)
 
 gboolean cmd_attested_host(CmdContext *context, const char *domain, CmdAttestedHost *out, GError **error)
 {
-    g_auto(CmdJudgement) judgement = {.verdict = NULL};
+    g_auto(CmdJudgement) judgement = {.needs_key = TRUE};
     const char *report = cmd_context_get(context, "report");
     /* A key that lies beside a report means nothing: the user has to say which one the report data must be of. */
     if ((report != NULL) != cmd_context_has(context, "ssh-host-key")) {
@@ -120,21 +120,19 @@ gboolean cmd_attested_host(CmdContext *context, const char *domain, CmdAttestedH
     if (code < 0) {
         return FALSE;
     }
+    out->accepted = code == 0;
     /* Whatever else may change: no key without a report data rule that names it. */
-    if (code == 0 && (!judgement.evidence->ssh_host_key || !judgement.rules.has_report_data)) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED,
-                    "the report is in order, but the guest has bound no SSH host key into it: is OpenSSH's server "
-                    "installed there?");
-        return FALSE;
-    }
-    if (code == 0) {
+    if (out->accepted && judgement.rules.has_report_data) {
         out->key = g_strdup(judgement.evidence->ssh_host_key);
     }
     return TRUE;
 }
 
-int cmd_attested_host_rejected(GError **error)
+int cmd_attested_host_rejected(const CmdAttestedHost *host, GError **error)
 {
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED, "the guest's report is rejected: its key is not trusted");
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED, "%s",
+                host->accepted ? "the report is in order, but the guest has bound no SSH host key into it: is OpenSSH's "
+                                 "server installed there?"
+                               : "the guest's report is rejected: its key is not trusted");
     return -1;
 }

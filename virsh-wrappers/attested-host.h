@@ -8,11 +8,13 @@
  * CmdAttestedHost:
  * @hosts: names or addresses; from --host, else from libvirt
  * @port: --port, else 22
- * @key: (nullable): "TYPE BASE64", the key that the accepted report vouches for; %NULL: it was not accepted
+ * @accepted: the report was accepted
+ * @key: (nullable): "TYPE BASE64", the key that it vouches for; %NULL: it was not accepted, or is about no key
  */
 typedef struct {
     gchar **hosts;
     guint port;
+    gboolean accepted;
     gchar *key;
 } CmdAttestedHost;
 void cmd_attested_host_clear(CmdAttestedHost *host);
@@ -23,8 +25,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CmdAttestedHost, cmd_attested_host_clear)
  * @domain: (nullable): the domain that it is about
  *
  * Asks the guest, or reads --report and --ssh-host-key. Says on standard error what is against
- * the report. FALSE: nothing can be said of it; then nobody may connect either.
+ * the report. FALSE: nothing can be said of it; then nobody may connect either. TRUE without a key is a verdict too.
  */
 gboolean cmd_attested_host(CmdContext *context, const char *domain, CmdAttestedHost *out, GError **error);
-/* The end of a command without a key: %ATTEST_ERROR_REJECTED; always -1. */
-int cmd_attested_host_rejected(GError **error);
+/* The end of a command without a key: %ATTEST_ERROR_REJECTED with the reason; always -1. */
+int cmd_attested_host_rejected(const CmdAttestedHost *host, GError **error);

@@ -98,5 +98,5 @@ int cmd_known_hosts(CmdContext *context, GError **error)
         g_autofree gchar *text = cmd_known_hosts_edit(NULL, list, host.key);
         fputs(text, stdout);
     }
-    return host.key ? 0 : cmd_attested_host_rejected(error);
+    return host.key ? 0 : cmd_attested_host_rejected(&host, error);
 }

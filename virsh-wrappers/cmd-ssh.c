@@ -2,11 +2,14 @@
 /* ssh: to a guest that has been attested, and to no other: nothing that is secret leaves before. */
 #include "virsh-wrappers/commands.h"
 
-#include <glib/gstdio.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "measure/error.h"
 #include "virsh-wrappers/attested-host.h"
@@ -21,17 +24,21 @@ static gboolean login_valid(const char *text)
     return *text && *text != '-' && strlen(text) < 128 && !strpbrk(text, " \t\n@%'\"\\");
 }
 
-/* A list of its own, so that neither an older entry nor the user's files can add a key. */
-static gchar *write_list(const char *folder, const CmdAttestedHost *host, GError **error)
+/*
+ * A list of its own, so that neither an older entry nor the user's files can add a key. It is in memory: however this program
+ * ends, no file stays behind. ssh closes what it inherits, but can open what its parent has open.
+ */
+static gchar *write_list(const CmdAttestedHost *host, GError **error)
 {
-    g_autofree gchar *path = g_build_filename(folder, "known_hosts", NULL);
     g_autofree gchar *text = g_strdup_printf(ALIAS " %s\n", host->key);
-    g_autoptr(GError) cause = NULL;
-    if (!g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_NONE, 0600, &cause)) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "%s", cause->message);
+    gssize size = (gssize)strlen(text);
+    int fd = memfd_create("known_hosts", MFD_CLOEXEC);
+    if (fd < 0 || write(fd, text, (gsize)size) != size) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "no memory for a list of known hosts: %s",
+                    g_strerror(errno));
         return NULL;
     }
-    return g_steal_pointer(&path);
+    return g_strdup_printf("/proc/%d/fd/%d", getpid(), fd);
 }
 
 /* Beside --report or --domain no word names a domain: all of them are the command. */
@@ -85,11 +92,14 @@ static GPtrArray *command_line(CmdContext *context, const char *list, const CmdA
     return argv;
 }
 
-/* In the child: what is ignored stays so across exec. */
-static void restore_signals(gpointer data)
+/* In the child: what is ignored stays so across exec, and ssh is to end when this program is ended. */
+static void prepare(gpointer parent)
 {
     signal(SIGINT, SIG_DFL);
     signal(SIGQUIT, SIG_DFL);
+    if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != GPOINTER_TO_INT(parent)) {
+        _exit(255);
+    }
 }
 
 /* ssh has the terminal: keys that end something are for it. Its exit codes are ours, all of them. */
@@ -101,7 +111,7 @@ static int run(char **argv, GError **error)
     signal(SIGINT, SIG_IGN);
     signal(SIGQUIT, SIG_IGN);
     GSpawnFlags flags = G_SPAWN_SEARCH_PATH | G_SPAWN_CHILD_INHERITS_STDIN;
-    if (!g_spawn_sync(NULL, argv, NULL, flags, restore_signals, NULL, NULL, NULL, &status, &cause)) {
+    if (!g_spawn_sync(NULL, argv, NULL, flags, prepare, GINT_TO_POINTER(getpid()), NULL, NULL, &status, &cause)) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED, "cannot run 'ssh': %s; install openssh-client",
                     cause->message);
         return -1;
@@ -122,21 +132,12 @@ int cmd_ssh(CmdContext *context, GError **error)
         return -1;
     }
     if (!host.key) {
-        return cmd_attested_host_rejected(error);
+        return cmd_attested_host_rejected(&host, error);
     }
-    g_autoptr(GError) cause = NULL;
-    g_autofree gchar *folder = g_dir_make_tmp("virt-attest-XXXXXX", &cause);
-    if (!folder) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "%s", cause->message);
+    g_autofree gchar *list = write_list(&host, error);
+    if (!list) {
         return -1;
     }
-    g_autofree gchar *list = write_list(folder, &host, error);
-    int code = -1;
-    if (list) {
-        g_autoptr(GPtrArray) argv = command_line(context, list, &host);
-        code = run((char **)argv->pdata, error);
-        g_unlink(list);
-    }
-    g_rmdir(folder);
-    return code;
+    g_autoptr(GPtrArray) argv = command_line(context, list, &host);
+    return run((char **)argv->pdata, error);
 }

@@ -482,6 +482,7 @@ static const CmdOption certs_options[] = {
     {"auxblob", 0, CMD_VALUE, "FILE", "certificate table that came beside the report (auxblob of configfs-tsm)"},      \
     {"at", 0, CMD_VALUE, "TIME", "judge the certificates as of this time (default: now)"},                             \
     {"ssh-host-key", 0, CMD_VALUE, "FILE", "the report data must be the digest of this public key (and --nonce, of 32 bytes)"}, \
+    {"via", 0, CMD_VALUE, "channel|agent|auto", "how a running guest is asked (default: auto, the channel if it has one)"}, \
     {"save", 0, CMD_VALUE, "FILE", "keep what a running guest has answered"}
 
 static const CmdOption verify_options[] = {

@@ -20,6 +20,8 @@ gboolean cmd_libvirt_error(GError **error, const char *what, ...) G_GNUC_PRINTF(
 VirConnection *cmd_connect(const CmdContext *context, GError **error);
 /* Loads the library, once; no function of libvirt may be called before. */
 gboolean cmd_libvirt_load(GError **error);
+/* The same for its second library, which has virDomainQemuAgentCommand() only. */
+gboolean cmd_libvirt_qemu_load(GError **error);
 /* virConnectAuthPtrDefault: asks on the terminal for what libvirt wants to know. */
 virConnectAuthPtr cmd_libvirt_auth(void);
 

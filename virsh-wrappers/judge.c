@@ -89,27 +89,50 @@ static gboolean save(const char *path, const gchar *text, GError **error)
     return output && storage_output_write(output, text, strlen(text), error) && storage_output_commit(output, error);
 }
 
+/* Who may run programs in a guest gets a report about any key that he likes. */
+static gboolean choose_way(CmdContext *context, gboolean needs_key, CmdVia *via, GError **error)
+{
+    *via = cmd_via(context);
+    if (needs_key && *via == CMD_VIA_AGENT) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
+                    "%s: --via agent: no SSH key is trusted that comes through the guest agent, which runs anything for the "
+                    "host, a report about a key of the host's too: give the domain the channel " CMD_FETCH_CHANNEL,
+                    context->command->name);
+        return FALSE;
+    }
+    *via = needs_key ? CMD_VIA_CHANNEL : *via;
+    return TRUE;
+}
+
 /* Asks the guest. */
 static gboolean fetch(CmdContext *context, const char *domain, CmdJudgement *out, GError **error)
 {
     const char *path = cmd_context_get(context, "save");
     guint8 nonce[CMD_FETCH_NONCE_SIZE];
+    CmdVia via = CMD_VIA_AUTO;
+    if (!choose_way(context, out->needs_key, &via, error)) {
+        return FALSE;
+    }
     if (RAND_bytes(nonce, sizeof(nonce)) != 1) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "there is no random number for a nonce");
         return FALSE;
     }
-    g_autofree gchar *text = cmd_fetch_report(context, domain, nonce, error);
-    if (!text || (path && !save(path, text, error))) {
+    g_autofree gchar *text = cmd_fetch_report(context, domain, nonce, &via, error);
+    if (!text) {
         return FALSE;
     }
-    out->source = "channel";
+    out->source = via == CMD_VIA_AGENT ? "agent" : "channel";
     out->evidence = appraisal_evidence_parse(text, strlen(text), NULL, error);
     if (!out->evidence) {
         g_autofree gchar *shown = cmd_printable(domain);
         g_prefix_error(error, "domain '%s': ", shown);
         return FALSE;
     }
-    return expect_key(out->evidence->ssh_host_key, nonce, &out->rules);
+    if (via == CMD_VIA_AGENT) {
+        g_clear_pointer(&out->evidence->ssh_host_key, g_free);
+    }
+    /* Only now: what is no evidence must not take the place of an earlier answer. */
+    return expect_key(out->evidence->ssh_host_key, nonce, &out->rules) && (!path || save(path, text, error));
 }
 
 static gboolean stored(CmdContext *context, const char *report, CmdJudgement *out, GError **error)
@@ -138,6 +161,14 @@ static gboolean get_evidence(CmdContext *context, const char *report, const char
 {
     static const char *const of_stored[] = {"auxblob", "ssh-host-key", "nonce", "at", "report-data", "any-report-data",
                                             "maximum-age", NULL};
+    static const char *const of_running[] = {"save", "via", NULL};
+    for (const char *const *option = of_running; report && *option; option++) {
+        if (cmd_context_has(context, *option)) {
+            g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
+                        "--%s is for a running guest that is asked; here a report is given", *option);
+            return FALSE;
+        }
+    }
     if (report) {
         return stored(context, report, out, error);
     }

@@ -9,11 +9,13 @@
 /**
  * CmdJudgement:
  * @evidence: what is judged
- * @source: "file" or "channel"
+ * @needs_key: (in): a key in the answer is going to be trusted, so only the channel will do
+ * @source: "file", "channel" or "agent"
  * @rules, @endorsements, @nonce, @input: what it is judged by
  * @verdict: the outcome
  */
 typedef struct {
+    gboolean needs_key;
     AppraisalEvidence *evidence;
     const char *source;
     CmdVerifyRules rules;
@@ -32,6 +34,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CmdJudgement, cmd_judgement_clear)
  *
  * Reads or fetches the evidence, judges it by the options of the command, and keeps the verdict. A guest is asked with a
  * fresh nonce, and the report data must be the digest of its SSH host key and that nonce; so must they with --ssh-host-key.
+ * What the guest agent brings names no key.
  * FALSE: there is no verdict. "Incomplete" is one.
  */
 gboolean cmd_judge(CmdContext *context, const char *report, const char *domain, CmdJudgement *out, GError **error);

@@ -19,6 +19,11 @@ gboolean cmd_libvirt_load(GError **error)
     return TRUE;
 }
 
+gboolean cmd_libvirt_qemu_load(GError **error)
+{
+    return TRUE;
+}
+
 virConnectAuthPtr cmd_libvirt_auth(void)
 {
     return virConnectAuthPtrDefault;
@@ -30,16 +35,19 @@ virConnectAuthPtr cmd_libvirt_auth(void)
 
 #include "measure/error.h"
 
+#include <libvirt/libvirt-qemu.h>
+
 #define LIBRARY "libvirt.so.0"
+#define QEMU_LIBRARY "libvirt-qemu.so.0"
 
-static void *library;
+static void *library, *qemu_library;
 
-gboolean cmd_libvirt_load(GError **error)
+static gboolean load(const char *name, void **handle, GError **error)
 {
-    if (!library) {
-        library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+    if (!*handle) {
+        *handle = dlopen(name, RTLD_NOW | RTLD_LOCAL);
     }
-    if (!library) {
+    if (!*handle) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
                     "cannot load libvirt: %s; install it (Debian: libvirt0)", dlerror());
         return FALSE;
@@ -47,10 +55,23 @@ gboolean cmd_libvirt_load(GError **error)
     return TRUE;
 }
 
+gboolean cmd_libvirt_load(GError **error)
+{
+    return load(LIBRARY, &library, error);
+}
+
+gboolean cmd_libvirt_qemu_load(GError **error)
+{
+    return load(QEMU_LIBRARY, &qemu_library, error);
+}
+
 /* Every function here is older than the oldest libvirt that this program builds with. */
 static void *symbol(const char *name)
 {
     void *found = library ? dlsym(library, name) : NULL;
+    if (!found && qemu_library) {
+        found = dlsym(qemu_library, name);
+    }
     if (!found) {
         g_error("%s has no %s", LIBRARY, name);
     }
@@ -101,6 +122,7 @@ PASS_ON(int, virDomainInterfaceAddresses,
         (virDomainPtr d, virDomainInterfacePtr **i, unsigned int s, unsigned int f), (d, i, s, f))
 PASS_ON(void, virDomainInterfaceFree, (virDomainInterfacePtr i), (i))
 PASS_ON(int, virDomainOpenChannel, (virDomainPtr d, const char *n, virStreamPtr s, unsigned int f), (d, n, s, f))
+PASS_ON(char *, virDomainQemuAgentCommand, (virDomainPtr d, const char *c, int t, unsigned int f), (d, c, t, f))
 PASS_ON(int, virDomainSetMetadata,
         (virDomainPtr d, int t, const char *m, const char *k, const char *u, unsigned int f), (d, t, m, k, u, f))
 PASS_ON(int, virDomainUndefine, (virDomainPtr d), (d))

@@ -14,10 +14,13 @@
 #include "guest/report/report.h"
 
 #define PAGE 4096
-/* More the driver does not take (SEV_FW_BLOB_MAX_SIZE). */
+/* More the drivers of today do not take (SEV_FW_BLOB_MAX_SIZE). */
 #define TABLE_ROOM (4 * PAGE)
 #define VMM_INVALID_LENGTH 1
 #define VMM_BUSY 2
+/* What the driver puts in the firmware's place when it has not asked it. */
+#define NOT_ASKED_OLD 0xff
+#define NOT_ASKED 0xffffffff
 #define BUSY_SECONDS 20
 /* MSG_REPORT_RSP: status, size of the report, 24 reserved bytes, the report (SEV-SNP Firmware ABI, table 25). */
 #define RESPONSE_SIZE 4000
@@ -88,7 +91,7 @@ static bool ask_extended(int fd, const GuestReportRequest *request, GuestReport 
             return true;
         }
         guest_report_clear(out);
-        /* The host's table is larger: it says how large. */
+        /* The host's table is larger: it says how large. A driver that does not take as much refuses the second call. */
         if (vmm != VMM_INVALID_LENGTH || extended.certs_len <= room || extended.certs_len > GUEST_REPORT_TABLE_MAX)
             return false;
         room = (extended.certs_len + PAGE - 1) / PAGE * (size_t)PAGE;
@@ -115,7 +118,7 @@ static bool fail(const GuestReportRequest *request, uint32_t vmm, uint32_t firmw
     if (vmm == VMM_BUSY || errno == EBUSY)
         return guest_report_fail(error, 3, "the host has kept the firmware busy for %d seconds: try again",
                                  BUSY_SECONDS);
-    if (firmware || vmm)
+    if (vmm || (firmware && firmware != NOT_ASKED && firmware != NOT_ASKED_OLD))
         return guest_report_fail(error, 3, "'%s': the firmware refuses (error %#x, hypervisor %#x)%s", request->device,
                                  firmware, vmm, request->vmpl < 0 ? "; try --vmpl" : "");
     return guest_report_fail(error, 3, "'%s': %s", request->device, strerror(errno));

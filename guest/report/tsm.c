@@ -20,6 +20,7 @@
 /* The kernel spaces requests out when the host says that it is busy. */
 #define BUSY_SECONDS 20
 
+/* Less than @max bytes; as many or more: EFBIG. */
 static bool read_attribute(int folder, const char *name, uint8_t *out, size_t max, size_t *size)
 {
     int fd = openat(folder, name, O_RDONLY | O_CLOEXEC);
@@ -128,16 +129,18 @@ static bool read_report(int folder, const GuestReportRequest *request, uint8_t *
 
 static bool read_table(int folder, const GuestReportRequest *request, GuestReport *out, GuestReportError *error)
 {
-    out->table = malloc(GUEST_REPORT_TABLE_MAX);
+    bool good;
+
+    out->table = malloc(GUEST_REPORT_TABLE_MAX + 1);
     if (!out->table)
         return guest_report_fail(error, 3, "no memory for certificates");
-    if (read_attribute(folder, "auxblob", out->table, GUEST_REPORT_TABLE_MAX, &out->table_size) && out->table_size > 0)
-        return true;
-    /* None were given along: the verifier has others. */
-    if (out->table_size > 0 && errno == EFBIG)
+    good = read_attribute(folder, "auxblob", out->table, GUEST_REPORT_TABLE_MAX + 1, &out->table_size);
+    if (!good && errno == EFBIG)
         return guest_report_fail(error, 3, "'%s': the host gave more than %d bytes of certificates", request->tsm,
                                  GUEST_REPORT_TABLE_MAX);
-    guest_report_clear(out);
+    /* None were given along: the verifier has others. */
+    if (!good || !out->table_size)
+        guest_report_clear(out);
     return true;
 }
 

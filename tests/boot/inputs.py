@@ -5,6 +5,7 @@ The image is built once per build folder (BUILD/images/trixie.qcow2, with the ke
 written to; everything else is made afresh in a temporary folder of the test.
 """
 import dataclasses
+import fcntl
 import os
 import re
 import shutil
@@ -46,10 +47,13 @@ def cached_image():
     os.makedirs(folder, exist_ok=True)
     os.environ['VIRT_ATTEST_CONFIG'] = rig.write(os.path.join(folder, 'virt-attest.conf'), configuration())
     image, key = os.path.join(folder, 'trixie.qcow2'), os.path.join(folder, 'id_ed25519')
-    if not os.path.exists(key):
-        rig.call('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', 'boot tests', '-f', key)
-    if not os.path.exists(image):
-        tool('image-build', '--suite', 'trixie', '--output', image, '--ssh-key', f'{key}.pub', timeout=3000)
+    # The tests of image-build make the same one, perhaps at this moment.
+    with open(os.path.join(folder, 'lock'), 'w', encoding='ascii') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(key):
+            rig.call('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', 'boot tests', '-f', key)
+        if not os.path.exists(image):
+            tool('image-build', '--suite', 'trixie', '--output', image, '--ssh-key', f'{key}.pub', timeout=3000)
     return image, key
 
 

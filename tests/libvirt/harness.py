@@ -18,6 +18,7 @@ import json
 import os
 import random
 import re
+import shlex
 import shutil
 import struct
 import subprocess
@@ -82,8 +83,9 @@ def program(name):
     return os.path.join(os.environ['VIRT_ATTEST_BUILD'], name)
 
 
-def run(tests, arguments=()):
-    """Run @tests, functions of a Tap, inside private-libvirtd; the end of the program."""
+def run(tests, arguments=(), attested=False):
+    """Run @tests, functions of a Tap, inside private-libvirtd; the end of the program. @attested: SEV-SNP domains are
+    launched on the model and then run under TCG."""
     if os.environ.get(INSIDE):
         sys.exit(run_inside(tests))
     if not os.environ.get('VIRT_ATTEST_BUILD'):
@@ -97,7 +99,8 @@ def run(tests, arguments=()):
             skip('no AmdSev firmware, or no kernel and initrd in /boot')
     os.environ[INSIDE] = '1'
     os.environ['PATH'] = f'{program("virsh-wrappers")}:{os.environ["PATH"]}'
-    os.execv(private, [private, '--model', sys.executable, os.path.abspath(sys.argv[0]), *arguments])
+    os.execv(private, [private, '--attested' if attested else '--model', sys.executable, os.path.abspath(sys.argv[0]),
+                       *arguments])
 
 
 def run_inside(tests):
@@ -308,6 +311,13 @@ def start(name, **options):
 def model(name, identity=None):
     """The platform model's document of the last launch of a domain: what QEMU handed over."""
     return json.loads(read(os.path.join(os.environ['PLATFORM_MODEL_OUT'], f'{identity or domain_uuid(name)}.json')))
+
+
+def emulator_words(**words):
+    """Variables for the emulator of the domains that are started from now on, instead of those set before:
+    emulator_words(PLATFORM_SSH_PORT=2222). tests/platform/qemu-attested lists them."""
+    write(os.environ['PLATFORM_EMULATOR_WORDS'], ''.join(f'export {name}={shlex.quote(str(value))}\n'
+                                                         for name, value in words.items()))
 
 
 def forget_model(name):

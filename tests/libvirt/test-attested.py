@@ -86,6 +86,8 @@ def document(nonce, signer=None, key=None, data=None, launch=None, certificates=
         certificates = [((signer or have['vcek']).kind, (signer or have['vcek']).certificate)]
     found = {'format': FORMAT, 'provider': 'configfs-tsm:sev_guest', 'vmpl': 0, 'nonce': nonce, 'reportData': data.hex(),
              'report': base64.b64encode(raw).decode(), 'sshHostKey': shown or key}
+    if shown == '':
+        del found['sshHostKey']
     if certificates:
         found['auxblob'] = base64.b64encode(authority.table(certificates)).decode()
     return found
@@ -207,12 +209,14 @@ def test_garbage(tap: Tap):
         ('an unknown member', lambda nonce: json.dumps({**document(nonce), 'more': 1}).encode() + b'\n', (), 3, 'more'),
         ('a key that is none', lambda nonce: json.dumps({**document(nonce), 'sshHostKey': 'ssh-ed25519 AAAA'}).encode() + b'\n', (), 3, 'sshHostKey'),
     )
+    kept = write(scratch('earlier.json'), 'an earlier answer')
     for name, answer, words, code, text in cases:
         SERVICE['web'].answer = answer
         begin = time.monotonic()
-        got, failed = verify(*words)
+        got, failed = verify('--save', kept, *words)
         tap.check((got, text in str(failed)) == (code, True) and '\x1b' not in str(failed) and time.monotonic() - begin < 60,
                   f'{name}: refused', (got, failed))
+        tap.equal(read(kept), b'an earlier answer', f'{name}: an earlier answer stays')
     SERVICE['web'].answer = lambda nonce: b'\n{"nonce":"' + b'0' * 64 + b'"}\n\0\xff\n' + good(nonce)
     tap.equal(verify(), (0, []), 'answers to somebody else are passed over')
     confidential('mute')
@@ -268,6 +272,14 @@ def test_known_hosts(tap: Tap):
     tap.equal((done.returncode, done.stdout, read(path).decode()), (1, '', after),
               'rejected: nothing is written, and what was written for this host before is gone', done.stderr)
     tap.contains(done.stderr, ['vmpl: ', 'its key is not trusted'], 'and why is said')
+    SERVICE['web'].answer = line()
+    attest('known-hosts', *words, '--output', path, 'web')
+    tap.contains(read(path).decode(), [f'10.0.0.5 {public("guest")} virt-attest\n'], 'accepted again: it is there again')
+    SERVICE['web'].answer = lambda nonce: line(data=bytes(32) + bytes.fromhex(nonce), shown='')(nonce)
+    done = attest('known-hosts', *words, '--output', path, 'web', check=False)
+    tap.equal((done.returncode, done.stdout, read(path).decode()), (1, '', after),
+              'accepted, but about no key: what was written for this host before is gone', done.stderr)
+    tap.contains(done.stderr, ['the report is in order', 'no SSH host key'], 'and why is said')
     for bad in '-oProxyCommand=x', 'a b', 'a,b', '*', '':
         done = attest('known-hosts', '--trust-anchor', anchor, f'--host={bad}', 'web', check=False)
         tap.equal(done.returncode, 2, f'a host {bad!r} is refused', done.stderr)

@@ -38,15 +38,26 @@ def refused(tap, code, parts, what, *words):
 
 def test_not_running(tap):
     virsh_define(plain_xml('asleep', devices=CHANNEL))
-    refused(tap, 3, ["'asleep' is not running"], 'a domain that does not run', 'verify', '--domain', 'asleep')
+    for words in (['verify', '--domain', 'asleep'], ['verify', '--domain', 'asleep', '--via', 'agent'],
+                  ['known-hosts', 'asleep', '--host', 'web'], ['ssh', 'asleep', '--host', 'web'], ['console', 'asleep']):
+        refused(tap, 5, ["'asleep' is not running", 'to start it: virt-attest start asleep'],
+                f'{" ".join(words)}: a domain that does not run', *words)
     refused(tap, 5, ["there is no domain 'nobody'"], 'no domain', 'verify', '--domain', 'nobody')
 
 
 def test_no_channel(tap):
     virsh_define(plain_xml('mute', devices=OTHER))
     start('mute')
-    refused(tap, 4, ['has no channel', '<channel '], 'a domain with another channel only', 'verify', '--domain', 'mute')
+    missing = ['has no channel', "<target type='virtio' name='org.virt-attest.report.0'/>"]
+    refused(tap, 4, missing, 'a domain with another channel only', 'verify', '--domain', 'mute', '--via', 'channel')
+    for command in 'known-hosts', 'ssh':
+        refused(tap, 4, missing, f'{command} takes no other one', command, 'mute', '--host', 'web')
     refused(tap, 4, ['--host'], 'a domain whose address nobody knows', 'known-hosts', 'mute')
+    for words in ([], ['--via', 'agent']):
+        seconds = refused(tap, 5, ['its guest agent does not answer', 'qemu-guest-agent'],
+                          f'verify {" ".join(words)}: a guest agent that is not there', 'verify', '--domain', 'mute',
+                          '--timeout', '2', *words)
+        tap.check(1.5 <= seconds < 8, 'it is waited for, and given up when the time is over', f'{seconds:.1f} s')
     stop('mute')
 
 
@@ -55,6 +66,14 @@ def test_usage(tap):
                   ['--ssh-host-key', '/dev/null'], ['--auxblob', '/dev/null']):
         refused(tap, 2, [words[0]], f'{words[0]} without a report', 'verify', '--domain', 'asleep', *words)
     refused(tap, 2, ['verify'], 'neither report nor domain', 'verify')
+    report = write(scratch('report'), b'')
+    for words in (['--save', scratch('saved.json')], ['--via', 'agent']):
+        refused(tap, 2, [words[0], 'a report is given'], f'{words[0]} with a report', 'verify', *words, report)
+    tap.check(not os.path.exists(scratch('saved.json')), 'nothing is saved')
+    refused(tap, 2, ['--via', 'channel, agent, auto'], 'no such way', 'verify', '--domain', 'asleep', '--via', 'air')
+    for command in 'known-hosts', 'ssh':
+        refused(tap, 2, ['--via agent', 'no SSH key is trusted'], f'{command} through the agent', command, 'asleep', '--host',
+                'web', '--via', 'agent')
     refused(tap, 2, ['--timeout'], 'no time at all', 'verify', '--domain', 'asleep', '--timeout', '0')
 
 
@@ -65,7 +84,7 @@ def test_silent(tap):
     for words in (['verify', '--domain', 'silent', '--save', saved],
                   ['known-hosts', 'silent', '--host', 'web', '--output', hosts],
                   ['ssh', 'silent', '--host', '127.0.0.1', '--port', '1']):
-        seconds = refused(tap, 3, ['has not answered within 2 seconds', '--timeout'],
+        seconds = refused(tap, 3, ['has not answered within 2 seconds', 'nothing in it has the channel', '--timeout'],
                           f'{words[0]}: a guest that is silent', *words, '--timeout', '2')
         tap.check(2 <= seconds < 8, f'{words[0]}: given up when the time is over', f'{seconds:.1f} s')
     tap.check(not os.path.exists(saved), 'nothing is saved')
@@ -86,6 +105,22 @@ def test_busy(tap):
     refused(tap, 3, ['has not answered'], 'the channel is free again', 'verify', '--domain', 'silent', '--timeout', '3')
 
 
+def test_one_deadline(tap):
+    """The time to wait for the channel, and for the answer, is one and the same."""
+    first = ask_for_a_minute()
+    time.sleep(1)
+    second = subprocess.Popen([program('virsh-wrappers/virt-attest'), 'verify', '--domain', 'silent', '--timeout', '4'],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    begin = time.monotonic()
+    time.sleep(2.5)
+    first.terminate()
+    first.communicate(timeout=10)
+    _, errors = second.communicate(timeout=20)
+    seconds = time.monotonic() - begin
+    tap.check(second.returncode == 3 and 'has not answered within 4 seconds' in errors and 4 <= seconds < 5.7,
+              'waiting for the channel counts', f'{second.returncode} after {seconds:.1f} s: {errors}')
+
+
 def test_gone(tap):
     asking = ask_for_a_minute()
     time.sleep(1.5)
@@ -94,7 +129,7 @@ def test_gone(tap):
     tap.check(asking.returncode == 3 and 'closed before' in errors, 'a guest that is stopped meanwhile', errors)
 
 
-TESTS = (test_not_running, test_no_channel, test_usage, test_silent, test_busy, test_gone)
+TESTS = (test_not_running, test_no_channel, test_usage, test_silent, test_busy, test_one_deadline, test_gone)
 
 if __name__ == '__main__':
     sys.exit(run(TESTS))

@@ -12,6 +12,7 @@ import os
 import pathlib
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -124,7 +125,8 @@ class Rig:
         path.write_bytes(module.report(self.vcek, report_data=data, **fields))
         return str(path)
 
-    def run(self, command, report, key, *words, nonce=NONCE):
+    def line(self, command, report, key, *words, nonce=NONCE):
+        """The command line, and its environment."""
         line = [self.program, command, '--measurement', MEASUREMENT.hex(), '--certificates',
                 str(self.folder / 'vcek.der'), '--trust-anchor', str(self.folder / 'anchor.pem'), '--offline']
         line += ['--report', report] if report else []
@@ -134,8 +136,12 @@ class Rig:
                        'LC_ALL': 'C.UTF-8', 'TMPDIR': str(self.home / 'tmp'),
                        'XDG_STATE_HOME': str(self.home / 'state'),
                        'VIRT_ATTEST_CONFIG': str(self.folder / 'virt-attest.conf')}
-        return subprocess.run([*line, *words], env=environment, stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=60, check=False)
+        return [*line, *words], environment
+
+    def run(self, *words, nonce=NONCE):
+        line, environment = self.line(*words, nonce=nonce)
+        return subprocess.run(line, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+                              check=False)
 
 
 def test_known_hosts(tap, rig, keys):
@@ -274,6 +280,53 @@ def test_configuration(tap, rig, host, servers, login):
         del os.environ['SSH_TEST_PATH']
 
 
+def test_ended(tap, rig, keys):
+    """Whoever ends the program from outside ends ssh with it, and finds nothing left behind."""
+    folder, told = rig.folder / 'waiting', rig.folder / 'told'
+    folder.mkdir()
+    # An ssh that never ends, and tells its number and what it reads in the list that it was given.
+    wrapper = folder / 'ssh'
+    wrapper.write_text(f"""#!/usr/bin/python3
+import os, re, sys, time
+path = re.search('UserKnownHostsFile="([^"]*)"', ' '.join(sys.argv)).group(1)
+with open('{told}.new', 'w') as out:
+    out.write(f'{{os.getpid()}} {{open(path).read()}}')
+os.rename('{told}.new', '{told}')
+time.sleep(60)
+""", encoding='ascii')
+    wrapper.chmod(0o755)
+    public = pathlib.Path(f'{keys["host"]}.pub').read_text(encoding='ascii').split()[:2]
+    for number in signal.SIGTERM, signal.SIGHUP, signal.SIGKILL:
+        told.unlink(missing_ok=True)
+        line, environment = rig.line('ssh', rig.report(keys['host']), keys['host'], '--host', '127.0.0.1')
+        asking = subprocess.Popen(line, env={**environment, 'PATH': f'{folder}:/usr/bin:/bin'}, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(200):
+            if told.exists():
+                break
+            time.sleep(0.05)
+        other, _, text = told.read_text(encoding='ascii').partition(' ')
+        tap.check(text.split() == ['virt-attest-guest', *public], f'the list has the attested key alone ({text!r})')
+        asking.send_signal(number)
+        asking.wait(timeout=20)
+        gone = False
+        for _ in range(100):
+            gone = not os.path.exists(f'/proc/{other}') or is_zombie(other)
+            if gone:
+                break
+            time.sleep(0.05)
+        left = list((rig.home / 'tmp').iterdir())
+        tap.check(asking.returncode == -number and gone and not left,
+                  f'{number.name}: ssh ends too, and nothing is left ({asking.returncode}, {gone}, {left})')
+
+
+def is_zombie(process):
+    try:
+        return pathlib.Path(f'/proc/{process}/stat').read_text(encoding='ascii').rpartition(')')[2].split()[0] == 'Z'
+    except OSError:
+        return True
+
+
 def test_refused(tap, rig, keys):
     genuine = rig.report(keys['host'])
     for what, words in (('a login that is an option', ['--host', '127.0.0.1', '--login', '-oProxyCommand=x']),
@@ -295,6 +348,7 @@ def main():
         keys = {word: make_key(folder / word) for word in ('host', 'other', 'client')}
         test_known_hosts(tap, rig, keys)
         test_refused(tap, rig, keys)
+        test_ended(tap, rig, keys)
         for kind in ('ed25519', 'ecdsa', 'rsa'):
             test_ssh(tap, rig, keys, kind)
     print(f'1..{tap.number}')

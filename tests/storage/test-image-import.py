@@ -219,7 +219,6 @@ def test_refused():
     with Rig() as rig:
         refused(take(rig, folder / 'two.raw'), 3, '2 operating systems')
         refused(take(rig, folder / 'fedora.raw'), 1, 'Fedora', 'only Debian and Ubuntu')
-        refused(take(rig, folder / 'data.raw'), 3, 'no operating system')
         rig.nothing_left()
 
 
@@ -286,7 +285,7 @@ def test_interrupted():
             time.sleep(0.2)
         assert not rig.processes(), rig.processes()
         assert not list(rig.out.iterdir())
-        # The next run sweeps.
+        # The next run sweeps. It fails for its own reason, too.
         refused(take(rig, clouds() / 'data.raw'), 3, 'no operating system')
         rig.nothing_left()
 

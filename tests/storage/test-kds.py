@@ -8,7 +8,6 @@ should be is known from the test authority, which made it, never from the progra
 import concurrent.futures
 import glob
 import hashlib
-import importlib.util
 import json
 import os
 import shutil
@@ -26,14 +25,11 @@ sys.path.insert(0, PLATFORM)
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), 'libvirt'))
 try:
     import authority as authorities
+    import kds_server
 except ImportError as missing:
     print(f'1..0 # SKIP {missing}: install python3-cryptography')
     sys.exit(0)
 from harness import Tap  # noqa: E402
-
-spec = importlib.util.spec_from_file_location('kds_server', os.path.join(PLATFORM, 'kds-server.py'))
-kds_server = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(kds_server)
 
 TOOL = os.path.abspath(sys.argv[1])
 REJECTED, USAGE, CANNOT_READ, NOT_CONFIGURED = 1, 2, 3, 4

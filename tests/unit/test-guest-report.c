@@ -2,25 +2,20 @@
 /*
  * The guest's program for reports: what it reads, what it refuses, what it answers to the host.
  *
- * SIMULATION: no processor with SEV-SNP is needed. This program has its own mkdirat(), unlinkat() and ioctl(), which put a
- * configfs-tsm folder and a /dev/sev-guest in the place of the kernel's, after Documentation/ABI/testing/configfs-tsm-report
- * and <linux/sev-guest.h>. Their reports have no signature.
+ * SIMULATION: no processor with SEV-SNP is needed, see guest-kernel-fixture.h.
  */
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <glib/gstdio.h>
-#include <linux/sev-guest.h>
 #include <poll.h>
 #include <pty.h>
-#include <stdarg.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "guest/report/report.h"
+#include "tests/unit/guest-kernel-fixture.h"
 
 /* Keys made for this test; their digests are those of "ssh-keygen -l". */
 #define ED25519 "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN0q/nV/AfzPpZrktVb6LxKsdnBUESBLDjJpfaWu3OYn"
@@ -31,133 +26,8 @@
 #define ECDSA_DIGEST "c8cc354fc9c19f68dc6c231021349d6ad799fe53045641c7a08a2003b1267654"
 #define NONCE "00112233445566778899aabbccddeeff00112233445566778899aabbccddee0f"
 
-/* What the simulated kernel says. */
-static struct {
-    gchar *folder, *device;
-    const char *provider, *floor, *generation;
-    gboolean other_data, short_report, table, status, busy_once, no_extended, fail;
-    guint32 table_wanted, vmpl;
-    guint calls, entries;
-} kernel;
-
-static void put_text(int folder, const char *name, const void *data, gsize size)
-{
-    int fd = openat(folder, name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-
-    g_assert_cmpint(fd, >=, 0);
-    g_assert_cmpint(write(fd, data, size), ==, (gssize)size);
-    close(fd);
-}
-
 static GuestReportRequest wanted;
-
-static void make_report(guint8 report[GUEST_REPORT_SIZE], const guint8 *data)
-{
-    memset(report, 0, GUEST_REPORT_SIZE);
-    report[0] = 3;
-    report[0x30] = (guint8)kernel.vmpl;
-    memcpy(report + 0x50, data, GUEST_REPORT_DATA_SIZE);
-    if (kernel.other_data)
-        report[0x50 + 33] ^= 1;
-}
-
-/* configfs: a new folder has its attributes. */
-int mkdirat(int folder, const char *name, mode_t mode)
-{
-    guint8 report[GUEST_REPORT_SIZE];
-    int entry, rc = (int)syscall(SYS_mkdirat, folder, name, mode);
-
-    if (rc < 0)
-        return rc;
-    entry = openat(folder, name, O_RDONLY | O_DIRECTORY);
-    g_assert_cmpint(entry, >=, 0);
-    kernel.entries++;
-    make_report(report, wanted.data);
-    put_text(entry, "provider", kernel.provider, strlen(kernel.provider));
-    put_text(entry, "privlevel_floor", kernel.floor, strlen(kernel.floor));
-    put_text(entry, "privlevel", "", 0);
-    put_text(entry, "generation", kernel.generation, strlen(kernel.generation));
-    put_text(entry, "inblob", "", 0);
-    put_text(entry, "outblob", report, sizeof(report) - kernel.short_report);
-    if (kernel.table)
-        put_text(entry, "auxblob", "certificates", 12);
-    close(entry);
-    return 0;
-}
-
-int unlinkat(int folder, const char *name, int flags)
-{
-    static const char *const attributes[] = {"provider", "privlevel_floor", "privlevel", "generation",
-                                             "inblob",   "outblob",         "auxblob"};
-    int entry = flags & AT_REMOVEDIR ? openat(folder, name, O_RDONLY | O_DIRECTORY) : -1;
-
-    for (gsize i = 0; entry >= 0 && i < G_N_ELEMENTS(attributes); i++)
-        syscall(SYS_unlinkat, entry, attributes[i], 0);
-    if (entry >= 0) {
-        close(entry);
-        kernel.entries--;
-    }
-    return (int)syscall(SYS_unlinkat, folder, name, flags);
-}
-
-static int refuse(int number)
-{
-    errno = number;
-    return -1;
-}
-
-static int answer_device(unsigned long number, struct snp_guest_request_ioctl *guest)
-{
-    struct snp_report_resp *response = (struct snp_report_resp *)(gsize)guest->resp_data;
-    struct snp_ext_report_req *extended = (struct snp_ext_report_req *)(gsize)guest->req_data;
-    guint32 size = GUINT32_TO_LE((guint32)GUEST_REPORT_SIZE), status = GUINT32_TO_LE(0x16);
-
-    g_assert_cmpuint(guest->msg_version, !=, 0);
-    kernel.calls++;
-    if (kernel.busy_once) {
-        kernel.busy_once = FALSE;
-        guest->vmm_error = SNP_GUEST_VMM_ERR_BUSY;
-        return refuse(EIO);
-    }
-    if (kernel.fail) {
-        guest->fw_error = 0x16;
-        return refuse(EIO);
-    }
-    if (number == SNP_GET_EXT_REPORT) {
-        if (kernel.no_extended)
-            return refuse(ENOTTY);
-        /* The kernel wants whole pages. */
-        g_assert_cmpuint(extended->certs_address % 4096, ==, 0);
-        g_assert_cmpuint(extended->certs_len % 4096, ==, 0);
-        if (extended->certs_len < kernel.table_wanted) {
-            extended->certs_len = kernel.table_wanted;
-            guest->vmm_error = SNP_GUEST_VMM_ERR_INVALID_LEN;
-            return refuse(EIO);
-        }
-        memset((guint8 *)(gsize)extended->certs_address, 'c', kernel.table_wanted);
-    } else {
-        g_assert_cmpuint(number, ==, SNP_GET_REPORT);
-    }
-    kernel.vmpl = extended->data.vmpl;
-    if (kernel.status)
-        memcpy(response->data, &status, 4);
-    memcpy(response->data + 4, &size, 4);
-    make_report(response->data + 0x20, extended->data.user_data);
-    return 0;
-}
-
-int ioctl(int fd, unsigned long number, ...)
-{
-    va_list args;
-    void *argument;
-
-    va_start(args, number);
-    argument = va_arg(args, void *);
-    va_end(args);
-    if (number == SNP_GET_REPORT || number == SNP_GET_EXT_REPORT)
-        return answer_device(number, argument);
-    return (int)syscall(SYS_ioctl, fd, number, argument);
-}
+static gchar *tsm_folder, *device_file;
 
 static void set_up(void)
 {
@@ -165,38 +35,36 @@ static void set_up(void)
     g_autofree gchar *folder = g_dir_make_tmp("virt-attest-report-XXXXXX", &error);
 
     g_assert_no_error(error);
-    memset(&kernel, 0, sizeof(kernel));
-    kernel.folder = g_build_filename(folder, "report", NULL);
-    kernel.device = g_build_filename(folder, "sev-guest", NULL);
-    kernel.provider = "sev_guest\n";
-    kernel.floor = "0\n";
-    kernel.generation = "1\n";
-    g_assert_cmpint(g_mkdir(kernel.folder, 0700), ==, 0);
+    kernel_set_up();
+    tsm_folder = g_build_filename(folder, "report", NULL);
+    device_file = g_build_filename(folder, "sev-guest", NULL);
+    g_assert_cmpint(g_mkdir(tsm_folder, 0700), ==, 0);
     memset(&wanted, 0, sizeof(wanted));
     for (guint i = 0; i < sizeof(wanted.data); i++)
         wanted.data[i] = (guint8)(i + 1);
     wanted.vmpl = -1;
-    wanted.tsm = kernel.folder;
-    wanted.device = kernel.device;
+    wanted.tsm = tsm_folder;
+    wanted.device = device_file;
 }
 
 static void use_device(void)
 {
-    g_assert_cmpint(g_rmdir(kernel.folder), ==, 0);
-    g_assert_true(g_file_set_contents(kernel.device, "", 0, NULL));
+    g_assert_cmpint(g_rmdir(tsm_folder), ==, 0);
+    g_assert_true(g_file_set_contents(device_file, "", 0, NULL));
 }
 
 static void tear_down(void)
 {
-    g_autofree gchar *folder = g_path_get_dirname(kernel.folder);
+    g_autofree gchar *folder = g_path_get_dirname(tsm_folder);
 
     /* A request that stayed behind would make the folder one that is not empty. */
     g_assert_cmpuint(kernel.entries, ==, 0);
-    g_rmdir(kernel.folder);
-    g_unlink(kernel.device);
+    g_assert_false(kernel_file.open);
+    g_rmdir(tsm_folder);
+    g_unlink(device_file);
     g_assert_cmpint(g_rmdir(folder), ==, 0);
-    g_clear_pointer(&kernel.folder, g_free);
-    g_clear_pointer(&kernel.device, g_free);
+    g_clear_pointer(&tsm_folder, g_free);
+    g_clear_pointer(&device_file, g_free);
 }
 
 static void fetched(const char *provider, gsize table_size)
@@ -208,8 +76,11 @@ static void fetched(const char *provider, gsize table_size)
         g_error("%s", error.text);
     g_assert_cmpstr(report.provider, ==, provider);
     g_assert_cmpmem(report.bytes + 0x50, 64, wanted.data, 64);
+    g_assert_cmpuint(report.bytes[0x30], ==, MAX(wanted.vmpl, 0));
     g_assert_cmpuint(report.table_size, ==, table_size);
     g_assert_true((report.table != NULL) == (table_size > 0));
+    for (gsize i = 0; i < MIN(table_size, kernel.table); i++)
+        g_assert_cmpuint(report.table[i], ==, 'c');
     guest_report_clear(&report);
 }
 
@@ -220,7 +91,8 @@ static void refused(int code, const char *text)
 
     g_assert_false(guest_report_fetch(&wanted, &report, &error));
     g_assert_null(report.table);
-    g_assert_nonnull(strstr(error.text, text));
+    if (!strstr(error.text, text))
+        g_error("'%s' does not say '%s'", error.text, text);
     g_assert_cmpint(error.code, ==, code);
 }
 
@@ -228,34 +100,63 @@ static void test_tsm(void)
 {
     set_up();
     fetched("configfs-tsm:sev_guest", 0);
-    kernel.table = TRUE;
+    kernel.table = 12;
     fetched("configfs-tsm:sev_guest", 12);
-    /* The level is a write too. */
+    for (wanted.vmpl = 0; wanted.vmpl < 4; wanted.vmpl++)
+        fetched("configfs-tsm:sev_guest", 12);
     wanted.vmpl = 2;
-    kernel.generation = "2\n";
+    kernel.floor = 2;
     fetched("configfs-tsm:sev_guest", 12);
+    /* In pieces, and not at once. */
+    kernel.chunk = 100;
+    kernel.busy_once = TRUE;
+    fetched("configfs-tsm:sev_guest", 12);
+    tear_down();
+}
+
+/* As many certificates as are taken, and one byte more, in one read and in several. */
+static void test_tsm_table(void)
+{
+    static const gsize chunks[] = {0, 4096, 100000, GUEST_REPORT_TABLE_MAX};
+
+    set_up();
+    for (gsize i = 0; i < G_N_ELEMENTS(chunks); i++) {
+        kernel.chunk = chunks[i];
+        kernel.table = GUEST_REPORT_TABLE_MAX;
+        fetched("configfs-tsm:sev_guest", GUEST_REPORT_TABLE_MAX);
+        kernel.table++;
+        refused(3, "more than 262144 bytes of certificates");
+        kernel.table *= 2;
+        refused(3, "more than 262144 bytes of certificates");
+    }
     tear_down();
 }
 
 static void test_tsm_refused(void)
 {
     set_up();
-    kernel.table = TRUE;
-    kernel.generation = "2\n";
+    kernel.table = 12;
+    kernel.other_writes = 1;
     refused(3, "somebody else");
-    kernel.generation = "1\n";
-    kernel.provider = "tdx_guest\n";
+    kernel.other_writes = 0;
+    kernel.provider = "tdx_guest";
     refused(4, "another kind");
-    kernel.provider = "sev_guest\n";
+    kernel.provider = "sev_guest";
     kernel.other_data = TRUE;
     refused(3, "report data");
     kernel.other_data = FALSE;
     kernel.short_report = TRUE;
     refused(3, "1183 bytes");
     kernel.short_report = FALSE;
-    kernel.floor = "2\n";
+    kernel.fail = TRUE;
+    refused(3, "outblob: Input/output error");
+    kernel.fail = FALSE;
+    kernel.floor = 2;
     wanted.vmpl = 1;
     refused(3, "VMPL 2");
+    kernel.floor = 0;
+    wanted.vmpl = 4;
+    refused(3, "privlevel: Invalid argument");
     tear_down();
 }
 
@@ -266,22 +167,38 @@ static void test_device(void)
     kernel.no_extended = TRUE;
     fetched("sev-guest", 0);
     kernel.no_extended = FALSE;
-    kernel.table_wanted = 5 * 4096;
     kernel.calls = 0;
-    /* Too small once, then as large as the host said. */
-    fetched("sev-guest", 5 * 4096);
-    g_assert_cmpuint(kernel.calls, ==, 2);
-    /* More than we take: the report without them. */
-    kernel.table_wanted = 257 * 1024 / 4096 * 4096 + 4096;
     fetched("sev-guest", 0);
-    kernel.table_wanted = 0;
+    g_assert_cmpuint(kernel.calls, ==, 1);
+    /* As large as Linux takes: no room behind the last certificate. */
+    kernel.table = KERNEL_BLOB_MAX;
+    fetched("sev-guest", KERNEL_BLOB_MAX);
+    /* The end of the list stays. */
+    kernel.table = 5000;
+    fetched("sev-guest", 5000 + 24);
+    /* The host has more, which Linux does not take from it: the report without them. */
+    kernel.table = KERNEL_BLOB_MAX + 1;
+    kernel.calls = 0;
+    fetched("sev-guest", 0);
+    g_assert_cmpuint(kernel.calls, ==, 2);
+    /* A driver that takes more: too small once, then as large as the host said. */
+    kernel.blob_max = 1024 * 1024;
+    kernel.table = 5 * KERNEL_PAGE;
+    kernel.calls = 0;
+    fetched("sev-guest", 5 * KERNEL_PAGE);
+    g_assert_cmpuint(kernel.calls, ==, 2);
+    /* More than we take. */
+    kernel.table = GUEST_REPORT_TABLE_MAX + KERNEL_PAGE;
+    fetched("sev-guest", 0);
+    kernel.table = 0;
     kernel.busy_once = TRUE;
     kernel.calls = 0;
     fetched("sev-guest", 0);
     g_assert_cmpuint(kernel.calls, ==, 2);
-    wanted.vmpl = 3;
-    fetched("sev-guest", 0);
-    g_assert_cmpuint(kernel.vmpl, ==, 3);
+    for (wanted.vmpl = 0; wanted.vmpl < 4; wanted.vmpl++) {
+        kernel.no_extended = wanted.vmpl % 2 == 1;
+        fetched("sev-guest", 0);
+    }
     tear_down();
 }
 
@@ -290,7 +207,7 @@ static void test_device_refused(void)
     set_up();
     use_device();
     kernel.fail = TRUE;
-    refused(3, "0x16");
+    refused(3, "error 0x16");
     kernel.fail = FALSE;
     kernel.status = TRUE;
     refused(3, "status 0x16");
@@ -298,7 +215,11 @@ static void test_device_refused(void)
     kernel.other_data = TRUE;
     refused(3, "report data");
     kernel.other_data = FALSE;
-    g_unlink(kernel.device);
+    /* The driver has thrown its key away: nobody has asked the firmware, and nothing says so. */
+    kernel.no_key = TRUE;
+    refused(3, "Inappropriate ioctl");
+    kernel.no_key = FALSE;
+    g_unlink(device_file);
     refused(4, "modprobe sev-guest");
     tear_down();
 }
@@ -409,29 +330,29 @@ static void test_get(void)
     int fifo;
 
     set_up();
-    kernel.table = TRUE;
+    kernel.table = 12;
     memset(wanted.data, 0, sizeof(wanted.data));
     wanted.data[0] = 0xab;
-    folder = g_path_get_dirname(kernel.folder);
+    folder = g_path_get_dirname(tsm_folder);
     file = g_build_filename(folder, "out", NULL);
     table = g_build_filename(folder, "table", NULL);
-    options = (GuestReportOptions){.data = "AB", .output = file, .certificates = table, .tsm = kernel.folder,
-                                   .device = kernel.device};
+    options = (GuestReportOptions){.data = "AB", .output = file, .certificates = table, .tsm = tsm_folder,
+                                   .device = device_file};
     if (!guest_report_get(&options, &error))
         g_error("%s", error.text);
     g_assert_true(g_file_get_contents(file, &data, &size, NULL));
     g_assert_cmpmem(data + 0x50, 64, wanted.data, 64);
     g_assert_cmpuint(size, ==, GUEST_REPORT_SIZE);
     g_assert_true(g_file_get_contents(table, &text, &size, NULL));
-    g_assert_cmpmem(text, (int)size, "certificates", 12);
+    g_assert_cmpmem(text, (int)size, "cccccccccccc", 12);
 
     options.format = "extended";
     g_assert_true(guest_report_get(&options, &error));
     g_clear_pointer(&data, g_free);
     g_assert_true(g_file_get_contents(file, &data, &size, NULL));
-    g_assert_cmpmem(data + GUEST_REPORT_SIZE, (int)size - GUEST_REPORT_SIZE, "certificates", 12);
+    g_assert_cmpmem(data + GUEST_REPORT_SIZE, (int)size - GUEST_REPORT_SIZE, "cccccccccccc", 12);
 
-    kernel.table = FALSE;
+    kernel.table = 0;
     g_assert_false(guest_report_get(&options, &error));
     g_assert_nonnull(strstr(error.text, "no certificates"));
     g_unlink(file);
@@ -582,8 +503,7 @@ static void test_serve_large(void)
     int host, port;
 
     set_up();
-    use_device();
-    kernel.table_wanted = 240 * 1024;
+    kernel.table = 240 * 1024;
     g_assert_cmpint(openpty(&host, &port, name, NULL, NULL), ==, 0);
     g_assert_cmpint(tcgetattr(port, &raw), ==, 0);
     cfmakeraw(&raw);
@@ -593,7 +513,7 @@ static void test_serve_large(void)
     line = read_line(host, 5000);
     g_assert_cmpuint(strlen(line), <, 256 * 1024);
     g_assert_nonnull(strstr(line, "\"report\":\""));
-    g_assert_nonnull(strstr(line, "\"provider\":\"sev-guest\""));
+    g_assert_nonnull(strstr(line, "\"provider\":\"configfs-tsm:sev_guest\""));
     g_assert_null(strstr(line, "auxblob"));
     close(port);
     close(host);
@@ -614,6 +534,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_message("SIMULATION: the kernel's interfaces are made by the test");
     g_test_add_func("/guest-report/tsm", test_tsm);
+    g_test_add_func("/guest-report/tsm/table", test_tsm_table);
     g_test_add_func("/guest-report/tsm/refused", test_tsm_refused);
     g_test_add_func("/guest-report/device", test_device);
     g_test_add_func("/guest-report/device/refused", test_device_refused);

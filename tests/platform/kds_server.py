@@ -6,7 +6,7 @@
     GET /vcek|vlek/v1/PRODUCT/cert_chain                                          ASK or ASVK, then ARK, PEM
     GET /vcek|vlek/v1/PRODUCT/crl                                                 revocation list, DER
 
-As a module (its name has a hyphen: importlib), with Server(authority) as server: server.url is its address,
+As a module, with Server(authority) as server: server.url is its address,
 server.requests what was asked for, and
 
     server.script('/crl', '429:1', 'good')
