@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A device like /dev/sev-guest (Linux, Documentation/virt/coco/sev-guest.rst; the layouts are those of linux/sev-guest.h,
- * written down a second time on purpose): SNP_GET_REPORT and SNP_GET_EXT_REPORT. CUSE hands over the caller's memory in
- * turns: each turn names the pieces that the last one has made known.
+ * A device like /dev/sev-guest (Linux, Documentation/virt/coco/sev-guest.rst; the layouts are those of
+ * linux/sev-guest.h, written down a second time on purpose): SNP_GET_REPORT and SNP_GET_EXT_REPORT. CUSE hands over
+ * the caller's memory in turns: each turn names the pieces that the last one has made known.
  */
 #define FUSE_USE_VERSION 31
 #include <cuse_lowlevel.h>

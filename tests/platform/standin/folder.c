@@ -153,7 +153,8 @@ static int op_open(const char *path, struct fuse_file_info *info)
         return rc;
     if (attribute == ATTRIBUTES)
         return -EISDIR;
-    if ((way != O_RDONLY && !(attributes[attribute].mode & 0200)) || (way != O_WRONLY && !(attributes[attribute].mode & 0400)))
+    if ((way != O_RDONLY && !(attributes[attribute].mode & 0200)) ||
+        (way != O_WRONLY && !(attributes[attribute].mode & 0400)))
         return -EACCES;
     handle = calloc(1, sizeof(*handle));
     if (!handle)
@@ -260,7 +261,7 @@ static int op_write(const char *path, const char *buffer, size_t size, off_t off
     return (int)size;
 }
 
-/* On close(): what was written to a binary attribute takes effect. A wrong size is only seen when the report is read. */
+/* On close() what was written to a binary attribute takes effect; a wrong size is seen when the report is read. */
 static int op_flush(const char *path, struct fuse_file_info *info)
 {
     Handle *handle = (Handle *)(uintptr_t)info->fh;
@@ -284,7 +285,8 @@ int standin_folder(const char *port, const char *mount_point)
         .read = op_read,       .write = op_write,     .release = op_release, .flush = op_flush,
     };
     /* In the foreground, one request at a time, and visible in the list of mounts for what it is. */
-    const char *words[] = {"standin", "-f", "-s", "-o", "fsname=test-stand-in-not-a-processor,subtype=standin", mount_point, NULL};
+    const char *options = "fsname=test-stand-in-not-a-processor,subtype=standin";
+    const char *words[] = {"standin", "-f", "-s", "-o", options, mount_point, NULL};
 
     platform = port;
     return fuse_main(6, (char **)(uintptr_t)words, &operations, NULL);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A TEST STAND-IN, NOT A PROCESSOR. In a guest that runs without SEV-SNP it shows what the Linux driver would show there:
- * a folder like configfs-tsm (FUSE), or a device like /dev/sev-guest (CUSE). The reports come from report-server.py on the
- * host, over a port of their own. Written after the kernel's documentation, sharing no code with guest/report, which
- * is what it tests.
+ * A TEST STAND-IN, NOT A PROCESSOR. In a guest that runs without SEV-SNP it shows what the Linux driver would show
+ * there: a folder like configfs-tsm (FUSE), or a device like /dev/sev-guest (CUSE). The reports come from
+ * report_server.py on the host, over a port of their own. Written after the kernel's documentation, sharing no code
+ * with guest/report, which is what it tests.
  */
 #pragma once
 
