@@ -208,7 +208,7 @@ def test_attacks(tap):
     with kds_server.Server(FACTS['authority']) as kds:
         for word in '404', 'wrong-chip', 'foreign', 'silent':
             kds.script('/vcek/', word)
-            code, said = verify('--kds', kds.url, '--timeout', '5')
+            code, said = verify('--kds', kds.url, '--timeout', '2')
             tap.check(code == 4 and 'certificate' in said and kds.requests,
                       f'a Key Distribution Service that says {word}: not accepted', (code, said))
         kds.reset()

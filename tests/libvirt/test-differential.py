@@ -19,7 +19,7 @@ import tempfile
 from harness import (STATE, Tap, attest, install_hook, read, run, scratch, tree, virsh, write)
 import differential
 
-COUNT = 48
+COUNT = 32
 FEWEST = 40
 
 
