@@ -356,8 +356,9 @@ typedef struct {
 
 static void real_clear(Real *real)
 {
-    appraisal_evidence_free(real->evidence);
-    g_ptr_array_unref(real->certificates);
+    /* Where the vectors are not here, nothing was loaded. */
+    g_clear_pointer(&real->evidence, appraisal_evidence_free);
+    g_clear_pointer(&real->certificates, g_ptr_array_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Real, real_clear)
 
