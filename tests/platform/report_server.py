@@ -18,7 +18,7 @@ The faults, each what a hostile host, another guest or another processor would b
     vmpl-1  host-data  id-key  author-key  migration-agent  provisional  old-version  masked-key
     rolled-back                       an older TCB, with the right certificate for it
     other-chip                        its certificate is of another chip
-    other-data  first-data            report data of its own; those of the first request, again
+    other-data                        report data of its own
     forged                            signed by a key that is not the one in the certificate
     foreign                           an authority of the same name with other keys
     vlek                              signed by a cloud provider's key
@@ -132,7 +132,6 @@ FAULTS = {
     'rolled_back': lambda server: {'signer': server.line.vcek(tcb=older(server.line))},
     'other_chip': lambda server: {'certificates': [server.line.vcek(hwid=authorities.chip(server.line.name, 'other'))]},
     'other_data': lambda server: {'report_data': os.urandom(64)},
-    'first_data': lambda server: {'report_data': server.requests[0][0]},
     'forged': lambda server: {'signer': server.line.vcek(key=authorities.Authority.generate('ec')),
                               'certificates': [server.signer]},
     'foreign': lambda server: {'signer': foreign(server)},

@@ -12,7 +12,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -207,29 +206,6 @@ def test_offline(tap, bench):
         tap.equal(found.returncode, USAGE, ' '.join(words[:2]), found.all)
 
 
-def main():
-    tap = kds.Tap()
-    tap.where = 'kds-verify'
-    authority = authorities.Authority(authorities.default_folder() if os.environ.get('VIRT_ATTEST_BUILD') else None)
-    for line in authorities.LINES:
-        authority.line(line)
-    kds.Bench = Bench
-    folder = tempfile.mkdtemp(prefix='test-kds-verify-')
-    tests = [(name, function) for name, function in globals().items() if name.startswith('test_')]
-    try:
-        with kds.concurrent.futures.ThreadPoolExecutor(4) as pool:
-            for results in pool.map(lambda test: kds.run_test(*test, authority, folder), tests):
-                for good, name, detail in results:
-                    if good is None:
-                        tap.comment(name)
-                    else:
-                        tap.check(good, name, detail)
-    finally:
-        # Made by mkdtemp() above.
-        shutil.rmtree(folder, ignore_errors=True)
-    print(f'1..{tap.number}')
-    return 1 if tap.failed else 0
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    kds.Bench = Bench
+    sys.exit(kds.main('kds-verify', globals()))

@@ -654,16 +654,18 @@ def run_test(name, function, authority, folder):
     return tap.results
 
 
-def main():
+def main(where='kds', names=None):
+    """Runs the functions test_… of a module, whose names are NAMES (ours), four at a time."""
     tap = Tap()
-    tap.where = 'kds'
+    tap.where = where
     only = os.environ.get('VIRT_ATTEST_TEST_ONLY', '')
     keys = authorities.default_folder() if os.environ.get('VIRT_ATTEST_BUILD') else None
     authority = authorities.Authority(keys)
-    for line in ('Milan', 'Turin', 'Genoa'):
+    for line in authorities.LINES:
         authority.line(line)
-    folder = tempfile.mkdtemp(prefix='test-kds-')
-    tests = [(name, function) for name, function in globals().items() if name.startswith('test_') and only in name]
+    folder = tempfile.mkdtemp(prefix=f'test-{where}-')
+    tests = [(name, function) for name, function in (names or globals()).items()
+             if name.startswith('test_') and only in name]
     try:
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             for results in pool.map(lambda test: run_test(*test, authority, folder), tests):
