@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -32,6 +33,7 @@ static volatile pid_t running[RUNNING_MAX];
 static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 static struct sigaction saved[G_N_ELEMENTS(signals)];
 static guint depth; /* of storage_interrupt_begin() */
+static gboolean complete; /* storage_interrupt_done() */
 
 static void note_signal(int number)
 {
@@ -52,6 +54,7 @@ void storage_interrupt_begin(void)
     if (depth++)
         return;
     interrupted = 0;
+    complete = FALSE;
     for (guint i = 0; i < G_N_ELEMENTS(signals); i++) {
         sigaction(signals[i], NULL, &saved[i]);
         /* What was ignored when we were started (nohup) stays ignored. */
@@ -68,14 +71,24 @@ gboolean storage_interrupt_check(GError **error)
     return FALSE;
 }
 
+void storage_interrupt_done(void)
+{
+    complete = TRUE;
+    for (guint i = 0; i < G_N_ELEMENTS(signals); i++)
+        signal(signals[i], SIG_IGN);
+}
+
 void storage_interrupt_end(void)
 {
-    if (--depth)
+    if (--depth || complete)
         return;
     for (guint i = 0; i < G_N_ELEMENTS(signals); i++)
         sigaction(signals[i], &saved[i], NULL);
-    if (interrupted)
+    if (interrupted) {
+        /* What was said already is not lost. */
+        fflush(NULL);
         raise(interrupted);
+    }
 }
 
 static void keep_line(StorageProcess *process, const char *text)

@@ -71,12 +71,16 @@ gboolean storage_process_run(const char *const *argv, const StorageProcessOption
                              GError **error);
 
 /**
- * storage_interrupt_begin / storage_interrupt_end:
+ * storage_interrupt_begin / storage_interrupt_end / storage_interrupt_done:
  *
  * Between the two SIGINT, SIGTERM and SIGHUP are noted and passed on to the programs that run, instead of ending this
  * process; storage_interrupt_check() is then an error, so that everything is undone on the way out. _end restores the
  * handlers and, when a signal came, dies of it as it would have. Pairs may be nested: the outermost counts.
+ *
+ * storage_interrupt_done() says that the work is complete and stays. A signal that comes too late to undo it is ignored
+ * from then on, also after _end: only the result is still to be said, and to die of it would say that there is none.
  */
 void storage_interrupt_begin(void);
 gboolean storage_interrupt_check(GError **error);
+void storage_interrupt_done(void);
 void storage_interrupt_end(void);

@@ -95,7 +95,9 @@ int cmd_build(CmdContext *context, GError **error)
     storage_interrupt_begin();
     g_autoptr(StorageVolume) volume = cmd_volume_create(&job, name, level, base, capacity, &upper, error);
     int done = volume ? make_all(&job, volume, compose, error) : -1;
-    if (volume && done != 0) {
+    if (done == 0) {
+        storage_interrupt_done();
+    } else if (volume) {
         undo(&job, volume);
     }
     storage_interrupt_end();

@@ -189,6 +189,9 @@ int cmd_bundle(CmdContext *context, GError **error)
     storage_interrupt_begin();
     g_autoptr(GBytes) reference = make_reference(context, &source, error);
     gboolean good = reference && write_bundle(context, &source, reference, path, error);
+    if (good) {
+        storage_interrupt_done();
+    }
     storage_interrupt_end();
     if (!good) {
         return -1;

@@ -251,6 +251,9 @@ int cmd_vol_create(CmdContext *context, GError **error)
     }
     storage_interrupt_begin();
     g_autoptr(StorageVolume) volume = cmd_volume_create(&job, name, level, base, capacity, &upper, error);
+    if (volume) {
+        storage_interrupt_done();
+    }
     storage_interrupt_end();
     if (!volume) {
         return -1;

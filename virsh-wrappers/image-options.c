@@ -99,7 +99,9 @@ int cmd_image_run(CmdContext *context, gboolean (*run)(CmdContext *context, GErr
 {
     storage_interrupt_begin();
     gboolean good = run(context, error);
-    if (!good && !storage_interrupt_check(NULL)) {
+    if (good) {
+        storage_interrupt_done();
+    } else if (!storage_interrupt_check(NULL)) {
         fprintf(stderr, "error: %s\n", (*error)->message);
     }
     storage_interrupt_end();

@@ -89,6 +89,9 @@ int cmd_export_snpguard(CmdContext *context, const CmdReferenceSource *source, G
     }
     storage_interrupt_begin();
     gboolean good = write_archive(context, source, path, error);
+    if (good) {
+        storage_interrupt_done();
+    }
     storage_interrupt_end();
     return good ? 0 : -1;
 }
@@ -504,9 +507,11 @@ int cmd_import_snpguard(CmdContext *context, const char *path, GError **error)
         return -1;
     }
     cmd_report_warnings(context, subject->domain);
-    if (!open_folder(context, &import, error) || (import.folder && !write_files(context, &import, error))) {
+    if (!storage_interrupt_check(error) || !open_folder(context, &import, error) ||
+        (import.folder && !write_files(context, &import, error))) {
         return -1;
     }
+    storage_interrupt_done();
     print_import(context, &import, subject);
     return 0;
 }

@@ -229,6 +229,17 @@ def test_interrupted():
                 # Nothing is said when it came before anything was begun.
                 assert (err == '' or 'interrupted' in err) and 'Sanitizer' not in err, err
                 rig.nothing_left()
+        # When the image has its name, the last of all, it is too late: everything is there, and is said to be.
+        for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
+            process = rig.start('image-build', '--suite', 'trixie', '--output', rig.out / 'a.qcow2')
+            while not (rig.out / 'a.qcow2').exists() and process.poll() is None:
+                time.sleep(0.001)
+            process.send_signal(number)
+            said, err = process.communicate(timeout=60)
+            assert process.returncode == 0 and 'made' in said, (number, process.returncode, said, err)
+            rig.nothing_left(['a.qcow2', 'a.qcow2.manifest.json', 'a.qcow2.packages'])
+            for path in rig.out.iterdir():
+                path.unlink()
         # While the bootstrap runs.
         rig.program('mmdebstrap', '#!/bin/sh\ntrap "rm -r $TMPDIR/mmdebstrap; kill \\$!; exit 1" TERM\nmkdir $TMPDIR/mmdebstrap\n'
                                   'echo "I: waiting..." >&2\nsleep 60 & wait\n')
