@@ -6,6 +6,7 @@ written to; everything else is made afresh in a temporary folder of the test.
 """
 import dataclasses
 import fcntl
+import itertools
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ ROOT_PARTITION = 2
 # What 'define --volume' puts before our own words.
 CONSOLE = 'console=ttyS0 panic=-1 systemd.import_credentials=no systemd.gpt_auto=no systemd.getty_auto=no'
 WAIT = '5'  # seconds for the disks
+NUMBERS = itertools.count()  # cases run side by side
 
 
 def build_folder():
@@ -87,7 +89,7 @@ class Inputs:
 
     def machine(self, level=4, upper='tmpfs', more='', **options):
         """A good machine. The root disk is a qcow2 overlay on the image, as a volume is."""
-        root = disks.overlay(self.path(f'root-{len(os.listdir(self.folder))}.qcow2'), self.raw, 'raw')
+        root = disks.overlay(self.path(f'root-{next(NUMBERS)}.qcow2'), self.raw, 'raw')
         found = [rig.Disk(root, ROOT_SERIAL, 'qcow2', readonly=level == 4)]
         if level == 4:
             found.append(rig.Disk(self.tree, VERITY_SERIAL))

@@ -314,8 +314,9 @@ def main(tests):
             result = f' # SKIP {reason}'
         except Exception:  # pylint: disable=broad-except
             failed = True
-            print('\n'.join('# ' + line for line in traceback.format_exc().splitlines()), flush=True)
+            # Behind the point: what counts the log prints these lines with it.
             print(f'not ok {number} {name}', flush=True)
+            print('\n'.join('# ' + line for line in traceback.format_exc().splitlines()), flush=True)
             continue
         print(f'# {time.monotonic() - start:.0f} s\nok {number} {name}{result}', flush=True)
     sys.exit(1 if failed else 0)
