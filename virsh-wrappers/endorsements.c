@@ -120,7 +120,11 @@ static gboolean add_files(CmdContext *context, CmdEndorsements *out, GError **er
 
 /* ---- Cache and service ---- */
 
-/* Looks for the certificate in @list whose key signed the report. */
+/*
+ * Looks for the certificate in @list whose key signed the report. Anybody can write that key into a certificate that
+ * says what he likes; so one that no anchor has signed does not decide whose revocation lists are looked up, and does
+ * not keep us from looking for the right one.
+ */
 static gboolean signer_among(CmdEndorsements *out, const AppraisalReport *report, const GPtrArray *list)
 {
     for (guint i = 0; i < list->len; i++) {
@@ -131,7 +135,8 @@ static gboolean signer_among(CmdEndorsements *out, const AppraisalReport *report
         gsize size = 0;
         gconstpointer data = g_bytes_get_data(blob->data, &size);
         g_autoptr(AppraisalEndorsement) each = appraisal_endorsement_parse(data, size, NULL);
-        if (each && appraisal_signature_verify(report, each, NULL)) {
+        if (each && appraisal_signature_verify(report, each, NULL) &&
+            appraisal_chain_verify(each, out->job.anchors, NULL, APPRAISAL_ANY_TIME, NULL)) {
             out->signer = g_steal_pointer(&each);
             return TRUE;
         }

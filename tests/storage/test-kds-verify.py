@@ -170,6 +170,31 @@ def test_revoked(tap, bench):
     tap.equal((found.returncode, found.failed), (REJECTED, 'revocation'), 'unless one is required', found.all)
 
 
+def test_decoy(tap, bench):
+    """A certificate of the right key that nobody has signed: it must not decide what is looked up for the report."""
+    line, genoa = bench.line, bench.authority.line('Genoa')
+    vcek = line.vcek()
+    hwid = authorities.chip('Milan')
+    # What the report names as its own, as of another line: its list is not the one that revokes.
+    decoy = genoa.vcek(hwid=hwid, key=vcek.key, issuer_key=authorities.Authority.generate('ec')).certificate
+    both = bench.write('decoy.bin', bench.make(authorities.table([('vlek', decoy), ('vcek', vcek.certificate)])))
+    found = bench.verify(report=both, kds=False)
+    tap.equal((found.returncode, found.failed), (ACCEPTED, ''), 'beside the right one it does no harm', found.all)
+    bench.put('crl', line.crl(revoked=[line.serials['ask']]))
+    for words in ((), ('--kds', bench.server.url)):
+        found = bench.verify(*words, report=both, kds=False)
+        tap.equal((found.returncode, found.failed), (REJECTED, 'revocation'), f'it hides no revocation {words}', found.all)
+    bench.fresh()
+    alone = bench.write('alone.bin', bench.make(authorities.table([('vcek', decoy)])))
+    bench.put('vcek', vcek.certificate)
+    found = bench.verify('--require-crl', report=alone, kds=False)
+    tap.equal((found.returncode, found.failed), (REJECTED, 'revocation'), 'nor the right one in the cache', found.all)
+    bench.fresh()
+    found = bench.verify('--require-crl', report=alone)
+    tap.equal((found.returncode, found.failed), (ACCEPTED, ''), 'nor is it in the way of the service', found.all)
+    tap.equal(bench.server.requests, [kds.vcek_path(), '/vcek/v1/Milan/crl'], 'which is asked for the right line')
+
+
 def test_offline(tap, bench):
     """Every system call is looked at: no socket but those of this machine's own family."""
     if not shutil.which('strace'):
