@@ -276,8 +276,26 @@ def test_configuration(tap, rig, host, servers, login):
             if master:
                 master.terminate()
                 master.wait(timeout=10)
+        test_kerberos(tap, rig, host, config, wrapper)
     finally:
         del os.environ['SSH_TEST_PATH']
+
+
+def test_kerberos(tap, rig, host, config, wrapper):
+    """Where the key exchange is by Kerberos, ssh looks at no host key. There is no Kerberos here: ssh says what it would do."""
+    probe = subprocess.run(['/usr/bin/ssh', '-F', '/dev/null', '-G', '-o', 'GSSAPIKeyExchange=yes', 'host'],
+                           capture_output=True, text=True, check=False)
+    config.write_text('GSSAPIKeyExchange yes\n' if probe.returncode == 0 else 'GSSAPIAuthentication yes\n', encoding='ascii')
+    # Its first word is ours to find out what it knows; the last one is what would be run.
+    wrapper.write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F {config} -G "$@"\n', encoding='ascii')
+    done = rig.run('ssh', rig.report(host), host, '--host', '127.0.0.1')
+    if probe.returncode:
+        tap.check(done.returncode == 0 and 'gssapikeyexchange' not in done.stdout,
+                  f'an ssh without key exchange by Kerberos is not asked for it ({done.returncode}, {done.stderr.strip()!r})')
+        return
+    tap.check('gssapikeyexchange yes' in probe.stdout and done.returncode == 0 and
+              'gssapikeyexchange no' in done.stdout.splitlines(),
+              f'GSSAPIKeyExchange in the configuration does not make a host key superfluous ({done.stdout!r})')
 
 
 def test_ended(tap, rig, keys):
