@@ -34,7 +34,7 @@ static void add_addresses(virDomainPtr domain, unsigned int source, GPtrArray *o
     for (int i = 0; i < count; i++) {
         for (guint n = 0; n < interfaces[i]->naddrs; n++) {
             const char *address = interfaces[i]->addrs[n].addr;
-            if (address && cmd_known_hosts_valid(address) &&
+            if (address && cmd_known_hosts_is_address(address) &&
                 !g_ptr_array_find_with_equal_func(out, address, g_str_equal, NULL)) {
                 g_ptr_array_add(out, g_strdup(address));
             }
@@ -44,7 +44,10 @@ static void add_addresses(virDomainPtr domain, unsigned int source, GPtrArray *o
     free(interfaces);
 }
 
-/* Where the guest is does not matter to its identity, so the host may be believed. */
+/*
+ * Where the guest is does not matter to its identity, so the host may be believed. But only in numbers: a name could be
+ * that of another machine, whose keys would go from the list, or a section of the user's configuration of ssh.
+ */
 static gchar **find_addresses(CmdContext *context, const char *word, GError **error)
 {
     g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func(g_free);
