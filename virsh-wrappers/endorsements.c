@@ -27,6 +27,20 @@ static gboolean add_crl(CmdEndorsements *out, GBytes *data, GError **error)
     return crl != NULL;
 }
 
+/* PEM with certificates and lists in it, every one of which has to be something. */
+static gboolean add_parts(CmdEndorsements *out, gconstpointer bytes, gsize size)
+{
+    g_autoptr(GPtrArray) parts = storage_certificates_split(bytes, size, NULL);
+    for (guint i = 0; parts && i < parts->len; i++) {
+        GBytes *part = g_ptr_array_index(parts, i);
+        if (!appraisal_certificates_read(g_bytes_get_data(part, NULL), g_bytes_get_size(part), out->certificates, NULL) &&
+            !add_crl(out, part, NULL)) {
+            return FALSE;
+        }
+    }
+    return parts != NULL;
+}
+
 /* Told by what is in it. The error is that of a certificate, which most of them are. */
 static gboolean add_data(CmdEndorsements *out, GBytes *data, GError **error)
 {
@@ -34,7 +48,7 @@ static gboolean add_data(CmdEndorsements *out, GBytes *data, GError **error)
     gconstpointer bytes = g_bytes_get_data(data, &size);
     g_autoptr(GError) cause = NULL;
     if (appraisal_certificates_read(bytes, size, out->certificates, &cause) || add_crl(out, data, NULL) ||
-        appraisal_table_parse(bytes, size, out->certificates, NULL)) {
+        appraisal_table_parse(bytes, size, out->certificates, NULL) || add_parts(out, bytes, size)) {
         return TRUE;
     }
     g_propagate_error(error, g_steal_pointer(&cause));

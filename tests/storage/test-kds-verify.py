@@ -170,6 +170,27 @@ def test_revoked(tap, bench):
     tap.equal((found.returncode, found.failed), (REJECTED, 'revocation'), 'unless one is required', found.all)
 
 
+def test_bundle(tap, bench):
+    """Certificates and lists in one file: what any of them revokes is revoked."""
+    line = bench.line
+    lists = [authorities.pem(line.crl(revoked=revoked), 'X509 CRL') for revoked in ((), (line.serials['ask'],))]
+    vcek = authorities.pem(line.vcek().certificate)
+    for name, parts, code in (('a certificate and a list', (vcek, lists[0]), ACCEPTED),
+                              ('the second list revokes', (lists[0], vcek, lists[1]), REJECTED)):
+        bundle = bench.write('bundle.pem', ''.join(parts))
+        folder = os.path.join(bench.folder, f'folder{bench.number}')
+        os.makedirs(folder, exist_ok=True)
+        shutil.copy(bundle, folder)
+        for place in (bundle, folder):
+            found = bench.verify('--require-crl', '--certificates', place, kds=False)
+            tap.equal((found.returncode, found.failed), (code, 'revocation' if code else ''), f'{name}, {place}', found.all)
+    found = bench.verify('--certificates', bench.write('vcek.pem', vcek), '--crl', bench.write('two.crl', ''.join(lists)),
+                         kds=False)
+    tap.equal((found.returncode, 'more than one list' in found.stderr), (3, True), 'two lists in one --crl', found.all)
+    found = bench.verify('--certificates', bench.write('odd.pem', vcek + authorities.pem(b'0\0', 'X509 CRL')), kds=False)
+    tap.equal(found.returncode, 3, 'a certificate and something that is no list', found.all)
+
+
 def test_decoy(tap, bench):
     """A certificate of the right key that nobody has signed: it must not decide what is looked up for the report."""
     line, genoa = bench.line, bench.authority.line('Genoa')
