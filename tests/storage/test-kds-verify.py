@@ -191,6 +191,23 @@ def test_bundle(tap, bench):
     tap.equal(found.returncode, 3, 'a certificate and something that is no list', found.all)
 
 
+def test_other_authority(tap, bench):
+    """A run with somebody else's trust anchor does not make a revocation be forgotten."""
+    line, foreign = bench.line, bench.server.line('Milan', 'foreign')
+    bench.put('vcek', line.vcek().certificate)
+    bench.put('crl', line.crl(revoked=[line.serials['ask']]))
+    anchor, bench.anchors['Milan'] = bench.anchors['Milan'], bench.write('foreign.anchor', foreign.trust_anchor())
+    found = bench.run('import', bench.write('foreign.crl', foreign.crl()))
+    tap.equal(found.returncode, 0, 'the list of another authority of the same names is kept', found.all)
+    report = bench.write('foreign.bin', authorities.report(foreign.vcek(), measurement=MEASUREMENT, report_data=DATA) +
+                         authorities.table([('vcek', foreign.vcek().certificate)]))
+    found = bench.verify('--require-crl', report=report, kds=False)
+    tap.equal((found.returncode, found.failed), (ACCEPTED, ''), 'and is used for its reports', found.all)
+    bench.anchors['Milan'] = anchor
+    found = bench.verify(kds=False)
+    tap.equal((found.returncode, found.failed), (REJECTED, 'revocation'), 'what the first one revokes stays revoked', found.all)
+
+
 def test_decoy(tap, bench):
     """A certificate of the right key that nobody has signed: it must not decide what is looked up for the report."""
     line, genoa = bench.line, bench.authority.line('Genoa')
