@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from xml.sax.saxutils import escape
 
 sys.dont_write_bytecode = True
@@ -45,8 +46,9 @@ class Tap:
         self.number += 1
         self.failed += not good
         print(f'{"ok" if good else "not ok"} {self.number} - {name}', flush=True)
-        if not good and detail:
-            print('# ' + str(detail).replace('\n', '\n# '), flush=True)
+        if not good:
+            asked = traceback.extract_stack()[-2]
+            print('# ' + (str(detail) or f'line {asked.lineno}: {asked.line}').replace('\n', '\n# '), flush=True)
 
     def equal(self, got, wanted, name):
         self.check(got == wanted, name, f'got {got!r}, wanted {wanted!r}')

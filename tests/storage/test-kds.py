@@ -29,7 +29,7 @@ try:
 except ImportError as missing:
     print(f'1..0 # SKIP {missing}: install python3-cryptography')
     sys.exit(0)
-from harness import Tap  # noqa: E402
+from harness import Tap, asked_from  # noqa: E402
 
 TOOL = os.path.abspath(sys.argv[1])
 REJECTED, USAGE, CANNOT_READ, NOT_CONFIGURED = 1, 2, 3, 4
@@ -46,7 +46,7 @@ class Collected(Tap):
         self.where, self.results = name, []
 
     def check(self, good, name, detail=''):
-        self.results.append((bool(good), f'{self.where}: {name}', '' if good else str(detail)))
+        self.results.append((bool(good), f'{self.where}: {name}', '' if good else str(detail) or asked_from()))
         return good
 
     def comment(self, text):
