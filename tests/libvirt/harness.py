@@ -370,6 +370,18 @@ def eventually(condition, seconds=120):
     return True
 
 
+def idle():
+    text = call('virt-admin', '-q', '-c', 'libvirtd:///system', 'srv-threadpool-info', 'libvirtd').stdout
+    workers = dict(re.findall(r'^(\w+) *: (\d+)$', text, re.M))
+    return workers['freeWorkers'] == workers['nWorkers'] and workers['jobQueueDepth'] == '0'
+
+
+def settle():
+    """Wait until libvirtd has nothing more to do: what a client that was killed had asked for goes on without it."""
+    if not eventually(lambda: idle() and idle()):
+        raise Failed('libvirtd is never idle')
+
+
 def hook_message(done):
     """The hook's own words in what virsh said."""
     return done.stderr.split('unexpected exit status', 1)[-1]
