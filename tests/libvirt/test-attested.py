@@ -253,7 +253,7 @@ def free_port():
 
 def server(key):
     """A real SSH server with this host key; (process, port, log)."""
-    port, log = free_port(), scratch(f'sshd-{key}.log')
+    port, log = free_port(), write(scratch(f'sshd-{key}.log'), '')
     os.makedirs('/run/sshd', exist_ok=True)
     write(scratch('authorized'), read(scratch('user.pub')))
     config = write(scratch(f'sshd-{key}.conf'), f'Port {port}\nListenAddress 127.0.0.1\nHostKey {scratch(key)}\n'
