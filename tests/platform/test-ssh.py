@@ -79,7 +79,7 @@ class Server:
             line = ['unshare', '-m', 'sh', '-c', private, 'sh', *line]
         with open(self.log, 'ab') as log:
             process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        for _ in range(100):
+        for _ in range(2400):
             if 'Server listening' in self.log.read_text(encoding='utf-8', errors='replace'):
                 return process
             if process.poll() is not None:
@@ -89,16 +89,37 @@ class Server:
         process.wait()
         return None
 
-    def lines(self):
-        """What it has logged since the last call, after a moment for what is still under way."""
-        time.sleep(0.1)
+    def children(self):
+        found = 0
+        for path in pathlib.Path('/proc').glob('[0-9]*/stat'):
+            try:
+                state, parent = path.read_text(encoding='utf-8', errors='replace').rpartition(')')[2].split()[:2]
+            except OSError:
+                continue  # it has ended meanwhile
+            found += int(parent) == self.process.pid and state != 'Z'
+        return found
+
+    def lines(self, connections=0):
+        """What it has logged since the last call, when no more than @connections are still open."""
+        end = time.monotonic() + 120
+        while self.children() > connections:
+            if time.monotonic() > end:
+                raise RuntimeError('connections do not end: ' + self.log.read_text(encoding='utf-8'))
+            time.sleep(0.05)
         text = self.log.read_text(encoding='utf-8', errors='replace')
         self.log.write_text('', encoding='utf-8')
         return text
 
+    def wait_for(self, word):
+        end = time.monotonic() + 120
+        while word not in self.log.read_text(encoding='utf-8', errors='replace'):
+            if time.monotonic() > end:
+                raise RuntimeError(f'no {word!r}: ' + self.log.read_text(encoding='utf-8'))
+            time.sleep(0.05)
+
     def stop(self):
         self.process.terminate()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=120)
 
 
 class Rig:
@@ -140,7 +161,7 @@ class Rig:
 
     def run(self, *words, nonce=NONCE):
         line, environment = self.line(*words, nonce=nonce)
-        return subprocess.run(line, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+        return subprocess.run(line, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300,
                               check=False)
 
 
@@ -280,15 +301,16 @@ def test_configuration(tap, rig, host, servers, login):
                     ['/usr/bin/ssh', '-F', '/dev/null', '-o', 'StrictHostKeyChecking=no', '-o',
                      'UserKnownHostsFile=/dev/null', '-M', '-N', '-S', str(rig.folder / 'shared'), '-i', login[-1],
                      '-p', str(impostor.port), '-l', USER, '127.0.0.1'], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-                for _ in range(100):
+                for _ in range(2400):
                     if (rig.folder / 'shared').exists():
                         break
                     time.sleep(0.05)
                 tap.check((rig.folder / 'shared').exists(), 'a shared connection to the impostor is there')
-                impostor.lines()
+                impostor.wait_for('Accepted publickey')
+                impostor.lines(1)
             config.write_text(f'{what}\n', encoding='ascii')
             done = rig.run('ssh', genuine, host, *login, '--port', str(impostor.port), '--', 'echo stolen')
-            log = impostor.lines()
+            log = impostor.lines(1 if master else 0)
             tap.check(done.returncode == 255 and not done.stdout and not any(word in log for word in AUTHENTICATION),
                       f'{what.split()[0]} in the configuration does not help the impostor '
                       f'({done.returncode}, {done.stderr.strip()!r})')
@@ -297,7 +319,8 @@ def test_configuration(tap, rig, host, servers, login):
                       f'{what.split()[0]}: the attested server still lets us in ({done.stderr.strip()!r})')
             if master:
                 master.terminate()
-                master.wait(timeout=10)
+                master.wait(timeout=120)
+                impostor.lines()
         test_kerberos(tap, rig, host, config, wrapper)
     finally:
         del os.environ['SSH_TEST_PATH']
@@ -332,7 +355,7 @@ path = re.search('UserKnownHostsFile="([^"]*)"', ' '.join(sys.argv)).group(1)
 with open('{told}.new', 'w') as out:
     out.write(f'{{os.getpid()}} {{open(path).read()}}')
 os.rename('{told}.new', '{told}')
-time.sleep(60)
+time.sleep(600)
 """, encoding='ascii')
     wrapper.chmod(0o755)
     public = pathlib.Path(f'{keys["host"]}.pub').read_text(encoding='ascii').split()[:2]
@@ -341,16 +364,16 @@ time.sleep(60)
         line, environment = rig.line('ssh', rig.report(keys['host']), keys['host'], '--host', '127.0.0.1')
         asking = subprocess.Popen(line, env={**environment, 'PATH': f'{folder}:/usr/bin:/bin'}, stdin=subprocess.DEVNULL,
                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for _ in range(200):
+        for _ in range(2400):
             if told.exists():
                 break
             time.sleep(0.05)
         other, _, text = told.read_text(encoding='ascii').partition(' ')
         tap.check(text.split() == ['virt-attest-guest', *public], f'the list has the attested key alone ({text!r})')
         asking.send_signal(number)
-        asking.wait(timeout=20)
+        asking.wait(timeout=120)
         gone = False
-        for _ in range(100):
+        for _ in range(2400):
             gone = not os.path.exists(f'/proc/{other}') or is_zombie(other)
             if gone:
                 break
