@@ -313,7 +313,7 @@ class Guest:
             try:
                 self._monitor_text.write(json.dumps({'execute': command, 'arguments': arguments}) + '\n')
                 self._monitor_text.flush()
-                answer = self._replies.get(timeout=60)
+                answer = self._replies.get(timeout=BOOT)
             except (OSError, ValueError, queue.Empty) as error:
                 raise Failed(f'{self.name}: no answer from QEMU: {error}') from error
         if 'error' in answer:
@@ -381,6 +381,8 @@ class Guest:
 
 
 def prompts_in(text):
+    # What is typed above, when only half of its echo is there.
+    text = text.replace(b'; echo virt-attest-$', b'; echo virt-attest-')
     return [match.group().decode(errors='replace') for pattern in PROMPTS for match in re.finditer(pattern, text)]
 
 

@@ -233,7 +233,7 @@ def case_tmpfs(case, made):
                 case.equal(sorted(set(login.run(READ_ONLY).split('\n'))), ['', 'ro 1'],
                            'the verified device and its mount cannot be made writable')
                 check_breaks(case, guest, login)
-            case.check(guest.wait_for(MULTI_USER, 30), f'{turn} boot: the console says so too', guest.tail())
+            case.check(guest.wait_for(MULTI_USER, rig.BOOT), f'{turn} boot: the console says so too', guest.tail())
             check_silent(case, guest)
     case.check(boots[0][0] != boots[1][0], 'the host key is another one on every boot')
     case.check(boots[0][1] != boots[1][1] and all(len(boot[1]) == 32 for boot in boots),
