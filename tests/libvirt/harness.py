@@ -20,6 +20,7 @@ import random
 import re
 import shlex
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -32,6 +33,11 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 PLATFORM = os.path.join(os.path.dirname(HERE), 'platform')
 sys.path.insert(0, PLATFORM)
+
+# Who starts the tests in the background may make them ignore what they send to the programs under test.
+for number in signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM:
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 AMDSEV = '/usr/share/ovmf/OVMF.amdsev.fd'
 HOOK_FOLDER = '/etc/libvirt/hooks/qemu.d'
