@@ -32,7 +32,7 @@ GENERIC = '/usr/share/ovmf/OVMF.fd'
 QEMU = 'qemu-system-x86_64'
 MIB = 1 << 20
 PARALLEL = 2  # guests at a time
-BOOT = 600  # seconds until a guest has done what is waited for, on a busy machine; a quiet one needs 40
+BOOT = 1200  # seconds until a guest has done what is waited for, on a busy machine; a quiet one needs 40
 # What would say that somebody is listening on the console.
 PROMPTS = (rb'login:', rb'(?m)[#$] *\r?$', rb'(?m)^> *\r?$', rb'\(initramfs\)', rb'Press Enter', rb'sulogin',
            rb'[Ee]mergency mode', rb'[Rr]escue mode', rb'[Pp]ass(word|phrase)[^\n]{0,40}: ?', rb'grub>', rb'Shell>',
