@@ -143,8 +143,11 @@ def test_accepted(tap: Tap):
     kept = scratch('kept.json')
     tap.equal(verify('--save', kept), (0, []), 'a running domain is asked, and its report is accepted')
     tap.equal(len(set(SERVICE['web'].requests)), 1, 'with a nonce')
-    verify()
+    policy = write(scratch('age.json'), json.dumps({'format': 'virt-attest-policy-1', 'maximumAge': 300}))
+    tap.equal(verify('--policy', policy), (0, []), 'which says how old the report is at most')
     tap.equal(len(set(SERVICE['web'].requests)), 2, 'another one each time')
+    tap.equal(verify('--policy', policy, '--ssh-host-key', scratch('guest.pub'), '--nonce', SERVICE['web'].requests[0], kept),
+              (1, ['age']), 'what was kept does not say its age')
     tap.equal(verify('--ssh-host-key', scratch('guest.pub'), '--nonce', SERVICE['web'].requests[0], kept), (0, []),
               'what was kept can be judged again')
     tap.equal(verify('--ssh-host-key', scratch('guest.pub'), kept), (1, ['nonce']), 'not as one without a nonce')
@@ -271,6 +274,9 @@ def test_known_hosts(tap: Tap):
     words = ('--trust-anchor', anchor, '--host', '10.0.0.5')
     done = attest('known-hosts', *words, 'web')
     tap.equal(done.stdout, f'10.0.0.5 {public("guest")} virt-attest\n', 'the line of the attested key')
+    level = json.loads(attest('show', 'web', '--format', 'json').stdout)['reference']['level']
+    tap.check(level < 4 and f'level {level}, which does not vouch for' in done.stderr,
+              'with a warning where the root file system is not measured', (level, done.stderr))
     others = f'10.0.0.55 {public("user")}\n[10.0.0.5]:22 {public("user")}\n'
     write(path, f'{others}10.0.0.5 {public("host")}\n')
     attest('known-hosts', *words, '--output', path, 'web')

@@ -201,6 +201,8 @@ def test_known_hosts(tap, rig, keys):
     done = rig.run('known-hosts', bad, keys['host'], '--host', '10.0.0.5', '--output', str(file))
     tap.check(done.returncode == 1 and file.read_text(encoding='ascii') == f'{others}third ssh-rsa AAAA\n',
               'a key that is not attested any more is not trusted any more')
+    done = rig.run('known-hosts', bad, keys['host'], '--host', '10.0.0.5', '--output', str(rig.folder / 'none' / 'hosts'))
+    tap.check(done.returncode == 1, f'rejected: exit 1 also where there is no list ({done.returncode}, {done.stderr!r})')
 
     for what, words, report, key in (
             ('--report without --ssh-host-key', ['--host', 'a'], genuine, None),
@@ -212,6 +214,26 @@ def test_known_hosts(tap, rig, keys):
         done = rig.run('known-hosts', report, key, *words)
         tap.check(done.returncode == 2 and not done.stdout,
                   f'{what}: exit 2 ({done.returncode}, {done.stderr.strip()})')
+
+
+def test_race(tap, rig, keys):
+    """Runs side by side on one list: none brings back what another has just taken away, and none is lost."""
+    file = rig.folder / 'shared_hosts'
+    good, bad = rig.report(keys['host']), rig.report(keys['host'], measurement=bytes(48))
+    text = pathlib.Path(f'{keys["host"]}.pub').read_text(encoding='ascii').split()[1]
+    hosts = [f'10.0.1.{number}' for number in range(16)]
+    for turn in range(4):
+        file.write_text(''.join(f'{host} ssh-ed25519 {text} virt-attest\n' for host in hosts[8:]), encoding='ascii')
+        runs = []
+        for number, host in enumerate(hosts):
+            line, environment = rig.line('known-hosts', good if number < 8 else bad, keys['host'], '--host', host,
+                                         '--output', str(file))
+            runs.append(subprocess.Popen(line, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                         stderr=subprocess.DEVNULL))
+        codes = [each.wait(timeout=300) for each in runs]
+        found = sorted(line.split()[0] for line in file.read_text(encoding='ascii').splitlines())
+        tap.check(codes == [0] * 8 + [1] * 8 and found == sorted(hosts[:8]),
+                  f'turn {turn}: the accepted ones are there and the rejected ones gone ({codes}, {found})')
 
 
 def test_ssh(tap, rig, keys, kind):
@@ -299,8 +321,26 @@ def test_configuration(tap, rig, host, servers, login):
                 master.terminate()
                 master.wait(timeout=120)
                 impostor.lines()
+        test_kerberos(tap, rig, host, config, wrapper)
     finally:
         del os.environ['SSH_TEST_PATH']
+
+
+def test_kerberos(tap, rig, host, config, wrapper):
+    """Where the key exchange is by Kerberos, ssh looks at no host key. There is no Kerberos here: ssh says what it would do."""
+    probe = subprocess.run(['/usr/bin/ssh', '-F', '/dev/null', '-G', '-o', 'GSSAPIKeyExchange=yes', 'host'],
+                           capture_output=True, text=True, check=False)
+    config.write_text('GSSAPIKeyExchange yes\n' if probe.returncode == 0 else 'GSSAPIAuthentication yes\n', encoding='ascii')
+    # Its first word is ours to find out what it knows; the last one is what would be run.
+    wrapper.write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F {config} -G "$@"\n', encoding='ascii')
+    done = rig.run('ssh', rig.report(host), host, '--host', '127.0.0.1')
+    if probe.returncode:
+        tap.check(done.returncode == 0 and 'gssapikeyexchange' not in done.stdout,
+                  f'an ssh without key exchange by Kerberos is not asked for it ({done.returncode}, {done.stderr.strip()!r})')
+        return
+    tap.check('gssapikeyexchange yes' in probe.stdout and done.returncode == 0 and
+              'gssapikeyexchange no' in done.stdout.splitlines(),
+              f'GSSAPIKeyExchange in the configuration does not make a host key superfluous ({done.stdout!r})')
 
 
 def test_ended(tap, rig, keys):
@@ -370,6 +410,7 @@ def main():
         rig = Rig(os.path.abspath(sys.argv[1]), folder)
         keys = {word: make_key(folder / word) for word in ('host', 'other', 'client')}
         test_known_hosts(tap, rig, keys)
+        test_race(tap, rig, keys)
         test_refused(tap, rig, keys)
         test_ended(tap, rig, keys)
         for kind in ('ed25519', 'ecdsa', 'rsa'):

@@ -149,6 +149,14 @@ def test_revoked(tap, bench):
         tap.equal((found.returncode, found.failed), (REJECTED, 'revocation'), f'{what}, nobody there', found.all)
         found = bench.verify(kds=False)
         tap.equal((found.returncode, found.failed), (REJECTED, 'revocation'), f'{what}, offline', found.all)
+    # One that was given keeps nobody from asking when it says nothing of this certificate, or does not any more.
+    vcek = bench.write('signer.der', line.vcek().certificate)
+    for what, given in (('of another line', bench.authority.line('Genoa').crl()),
+                        ('that is too old', line.crl(next_update=line.now - 5))):
+        bench.fresh()
+        bench.server.script('crl', 'revoked')
+        found = bench.verify('--certificates', vcek, '--crl', bench.write('given.crl', given))
+        tap.equal((found.returncode, found.failed), (REJECTED, 'revocation'), f'a list {what} is given', found.all)
     # A list of which nobody said that it is about VLEKs, and one that says nothing of them.
     signed = bench.write('vlek.bin', authorities.report(line.vlek(), measurement=MEASUREMENT, report_data=DATA))
     for what, known, code in (('revokes', line.crl(revoked=[line.serials['asvk']]), REJECTED),
@@ -169,6 +177,69 @@ def test_revoked(tap, bench):
               'without any list: accepted with a warning', found.all)
     found = bench.verify('--require-crl', timeout=SHORT)
     tap.equal((found.returncode, found.failed), (REJECTED, 'revocation'), 'unless one is required', found.all)
+
+
+def test_bundle(tap, bench):
+    """Certificates and lists in one file: what any of them revokes is revoked."""
+    line = bench.line
+    lists = [authorities.pem(line.crl(revoked=revoked), 'X509 CRL') for revoked in ((), (line.serials['ask'],))]
+    vcek = authorities.pem(line.vcek().certificate)
+    for name, parts, code in (('a certificate and a list', (vcek, lists[0]), ACCEPTED),
+                              ('the second list revokes', (lists[0], vcek, lists[1]), REJECTED)):
+        bundle = bench.write('bundle.pem', ''.join(parts))
+        folder = os.path.join(bench.folder, f'folder{bench.number}')
+        os.makedirs(folder, exist_ok=True)
+        shutil.copy(bundle, folder)
+        for place in (bundle, folder):
+            found = bench.verify('--require-crl', '--certificates', place, kds=False)
+            tap.equal((found.returncode, found.failed), (code, 'revocation' if code else ''), f'{name}, {place}', found.all)
+    found = bench.verify('--certificates', bench.write('vcek.pem', vcek), '--crl', bench.write('two.crl', ''.join(lists)),
+                         kds=False)
+    tap.equal((found.returncode, 'more than one list' in found.stderr), (3, True), 'two lists in one --crl', found.all)
+    found = bench.verify('--certificates', bench.write('odd.pem', vcek + authorities.pem(b'0\0', 'X509 CRL')), kds=False)
+    tap.equal(found.returncode, 3, 'a certificate and something that is no list', found.all)
+
+
+def test_other_authority(tap, bench):
+    """A run with somebody else's trust anchor does not make a revocation be forgotten."""
+    line, foreign = bench.line, bench.server.line('Milan', 'foreign')
+    bench.put('vcek', line.vcek().certificate)
+    bench.put('crl', line.crl(revoked=[line.serials['ask']]))
+    anchor, bench.anchors['Milan'] = bench.anchors['Milan'], bench.write('foreign.anchor', foreign.trust_anchor())
+    found = bench.run('import', bench.write('foreign.crl', foreign.crl()))
+    tap.equal(found.returncode, 0, 'the list of another authority of the same names is kept', found.all)
+    report = bench.write('foreign.bin', authorities.report(foreign.vcek(), measurement=MEASUREMENT, report_data=DATA) +
+                         authorities.table([('vcek', foreign.vcek().certificate)]))
+    found = bench.verify('--require-crl', report=report, kds=False)
+    tap.equal((found.returncode, found.failed), (ACCEPTED, ''), 'and is used for its reports', found.all)
+    bench.anchors['Milan'] = anchor
+    found = bench.verify(kds=False)
+    tap.equal((found.returncode, found.failed), (REJECTED, 'revocation'), 'what the first one revokes stays revoked', found.all)
+
+
+def test_decoy(tap, bench):
+    """A certificate of the right key that nobody has signed: it must not decide what is looked up for the report."""
+    line, genoa = bench.line, bench.authority.line('Genoa')
+    vcek = line.vcek()
+    hwid = authorities.chip('Milan')
+    # What the report names as its own, as of another line: its list is not the one that revokes.
+    decoy = genoa.vcek(hwid=hwid, key=vcek.key, issuer_key=authorities.Authority.generate('ec')).certificate
+    both = bench.write('decoy.bin', bench.make(authorities.table([('vlek', decoy), ('vcek', vcek.certificate)])))
+    found = bench.verify(report=both, kds=False)
+    tap.equal((found.returncode, found.failed), (ACCEPTED, ''), 'beside the right one it does no harm', found.all)
+    bench.put('crl', line.crl(revoked=[line.serials['ask']]))
+    for words in ((), ('--kds', bench.server.url)):
+        found = bench.verify(*words, report=both, kds=False)
+        tap.equal((found.returncode, found.failed), (REJECTED, 'revocation'), f'it hides no revocation {words}', found.all)
+    bench.fresh()
+    alone = bench.write('alone.bin', bench.make(authorities.table([('vcek', decoy)])))
+    bench.put('vcek', vcek.certificate)
+    found = bench.verify('--require-crl', report=alone, kds=False)
+    tap.equal((found.returncode, found.failed), (REJECTED, 'revocation'), 'nor the right one in the cache', found.all)
+    bench.fresh()
+    found = bench.verify('--require-crl', report=alone)
+    tap.equal((found.returncode, found.failed), (ACCEPTED, ''), 'nor is it in the way of the service', found.all)
+    tap.equal(bench.server.requests, [kds.vcek_path(), '/vcek/v1/Milan/crl'], 'which is asked for the right line')
 
 
 def test_offline(tap, bench):
