@@ -6,6 +6,7 @@
 
 #include "measure/error.h"
 #include "virsh-wrappers/connection.h"
+#include "virsh-wrappers/deadline.h"
 #include "virsh-wrappers/known-hosts.h"
 #include "virsh-wrappers/output.h"
 
@@ -51,7 +52,10 @@ static void add_addresses(virDomainPtr domain, unsigned int source, GPtrArray *o
 static gchar **find_addresses(CmdContext *context, const char *word, GError **error)
 {
     g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(VirConnection) connection = cmd_connect(context, error);
+    g_autofree gchar *shown = cmd_printable(word);
+    g_autofree gchar *what = g_strdup_printf("domain '%s', its address", shown);
+    g_autoptr(CmdGuard) guard = cmd_guard_new(context, what, error);
+    g_autoptr(VirConnection) connection = guard ? cmd_connect(context, error) : NULL;
     g_autoptr(VirDomainHandle) domain = connection ? cmd_domain_lookup(connection, word, error) : NULL;
     if (!domain) {
         return NULL;
@@ -61,7 +65,6 @@ static gchar **find_addresses(CmdContext *context, const char *word, GError **er
         add_addresses(domain, VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP, found);
     }
     if (found->len == 0) {
-        g_autofree gchar *shown = cmd_printable(word);
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
                     "libvirt knows no address of domain '%s': give it with --host", shown);
         return NULL;
