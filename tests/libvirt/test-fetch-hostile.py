@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 
-from harness import attest, daemon, plain_xml, program, run, scratch, start, stop, virsh, virsh_define
+from harness import attest, connected, daemon, eventually, plain_xml, program, run, scratch, start, stop, virsh, virsh_define
 
 CHANNEL = "<channel type='unix'><target type='virtio' name='org.virt-attest.report.0'/></channel>"
 AGENT = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
@@ -23,10 +23,10 @@ def ask(name, seconds):
 
 
 def gone(tap, what, do, code, expected):
-    asking = ask('silent', 60)
-    time.sleep(1.5)
+    asking = ask('silent', 600)
+    tap.check(eventually(lambda: connected('silent')), f'{what}: it asks')
     do()
-    _, errors = asking.communicate(timeout=20)
+    _, errors = asking.communicate(timeout=120)
     tap.check(asking.returncode == code and expected in errors, what, f'{asking.returncode}: {errors}')
 
 
@@ -87,7 +87,7 @@ def endless(text):
 
 def test_hostile_guests(tap):
     """They cost the time that was given them and no memory; all at the same time."""
-    rows = (('slow', slowly, 'has not answered within 4 seconds'),
+    rows = (('slow', slowly, 'has not answered within 8 seconds'),
             ('one-line', endless(lambda _: b'x'), 'more than 262144 bytes'),
             ('many-lines', endless(lambda _: b'x\n'), 'more than 262144 bytes'),
             ('many-nonces', endless(lambda nonce: nonce + b'\0\n'), 'more than 262144 bytes'),
@@ -96,12 +96,12 @@ def test_hostile_guests(tap):
     for name, play, _ in rows:
         Guest(name, play)
     for name, _, said in rows:
-        asked.append((name, ask(name, 4), said, time.monotonic()))
+        asked.append((name, ask(name, 8), said, time.monotonic()))
     for name, process, said, begin in asked:
         errors = process.stderr.read()
         _, status, usage = os.wait4(process.pid, 0)
         code, seconds = os.waitstatus_to_exitcode(status), time.monotonic() - begin
-        tap.check(code == 3 and said in errors and seconds < 12, f'{name}: given up', f'{code} after {seconds:.1f} s: {errors}')
+        tap.check(code == 3 and said in errors and seconds < 60, f'{name}: given up', f'{code} after {seconds:.1f} s: {errors}')
         tap.check(usage.ru_maxrss < 256 * 1024, f'{name}: in little memory', f'{usage.ru_maxrss} KiB')
     for name, *_ in rows:
         stop(name)
@@ -112,7 +112,7 @@ def test_paused(tap):
         virsh_define(plain_xml(name, devices=devices))
         start(name)
         virsh('suspend', '--domain', name)
-        done = attest('verify', '--domain', name, '--timeout', '2', *words, check=False)
+        done = attest('verify', '--domain', name, '--timeout', '5', *words, check=False)
         tap.check(done.returncode == code and 'it is paused' in done.stderr and "'virsh resume'" in done.stderr,
                   f'{name}: what to do is said', f'{done.returncode}: {done.stderr}')
         stop(name)
