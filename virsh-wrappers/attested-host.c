@@ -35,7 +35,7 @@ static void add_addresses(virDomainPtr domain, unsigned int source, GPtrArray *o
     for (int i = 0; i < count; i++) {
         for (guint n = 0; n < interfaces[i]->naddrs; n++) {
             const char *address = interfaces[i]->addrs[n].addr;
-            if (address && cmd_known_hosts_valid(address) &&
+            if (address && cmd_known_hosts_is_address(address) &&
                 !g_ptr_array_find_with_equal_func(out, address, g_str_equal, NULL)) {
                 g_ptr_array_add(out, g_strdup(address));
             }
@@ -45,7 +45,10 @@ static void add_addresses(virDomainPtr domain, unsigned int source, GPtrArray *o
     free(interfaces);
 }
 
-/* Where the guest is does not matter to its identity, so the host may be believed. */
+/*
+ * Where the guest is does not matter to its identity, so the host may be believed. But only in numbers: a name could be
+ * that of another machine, whose keys would go from the list, or a section of the user's configuration of ssh.
+ */
 static gchar **find_addresses(CmdContext *context, const char *word, GError **error)
 {
     g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func(g_free);
@@ -105,6 +108,18 @@ static void print_failures(const AppraisalVerdict *verdict)
     }
 }
 
+/* What is below the root file system is measured; who can write to that is, unless it is measured too, root in the guest. */
+static void warn_of_level(const CmdContext *context, const PolicyReference *reference)
+{
+    if (!reference || reference->level >= 4 || cmd_context_quiet(context)) {
+        return;
+    }
+    cmd_warn("the report was compared with a reference of attestation level %u, which does not vouch for %s: whoever "
+             "runs the host can have changed that, and with it who holds the key",
+             reference->level, reference->level < 3 ? "kernel, initrd, command line and root file system"
+                                                    : "the root file system");
+}
+
 gboolean cmd_attested_host(CmdContext *context, const char *domain, CmdAttestedHost *out, GError **error)
 {
     g_auto(CmdJudgement) judgement = {.needs_key = TRUE};
@@ -127,6 +142,7 @@ gboolean cmd_attested_host(CmdContext *context, const char *domain, CmdAttestedH
     /* Whatever else may change: no key without a report data rule that names it. */
     if (out->accepted && judgement.rules.has_report_data) {
         out->key = g_strdup(judgement.evidence->ssh_host_key);
+        warn_of_level(context, judgement.rules.reference);
     }
     return TRUE;
 }

@@ -27,6 +27,20 @@ static gboolean add_crl(CmdEndorsements *out, GBytes *data, GError **error)
     return crl != NULL;
 }
 
+/* PEM with certificates and lists in it, every one of which has to be something. */
+static gboolean add_parts(CmdEndorsements *out, gconstpointer bytes, gsize size)
+{
+    g_autoptr(GPtrArray) parts = storage_certificates_split(bytes, size, NULL);
+    for (guint i = 0; parts && i < parts->len; i++) {
+        GBytes *part = g_ptr_array_index(parts, i);
+        if (!appraisal_certificates_read(g_bytes_get_data(part, NULL), g_bytes_get_size(part), out->certificates, NULL) &&
+            !add_crl(out, part, NULL)) {
+            return FALSE;
+        }
+    }
+    return parts != NULL;
+}
+
 /* Told by what is in it. The error is that of a certificate, which most of them are. */
 static gboolean add_data(CmdEndorsements *out, GBytes *data, GError **error)
 {
@@ -34,7 +48,7 @@ static gboolean add_data(CmdEndorsements *out, GBytes *data, GError **error)
     gconstpointer bytes = g_bytes_get_data(data, &size);
     g_autoptr(GError) cause = NULL;
     if (appraisal_certificates_read(bytes, size, out->certificates, &cause) || add_crl(out, data, NULL) ||
-        appraisal_table_parse(bytes, size, out->certificates, NULL)) {
+        appraisal_table_parse(bytes, size, out->certificates, NULL) || add_parts(out, bytes, size)) {
         return TRUE;
     }
     g_propagate_error(error, g_steal_pointer(&cause));
@@ -120,7 +134,11 @@ static gboolean add_files(CmdContext *context, CmdEndorsements *out, GError **er
 
 /* ---- Cache and service ---- */
 
-/* Looks for the certificate in @list whose key signed the report. */
+/*
+ * Looks for the certificate in @list whose key signed the report. Anybody can write that key into a certificate that
+ * says what he likes; so one that no anchor has signed does not decide whose revocation lists are looked up, and does
+ * not keep us from looking for the right one.
+ */
 static gboolean signer_among(CmdEndorsements *out, const AppraisalReport *report, const GPtrArray *list)
 {
     for (guint i = 0; i < list->len; i++) {
@@ -131,7 +149,8 @@ static gboolean signer_among(CmdEndorsements *out, const AppraisalReport *report
         gsize size = 0;
         gconstpointer data = g_bytes_get_data(blob->data, &size);
         g_autoptr(AppraisalEndorsement) each = appraisal_endorsement_parse(data, size, NULL);
-        if (each && appraisal_signature_verify(report, each, NULL)) {
+        if (each && appraisal_signature_verify(report, each, NULL) &&
+            appraisal_chain_verify(each, out->job.anchors, NULL, APPRAISAL_ANY_TIME, NULL)) {
             out->signer = g_steal_pointer(&each);
             return TRUE;
         }
@@ -212,11 +231,26 @@ static void add_other_crl(CmdEndorsements *out, AppraisalSigner signer)
     }
 }
 
+/* Whether one that was given says something of this certificate today; one of another line, or of last year, does not. */
+static gboolean is_answered(const CmdEndorsements *out)
+{
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    for (guint i = 0; i < out->crls->len; i++) {
+        const AppraisalCrl *crl = g_ptr_array_index(out->crls, i);
+        g_autofree gchar *detail = NULL;
+        AppraisalCrlState state = appraisal_crl_check(crl, out->signer, out->job.anchors, now, &detail);
+        if (state == APPRAISAL_CRL_GOOD || state == APPRAISAL_CRL_REVOKED) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 static void find_crls(CmdEndorsements *out, AppraisalSigner signer)
 {
     const char *source = NULL;
     g_autoptr(GError) cause = NULL;
-    if (out->crls->len > 0) {
+    if (is_answered(out)) {
         add_kept_crl(out, signer);
         return;
     }

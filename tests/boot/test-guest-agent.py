@@ -145,7 +145,7 @@ def inside(script):
     command = {'execute': 'guest-exec', 'arguments': {'path': '/bin/sh', 'arg': ['-c', script], 'capture-output': True}}
     pid = json.loads(harness.virsh('qemu-agent-command', 'guest', json.dumps(command)).stdout)['return']['pid']
     ask = json.dumps({'execute': 'guest-exec-status', 'arguments': {'pid': pid}})
-    for _ in range(100):
+    for _ in range(1000):
         status = json.loads(harness.virsh('qemu-agent-command', 'guest', ask).stdout)['return']
         if status['exited']:
             return status
@@ -178,7 +178,7 @@ def test_start(tap):
     FACTS['server'] = report_server.Server(scratch('platform'), line, harness.model('guest'))
     begin = time.monotonic()
     console = os.open(harness.virsh('ttyconsole', 'guest').stdout.strip(), os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-    up = harness.eventually(lambda: f"name='{AGENT}' state='connected'" in harness.virsh('dumpxml', 'guest').stdout, 120)
+    up = harness.eventually(lambda: f"name='{AGENT}' state='connected'" in harness.virsh('dumpxml', 'guest').stdout, 600)
     if not tap.check(up, 'the agent in the guest is there', '' if up else os.read(console, 65536)):
         harness.stop('guest')
     tap.comment(f'after {time.monotonic() - begin:.0f} s')
@@ -274,8 +274,8 @@ def test_hostile_host(tap):
         ("a report about the host's own SSH key", host(lambda _: ended(signed(digest + last_nonce(), f'ssh-ed25519 {key}'))), (),
          1, ['nonce']),
         ('no number of a program', host(started=lambda _: {'return': {}}), (), 3, 'pid'),
-        ('a program that never ends', host(lambda _: {'exited': False}), ('--timeout', '2'), 3, 'has not ended'),
-        ('silence', host(started=lambda _: None), ('--timeout', '2'), 5, 'guest agent does not answer'),
+        ('a program that never ends', host(lambda _: {'exited': False}), ('--timeout', '5'), 3, 'has not ended'),
+        ('silence', host(started=lambda _: None), ('--timeout', '5'), 5, 'guest agent does not answer'),
         ('too much', host(lambda _: ended(b'x' * (300 * 1024))), (), 3, 'more than 262144 bytes'),
         ('no base64', host(lambda _: ended(**{'out-data': '='})), (), 3, 'base64'),
         ('a zero byte', host(lambda _: ended(b'{\0}')), (), 3, 'zero byte'),
@@ -295,7 +295,7 @@ def test_hostile_host(tap):
         code, said = verify('--domain', 'guest', *words)
         good = failed in said if isinstance(failed, str) else said == failed
         tap.check(code == expected and good and '\x1b' not in str(said) and '\r' not in str(said) and 'forged' not in str(said)
-                  and time.monotonic() - begin < 15, f'{name}: exit {expected}', (code, said))
+                  and time.monotonic() - begin < 50, f'{name}: exit {expected}', (code, said))
     FACTS['agent'].play = None
 
 

@@ -26,7 +26,7 @@ PORT_NAME = 'org.virt-attest.test-platform'
 CHANNEL = "<channel type='unix'><target type='virtio' name='org.virt-attest.report.0'/></channel>"
 NETWORK = "<interface type='user'><model type='virtio'/></interface>"
 SPOKE = b'Linux version '
-BOOT = 300  # seconds until a kernel has spoken on a busy machine; a quiet one needs 6
+BOOT = 1200  # seconds until a kernel has spoken on a busy machine; a quiet one needs 6
 LOOP = 32  # bytes: within so many the firmware turns round for ever when it has halted
 
 
@@ -156,7 +156,7 @@ def test_report_port(tap: Tap):
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(path)
         server.listen(4)
-        server.settimeout(30)
+        server.settimeout(120)
         harness.emulator_words(PLATFORM_REPORT_SOCKET=path)
         for name, devices, bus in (('port', CHANNEL, 'virtio-serial0.0'), ('port-only', '', 'test-serial.0')):
             define(name, devices=devices)

@@ -22,6 +22,11 @@ REPORT = os.path.join(os.path.dirname(INIT), 'report', 'guest-report')
 ROOT_OFFSET = 257 << 20
 SIZE = 12 << 30
 
+# Who starts the tests in the background may make them ignore what they send to the programs under test.
+for number in signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM:
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
+
 
 class Skip(Exception):
     """A test that cannot run here; the text says why."""
@@ -64,10 +69,8 @@ class Rig:
         return run(TOOL, *argv, env=self.environment(), **more)
 
     def start(self, *argv):
-        # Whoever started the tests in the background had SIGINT ignored, and what is ignored stays so.
         return subprocess.Popen([TOOL, *map(str, argv)], env=self.environment(), stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True,
-                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+                                stderr=subprocess.PIPE, text=True)
 
     def program(self, name, text):
         """A program that takes the place of the machine's own."""
@@ -86,8 +89,20 @@ class Rig:
                 pass
         return found
 
+    def wait_for(self, process, condition):
+        """Until a program that runs has got as far as something can be seen of it."""
+        deadline = time.monotonic() + 300
+        while not condition():
+            assert process.poll() is None, ('it has ended', process.returncode, process.communicate())
+            assert time.monotonic() < deadline, self.processes()
+            time.sleep(0.01)
+
+    def runs(self, program):
+        """Whether a program with this in its command line runs for us."""
+        return any(program in words for words in self.processes())
+
     def nothing_left(self, outputs=()):
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while self.processes() and time.monotonic() < deadline:
             time.sleep(0.2)
         assert not self.processes(), self.processes()
