@@ -103,7 +103,7 @@ static void set_silent(const CmdFetch *fetch, GError **error)
 
 static void set_closed(const CmdFetch *fetch, GError **error)
 {
-    if (virConnectIsAlive(virDomainGetConnect(fetch->domain)) != 1) {
+    if (virConnectIsAlive(virDomainGetConnect(fetch->domain)) == 0) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
                     "domain '%s': the connection to libvirt has ended before the guest had answered: its daemon has "
                     "ended, or was started anew; ask again",
@@ -129,7 +129,7 @@ static gboolean converse(Talk *talk, const CmdFetch *fetch, GError **error)
     }
     while (!talk->answer.answer && !talk->failed && !talk->closed && !cmd_fetch_over(fetch)) {
         /* A stream is not told that its connection has ended. */
-        if (virEventRunDefaultImpl() < 0 || virConnectIsAlive(connection) != 1) {
+        if (virEventRunDefaultImpl() < 0 || virConnectIsAlive(connection) == 0) {
             talk->closed = TRUE;
         }
     }

@@ -22,26 +22,6 @@ def ask(name, seconds):
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def gone(tap, what, do, code, expected):
-    asking = ask('silent', 600)
-    tap.check(eventually(lambda: connected('silent')), f'{what}: it asks')
-    do()
-    _, errors = asking.communicate(timeout=120)
-    tap.check(asking.returncode == code and expected in errors, what, f'{asking.returncode}: {errors}')
-
-
-def test_gone(tap):
-    virsh_define(plain_xml('silent', devices=CHANNEL))
-    start('silent')
-    gone(tap, 'the daemon starts anew meanwhile', lambda: daemon('restart'), 5, 'connection to libvirt has ended')
-
-    def undefine():
-        virsh('undefine', '--domain', 'silent')
-        stop('silent')
-    gone(tap, 'a domain that is undefined and stopped meanwhile', undefine, 3,
-         'closed before the guest had answered')
-
-
 class Guest:
     """The far end of the channel of a domain of its own; whoever opens the channel gets @play. QEMU is there as well."""
 
@@ -69,6 +49,25 @@ class Guest:
                     except OSError:
                         pass
                     return
+
+
+def undefine():
+    virsh('undefine', '--domain', 'silent')
+    stop('silent')
+
+
+def test_gone(tap):
+    """The daemon, and then the domain, is gone while the guest is asked."""
+    virsh_define(plain_xml('silent', devices=CHANNEL))
+    start('silent')
+    for what, do, code, expected in (
+            ('the daemon starts anew', lambda: daemon('restart'), 5, 'the connection to libvirt has ended'),
+            ('a domain is undefined and stopped', undefine, 3, 'closed before the guest had answered')):
+        asking = ask('silent', 600)
+        tap.check(eventually(lambda: connected('silent')), f'{what}: it was waiting')
+        do()
+        _, errors = asking.communicate(timeout=120)
+        tap.check(asking.returncode == code and expected in errors, f'{what}: exit {code}', f'{asking.returncode}: {errors}')
 
 
 def slowly(connection, _):
@@ -116,7 +115,6 @@ def test_paused(tap):
         tap.check(done.returncode == code and 'it is paused' in done.stderr and "'virsh resume'" in done.stderr,
                   f'{name}: what to do is said', f'{done.returncode}: {done.stderr}')
         stop(name)
-
 
 
 TESTS = (test_gone, test_hostile_guests, test_paused)
