@@ -54,6 +54,7 @@ fi
 arguments=()
 for suite in "${suites[@]}"; do arguments+=(--suite "$suite"); done
 rc=0
-meson test -C "$build" --no-rebuild --print-errorlogs --num-processes 2 "${arguments[@]}" || rc=$?
+# The limits of the tests are for those that hang: a slow machine may take longer.
+meson test -C "$build" --no-rebuild --print-errorlogs --num-processes 2 --timeout-multiplier 3 "${arguments[@]}" || rc=$?
 /usr/bin/python3 tests/count.py "$build/meson-logs/testlog.json" || rc=1
 exit "$rc"

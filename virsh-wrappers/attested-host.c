@@ -108,6 +108,18 @@ static void print_failures(const AppraisalVerdict *verdict)
     }
 }
 
+/* What is below the root file system is measured; who can write to that is, unless it is measured too, root in the guest. */
+static void warn_of_level(const CmdContext *context, const PolicyReference *reference)
+{
+    if (!reference || reference->level >= 4 || cmd_context_quiet(context)) {
+        return;
+    }
+    cmd_warn("the report was compared with a reference of attestation level %u, which does not vouch for %s: whoever "
+             "runs the host can have changed that, and with it who holds the key",
+             reference->level, reference->level < 3 ? "kernel, initrd, command line and root file system"
+                                                    : "the root file system");
+}
+
 gboolean cmd_attested_host(CmdContext *context, const char *domain, CmdAttestedHost *out, GError **error)
 {
     g_auto(CmdJudgement) judgement = {.needs_key = TRUE};
@@ -130,6 +142,7 @@ gboolean cmd_attested_host(CmdContext *context, const char *domain, CmdAttestedH
     /* Whatever else may change: no key without a report data rule that names it. */
     if (out->accepted && judgement.rules.has_report_data) {
         out->key = g_strdup(judgement.evidence->ssh_host_key);
+        warn_of_level(context, judgement.rules.reference);
     }
     return TRUE;
 }

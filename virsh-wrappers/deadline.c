@@ -96,6 +96,7 @@ CmdGuard *cmd_guard_new(CmdContext *context, const char *what, GError **error)
     if (!begin(context, error)) {
         return NULL;
     }
+    g_autoptr(GError) cause = NULL;
     CmdGuard *guard = g_new0(CmdGuard, 1);
     guard->context = context;
     guard->what = g_strdup(what);
@@ -105,7 +106,12 @@ CmdGuard *cmd_guard_new(CmdContext *context, const char *what, GError **error)
     g_cond_init(&guard->changed);
     keep_terminal(guard);
     context->guard = guard;
-    guard->thread = g_thread_new("deadline", watch, guard);
+    guard->thread = g_thread_try_new("deadline", watch, guard, &cause);
+    if (!guard->thread) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "no thread to watch the time: %s", cause->message);
+        cmd_guard_free(guard);
+        return NULL;
+    }
     return guard;
 }
 
@@ -114,11 +120,13 @@ void cmd_guard_free(CmdGuard *guard)
     if (!guard) {
         return;
     }
-    g_mutex_lock(&guard->lock);
-    guard->done = TRUE;
-    g_cond_signal(&guard->changed);
-    g_mutex_unlock(&guard->lock);
-    g_thread_join(guard->thread);
+    if (guard->thread) {
+        g_mutex_lock(&guard->lock);
+        guard->done = TRUE;
+        g_cond_signal(&guard->changed);
+        g_mutex_unlock(&guard->lock);
+        g_thread_join(guard->thread);
+    }
     guard->context->guard = NULL;
     if (guard->terminal >= 0) {
         close(guard->terminal);

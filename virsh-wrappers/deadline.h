@@ -23,7 +23,7 @@ typedef struct CmdGuard CmdGuard;
  * From here on the program ends %CMD_DEADLINE_GRACE seconds after the deadline, which is --timeout after the first
  * guard of the command. One at a time. It has to be declared before the connection, whose end is a call too.
  *
- * Errors: %ATTEST_ERROR_USAGE: --timeout is no number of seconds.
+ * Errors: %ATTEST_ERROR_USAGE: --timeout is no number of seconds; %ATTEST_ERROR_UNREADABLE: there is no thread.
  */
 CmdGuard *cmd_guard_new(CmdContext *context, const char *what, GError **error);
 void cmd_guard_free(CmdGuard *guard);

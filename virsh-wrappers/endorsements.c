@@ -231,11 +231,26 @@ static void add_other_crl(CmdEndorsements *out, AppraisalSigner signer)
     }
 }
 
+/* Whether one that was given says something of this certificate today; one of another line, or of last year, does not. */
+static gboolean is_answered(const CmdEndorsements *out)
+{
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    for (guint i = 0; i < out->crls->len; i++) {
+        const AppraisalCrl *crl = g_ptr_array_index(out->crls, i);
+        g_autofree gchar *detail = NULL;
+        AppraisalCrlState state = appraisal_crl_check(crl, out->signer, out->job.anchors, now, &detail);
+        if (state == APPRAISAL_CRL_GOOD || state == APPRAISAL_CRL_REVOKED) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 static void find_crls(CmdEndorsements *out, AppraisalSigner signer)
 {
     const char *source = NULL;
     g_autoptr(GError) cause = NULL;
-    if (out->crls->len > 0) {
+    if (is_answered(out)) {
         add_kept_crl(out, signer);
         return;
     }

@@ -19,6 +19,10 @@
 #define PROGRAM "/usr/bin/virt-attest"
 #define PAUSE_FIRST_MS 50
 #define PAUSE_MAX_MS 500
+/* Seconds of one call: every one is answered at once, and an agent that was started anew does not know of it. */
+#define CALL_MAX 10
+/* How often an agent may have forgotten the program, because it was started anew. */
+#define FORGOTTEN_MAX 5
 #define WORDS_MAX 300
 /* What libvirt has called by their names since 11.2; before, a time that is up was an agent that is unresponsive. */
 #if !LIBVIR_CHECK_VERSION(11, 2, 0)
@@ -64,26 +68,66 @@ static gchar *status_text(guint64 pid)
     return command_text("guest-exec-status", arguments);
 }
 
-/* %NULL with libvirt's own error set. */
-static VirString *call(const CmdFetch *fetch, const char *command)
+/**
+ * Failure: what libvirt says of a command that was not answered
+ * @refused: the agent has been asked, and says no
+ * @lost: it is not there, or what it was asked or has answered is lost; it may be back at once
+ * @paused: the domain stands still
+ * @words: libvirt's, which may be the agent's own; one printable line
+ */
+typedef struct {
+    gboolean refused, lost, paused;
+    gchar *words;
+} Failure;
+
+static void failure_clear(Failure *failure)
 {
-    gint64 left = (fetch->deadline - g_get_monotonic_time()) / G_USEC_PER_SEC;
-    return virDomainQemuAgentCommand(fetch->domain, command, (int)CLAMP(left, 1, 3600), 0);
+    g_clear_pointer(&failure->words, g_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Failure, failure_clear)
+
+static void failure_take(Failure *failure, const CmdFetch *fetch, const char *name)
+{
+    int code = virGetLastErrorCode();
+    const virError *last = virGetLastError();
+    /* The connection is broken, and does not come back. */
+    gboolean broken = last && (last->domain == VIR_FROM_RPC || last->domain == VIR_FROM_REMOTE);
+    failure_clear(failure);
+    failure->words = policy_one_line(virGetLastErrorMessage(), WORDS_MAX);
+    /* Older daemons have no code for it, but name the command. */
+    failure->refused = code == VIR_ERR_AGENT_COMMAND_FAILED ||
+                       (code == VIR_ERR_INTERNAL_ERROR && strstr(virGetLastErrorMessage(), name));
+    failure->lost = code == VIR_ERR_AGENT_UNRESPONSIVE || code == VIR_ERR_AGENT_COMMAND_TIMEOUT ||
+                    code == VIR_ERR_AGENT_UNSYNCED ||
+                    (code == VIR_ERR_INTERNAL_ERROR && !failure->refused && !broken);
+    /* To libvirt its agent is then no agent of a running domain. */
+    failure->paused = code == VIR_ERR_OPERATION_INVALID && cmd_fetch_paused(fetch);
 }
 
-/* libvirt's last error: its text may be the agent's own words. */
-static void set_refused(const CmdFetch *fetch, const char *command, GError **error)
+/* @name: of the guest agent command that @command is. %NULL with @failure. */
+static VirString *call(const CmdFetch *fetch, const char *name, const char *command, Failure *failure)
 {
-    g_autofree gchar *words = policy_one_line(virGetLastErrorMessage(), WORDS_MAX);
-    int code = virGetLastErrorCode();
-    if (code == VIR_ERR_AGENT_UNRESPONSIVE || code == VIR_ERR_AGENT_COMMAND_TIMEOUT) {
+    gint64 left = (fetch->deadline - g_get_monotonic_time()) / G_USEC_PER_SEC;
+    VirString *text = virDomainQemuAgentCommand(fetch->domain, command, (int)CLAMP(left, 1, CALL_MAX), 0);
+    if (!text) {
+        failure_take(failure, fetch, name);
+    }
+    return text;
+}
+
+static void set_refused(const CmdFetch *fetch, const char *command, const Failure *failure, GError **error)
+{
+    if (failure->paused) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
+                    "domain '%s': its guest agent does not answer: " CMD_FETCH_PAUSED, fetch->name);
+    } else if (failure->lost) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
                     "domain '%s': its guest agent does not answer: is the guest up, and does qemu-guest-agent run in "
                     "it? --timeout gives it more time; libvirt says: %s",
-                    fetch->name, words);
+                    fetch->name, failure->words);
     } else {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT, "domain '%s': guest agent, %s: %s", fetch->name, command,
-                    words);
+                    failure->words);
     }
 }
 
@@ -96,11 +140,11 @@ static void pause_for(const CmdFetch *fetch, guint ms)
 }
 
 /* The agent has refused to start the program: it may not, or there is none. */
-static void explain(const CmdFetch *fetch, GError **error)
+static void explain(const CmdFetch *fetch, const Failure *why, GError **error)
 {
-    g_autofree gchar *words = policy_one_line(virGetLastErrorMessage(), WORDS_MAX);
+    g_auto(Failure) failure = {.words = NULL};
     g_autofree gchar *command = command_text("guest-info", NULL);
-    g_autoptr(VirString) text = call(fetch, command);
+    g_autoptr(VirString) text = call(fetch, "guest-info", command, &failure);
     gboolean allowed = TRUE;
     if (text && cmd_agent_read_info(text, "guest-exec", &allowed, NULL) && !allowed) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
@@ -111,7 +155,7 @@ static void explain(const CmdFetch *fetch, GError **error)
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
                     "domain '%s': the guest agent cannot run " PROGRAM ": does its image have the report program "
                     "(virt-attest-guest(7))? It says: %s",
-                    fetch->name, words);
+                    fetch->name, why->words);
     }
 }
 
@@ -122,51 +166,62 @@ static gboolean name_domain(const CmdFetch *fetch, GError **error)
     return FALSE;
 }
 
+/*
+ * AGAIN: the agent has gone away meanwhile, or was started anew and has forgotten the program. Whether it ran does not
+ * matter: the question stays the same, and a report more costs nothing.
+ */
+typedef enum { DONE, FAILED, AGAIN } Step;
+
 /* Starts the program, as soon as the agent is there. */
-static gboolean start(const CmdFetch *fetch, guint64 *pid, GError **error)
+static Step start(const CmdFetch *fetch, guint64 *pid, GError **error)
 {
     g_autofree gchar *command = exec_text(fetch->nonce);
+    g_auto(Failure) failure = {.words = NULL};
     for (;;) {
-        g_autoptr(VirString) text = call(fetch, command);
+        g_autoptr(VirString) text = call(fetch, "guest-exec", command, &failure);
         if (text) {
-            return cmd_agent_read_exec(text, pid, error) || name_domain(fetch, error);
+            return cmd_agent_read_exec(text, pid, error) || name_domain(fetch, error) ? DONE : FAILED;
         }
-        int code = virGetLastErrorCode();
-        /* An error of the agent's own; older daemons have no better code for it. */
-        if (code == VIR_ERR_AGENT_COMMAND_FAILED || code == VIR_ERR_INTERNAL_ERROR) {
-            explain(fetch, error);
-            return FALSE;
+        if (failure.refused) {
+            explain(fetch, &failure, error);
+            return FAILED;
         }
-        if (code != VIR_ERR_AGENT_UNRESPONSIVE || cmd_fetch_over(fetch)) {
-            set_refused(fetch, "guest-exec", error);
-            return FALSE;
+        if (!(failure.lost || failure.paused) || cmd_fetch_over(fetch)) {
+            set_refused(fetch, "guest-exec", &failure, error);
+            return FAILED;
         }
         pause_for(fetch, PAUSE_MAX_MS);
     }
 }
 
-static gboolean wait_for(const CmdFetch *fetch, guint64 pid, CmdAgentStatus *status, GError **error)
+static Step wait_for(const CmdFetch *fetch, guint64 pid, guint *forgotten, CmdAgentStatus *status, GError **error)
 {
     g_autofree gchar *command = status_text(pid);
+    g_auto(Failure) failure = {.words = NULL};
     for (guint pause = PAUSE_FIRST_MS;; pause = MIN(2 * pause, PAUSE_MAX_MS)) {
         pause_for(fetch, pause);
-        g_autoptr(VirString) text = call(fetch, command);
+        g_autoptr(VirString) text = call(fetch, "guest-exec-status", command, &failure);
         if (!text) {
-            set_refused(fetch, "guest-exec-status", error);
-            return FALSE;
+            gboolean again = failure.lost || failure.paused || (failure.refused && ++*forgotten <= FORGOTTEN_MAX);
+            if (again && !cmd_fetch_over(fetch)) {
+                return AGAIN;
+            }
+            set_refused(fetch, "guest-exec-status", &failure, error);
+            return FAILED;
         }
         if (!cmd_agent_read_status(text, status, error)) {
-            return name_domain(fetch, error);
+            name_domain(fetch, error);
+            return FAILED;
         }
         if (status->exited) {
-            return TRUE;
+            return DONE;
         }
         if (cmd_fetch_over(fetch)) {
             g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
                         "domain '%s': " PROGRAM " has not ended in the guest within %u seconds; --timeout gives it "
                         "more time",
                         fetch->name, fetch->timeout);
-            return FALSE;
+            return FAILED;
         }
     }
 }
@@ -186,9 +241,17 @@ static gchar *take_output(const CmdFetch *fetch, CmdAgentStatus *status, GError 
 gchar *cmd_fetch_agent(const CmdFetch *fetch, GError **error)
 {
     g_auto(CmdAgentStatus) status = {.exited = FALSE};
-    guint64 pid = 0;
-    if (!cmd_libvirt_qemu_load(error) || !start(fetch, &pid, error) || !wait_for(fetch, pid, &status, error)) {
+    guint forgotten = 0;
+    Step step = AGAIN;
+    if (!cmd_libvirt_qemu_load(error)) {
         return NULL;
     }
-    return take_output(fetch, &status, error);
+    while (step == AGAIN) {
+        guint64 pid = 0;
+        step = start(fetch, &pid, error);
+        if (step == DONE) {
+            step = wait_for(fetch, pid, &forgotten, &status, error);
+        }
+    }
+    return step == DONE ? take_output(fetch, &status, error) : NULL;
 }

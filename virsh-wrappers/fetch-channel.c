@@ -83,6 +83,12 @@ static void on_event(virStreamPtr stream, int events, void *data)
 static void set_silent(const CmdFetch *fetch, GError **error)
 {
     CmdPorts ports = {.channel = CMD_PORT_UNKNOWN};
+    if (cmd_fetch_paused(fetch)) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
+                    "domain '%s': the guest has not answered within %u seconds: " CMD_FETCH_PAUSED, fetch->name,
+                    fetch->timeout);
+        return;
+    }
     cmd_fetch_ports(fetch, &ports, NULL);
     const char *why = ports.channel == CMD_PORT_CLOSED
                           ? "nothing in it has the channel " CMD_FETCH_CHANNEL " open, so it is not up yet, or its "
@@ -95,8 +101,24 @@ static void set_silent(const CmdFetch *fetch, GError **error)
                 fetch->name, fetch->timeout, why);
 }
 
+static void set_closed(const CmdFetch *fetch, GError **error)
+{
+    if (virConnectIsAlive(virDomainGetConnect(fetch->domain)) == 0) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_LIBVIRT,
+                    "domain '%s': the connection to libvirt has ended before the guest had answered: its daemon has "
+                    "ended, or was started anew; ask again",
+                    fetch->name);
+        return;
+    }
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
+                "domain '%s': the channel was closed before the guest had answered: it was stopped, has moved to "
+                "another machine, or somebody has taken the channel; if it still runs here, ask again",
+                fetch->name);
+}
+
 static gboolean converse(Talk *talk, const CmdFetch *fetch, GError **error)
 {
+    virConnectPtr connection = virDomainGetConnect(fetch->domain);
     int timer = virEventAddTimeout(TICK_MS, tick, NULL, NULL);
     if (virStreamEventAddCallback(talk->stream,
                                   VIR_STREAM_EVENT_READABLE | VIR_STREAM_EVENT_WRITABLE | VIR_STREAM_EVENT_HANGUP |
@@ -106,7 +128,8 @@ static gboolean converse(Talk *talk, const CmdFetch *fetch, GError **error)
         return cmd_libvirt_error(error, "domain '%s': cannot use its channel", fetch->name);
     }
     while (!talk->answer.answer && !talk->failed && !talk->closed && !cmd_fetch_over(fetch)) {
-        if (virEventRunDefaultImpl() < 0) {
+        /* A stream is not told that its connection has ended. */
+        if (virEventRunDefaultImpl() < 0 || virConnectIsAlive(connection) == 0) {
             talk->closed = TRUE;
         }
     }
@@ -119,8 +142,7 @@ static gboolean converse(Talk *talk, const CmdFetch *fetch, GError **error)
     if (talk->failed) {
         g_propagate_prefixed_error(error, g_steal_pointer(&talk->error), "domain '%s': ", fetch->name);
     } else if (talk->closed) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
-                    "domain '%s': the channel was closed before the guest had answered", fetch->name);
+        set_closed(fetch, error);
     } else {
         set_silent(fetch, error);
     }

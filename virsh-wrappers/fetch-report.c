@@ -22,6 +22,12 @@ gboolean cmd_fetch_over(const CmdFetch *fetch)
     return g_get_monotonic_time() >= fetch->deadline;
 }
 
+gboolean cmd_fetch_paused(const CmdFetch *fetch)
+{
+    int state = 0;
+    return virDomainGetState(fetch->domain, &state, NULL, 0) == 0 && state == VIR_DOMAIN_PAUSED;
+}
+
 gboolean cmd_fetch_ports(const CmdFetch *fetch, CmdPorts *out, GError **error)
 {
     g_autoptr(VirString) text = virDomainGetXMLDesc(fetch->domain, 0);

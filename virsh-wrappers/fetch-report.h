@@ -63,6 +63,9 @@ typedef struct {
     guint timeout;
 } CmdFetch;
 gboolean cmd_fetch_over(const CmdFetch *fetch);
+/* Whether the domain stands still: nothing in it can answer. What to do: */
+gboolean cmd_fetch_paused(const CmdFetch *fetch);
+#define CMD_FETCH_PAUSED "it is paused; let it go on ('virsh resume') and ask again"
 /* The ports of the domain as it runs now. */
 gboolean cmd_fetch_ports(const CmdFetch *fetch, CmdPorts *out, GError **error);
 /* The two ways. Return and errors as cmd_fetch_report(). */

@@ -98,6 +98,7 @@ PASS_ON(char *, virConnectGetDomainCapabilities,
         (c, e, a, m, t, f))
 PASS_ON(int, virConnectGetLibVersion, (virConnectPtr c, unsigned long *v), (c, v))
 PASS_ON(char *, virConnectGetURI, (virConnectPtr c), (c))
+PASS_ON(int, virConnectIsAlive, (virConnectPtr c), (c))
 PASS_ON(int, virConnectListAllDomains, (virConnectPtr c, virDomainPtr **d, unsigned int f), (c, d, f))
 PASS_ON(int, virConnectListAllNetworks, (virConnectPtr c, virNetworkPtr **n, unsigned int f), (c, n, f))
 PASS_ON(int, virConnectListAllStoragePools, (virConnectPtr c, virStoragePoolPtr **p, unsigned int f), (c, p, f))

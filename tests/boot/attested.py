@@ -16,14 +16,14 @@ FOLDER = '/sys/kernel/config'
 FOLDER_SCRIPT = f'''
 mount -t tmpfs -o mode=755 tmpfs {FOLDER} && mkdir -p {FOLDER}/tsm/report && modprobe fuse
 setsid /run/standin folder {FOLDER}/tsm/report >/run/standin.log 2>&1 </dev/null &
-for turn in $(seq 100); do grep -q "^test-stand-in" /proc/mounts && exit 0; sleep 0.1; done
+for turn in $(seq 1000); do grep -q "^test-stand-in" /proc/mounts && exit 0; sleep 0.1; done
 cat /run/standin.log; exit 1
 '''
 # The device that CUSE makes has a number of its own, which the sandbox of the service learns when it starts.
 DEVICE_SCRIPT = '''
 modprobe cuse
 setsid /run/standin device sev-guest >/run/standin.log 2>&1 </dev/null &
-for turn in $(seq 100); do [ -c /dev/sev-guest ] && exec systemctl restart virt-attest-report; sleep 0.1; done
+for turn in $(seq 1000); do [ -c /dev/sev-guest ] && exec systemctl restart virt-attest-report; sleep 0.1; done
 cat /run/standin.log; exit 1
 '''
 

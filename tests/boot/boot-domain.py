@@ -22,7 +22,7 @@ import disks  # noqa: E402
 import rig  # noqa: E402
 from login import Login  # noqa: E402
 
-BOOT = 300  # seconds
+BOOT = 1200  # seconds
 ROOT_PARTITION = 2
 
 

@@ -21,7 +21,8 @@ TREE_UUID = '3f1c3a0e-7d53-4d3b-9a77-1b2c3d4e5f60'
 ROOT_PARTITION = 2
 # What 'define --volume' puts before our own words.
 CONSOLE = 'console=ttyS0 panic=-1 systemd.import_credentials=no systemd.gpt_auto=no systemd.getty_auto=no'
-WAIT = '5'  # seconds for the disks
+WAIT = '60'  # seconds for the disks, which matter to a guest that is slow
+SHORT_WAIT = '10'  # where one will not be found
 NUMBERS = itertools.count()  # cases run side by side
 
 
@@ -47,11 +48,13 @@ def cached_image():
     """(image, private key)"""
     folder = os.path.join(build_folder(), 'images')
     os.makedirs(folder, exist_ok=True)
-    os.environ['VIRT_ATTEST_CONFIG'] = rig.write(os.path.join(folder, 'virt-attest.conf'), configuration())
+    os.environ['VIRT_ATTEST_CONFIG'] = config = os.path.join(folder, 'virt-attest.conf')
     image, key = os.path.join(folder, 'trixie.qcow2'), os.path.join(folder, 'id_ed25519')
     # The tests of image-build make the same one, perhaps at this moment.
     with open(os.path.join(folder, 'lock'), 'w', encoding='ascii') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        # Others may read it at this moment.
+        os.replace(rig.write(f'{config}.new', configuration()), config)
         if not os.path.exists(key):
             rig.call('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', 'boot tests', '-f', key)
         if not os.path.exists(image):

@@ -32,7 +32,7 @@ GENERIC = '/usr/share/ovmf/OVMF.fd'
 QEMU = 'qemu-system-x86_64'
 MIB = 1 << 20
 PARALLEL = 2  # guests at a time
-BOOT = 600  # seconds until a guest has done what is waited for, on a busy machine; a quiet one needs 40
+BOOT = 1200  # seconds until a guest has done what is waited for, on a busy machine; a quiet one needs 40
 # What would say that somebody is listening on the console.
 PROMPTS = (rb'login:', rb'(?m)[#$] *\r?$', rb'(?m)^> *\r?$', rb'\(initramfs\)', rb'Press Enter', rb'sulogin',
            rb'[Ee]mergency mode', rb'[Rr]escue mode', rb'[Pp]ass(word|phrase)[^\n]{0,40}: ?', rb'grub>', rb'Shell>',
@@ -313,7 +313,7 @@ class Guest:
             try:
                 self._monitor_text.write(json.dumps({'execute': command, 'arguments': arguments}) + '\n')
                 self._monitor_text.flush()
-                answer = self._replies.get(timeout=60)
+                answer = self._replies.get(timeout=BOOT)
             except (OSError, ValueError, queue.Empty) as error:
                 raise Failed(f'{self.name}: no answer from QEMU: {error}') from error
         if 'error' in answer:
@@ -381,6 +381,8 @@ class Guest:
 
 
 def prompts_in(text):
+    # What is typed above, when only half of its echo is there.
+    text = text.replace(b'; echo virt-attest-$', b'; echo virt-attest-')
     return [match.group().decode(errors='replace') for pattern in PROMPTS for match in re.finditer(pattern, text)]
 
 

@@ -409,6 +409,9 @@ int main(int argc, char **argv)
 {
     if (argc == 5 && g_str_equal(argv[1], PROVE))
         return prove_and_exit(argv);
+    /* Who starts the tests in the background may make them ignore these, and what is ignored stays so. */
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
     g_test_init(&argc, &argv, NULL);
     add("boots-all", NULL, test_boots_all);
     add("boots-any-table", NULL, test_boots_any_table);

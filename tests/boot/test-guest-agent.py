@@ -30,7 +30,7 @@ except ImportError as missing:
 
 AGENT = 'org.qemu.guest_agent.0'
 PROGRAM = '/usr/bin/virt-attest'
-TOOLS = ('dash', 'mount', 'insmod', 'sleep', 'cat', 'ls', 'mv', 'kill', 'qemu-ga')
+TOOLS = ('dash', 'mount', 'insmod', 'sleep', 'cat', 'ls', 'mv', 'kill', 'base64', 'chmod', 'qemu-ga')
 MODULES = ('virtio_pci', 'virtio_console', 'cuse')
 # Ports are known by what the host calls them; nobody makes /dev/virtio-ports here.
 INIT = f'''#!/bin/sh
@@ -145,7 +145,7 @@ def inside(script):
     command = {'execute': 'guest-exec', 'arguments': {'path': '/bin/sh', 'arg': ['-c', script], 'capture-output': True}}
     pid = json.loads(harness.virsh('qemu-agent-command', 'guest', json.dumps(command)).stdout)['return']['pid']
     ask = json.dumps({'execute': 'guest-exec-status', 'arguments': {'pid': pid}})
-    for _ in range(100):
+    for _ in range(1000):
         status = json.loads(harness.virsh('qemu-agent-command', 'guest', ask).stdout)['return']
         if status['exited']:
             return status
@@ -178,7 +178,7 @@ def test_start(tap):
     FACTS['server'] = report_server.Server(scratch('platform'), line, harness.model('guest'))
     begin = time.monotonic()
     console = os.open(harness.virsh('ttyconsole', 'guest').stdout.strip(), os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-    up = harness.eventually(lambda: f"name='{AGENT}' state='connected'" in harness.virsh('dumpxml', 'guest').stdout, 120)
+    up = harness.eventually(lambda: f"name='{AGENT}' state='connected'" in harness.virsh('dumpxml', 'guest').stdout, 600)
     if not tap.check(up, 'the agent in the guest is there', '' if up else os.read(console, 65536)):
         harness.stop('guest')
     tap.comment(f'after {time.monotonic() - begin:.0f} s')
@@ -243,6 +243,27 @@ def last_nonce():
     return bytes.fromhex(base64.b64decode(started['input-data']).decode())[32:]
 
 
+def lost_rows():
+    """Agents that forget the program they have started, as one does that was started anew: once, and always."""
+    forgotten = {'error': {'class': 'GenericError', 'desc': "PID 7 does not exist"}}
+    pids = []
+
+    def play(answer):
+        def forgetful(command):
+            if command['execute'] == 'guest-exec':
+                pids.append(command)
+                found = {'return': {'pid': len(pids)}}
+            else:
+                found = answer(command['arguments']['pid'])
+            return json.dumps(found).encode() + b'\n'
+        return forgetful
+
+    def once(pid):
+        return forgotten if pid == 1 else {'return': ended(signed(bytes(32) + last_nonce()))}
+    return (('a program that is forgotten once', play(once), (), 0, []),
+            ('a program that is always forgotten', play(lambda _: forgotten), (), 5, 'guest-exec-status'))
+
+
 def test_hostile_host(tap):
     """What answers need not be an agent."""
     key = base64.b64encode(b'\0\0\0\x0bssh-ed25519\0\0\0\x20' + bytes(32)).decode()
@@ -253,8 +274,8 @@ def test_hostile_host(tap):
         ("a report about the host's own SSH key", host(lambda _: ended(signed(digest + last_nonce(), f'ssh-ed25519 {key}'))), (),
          1, ['nonce']),
         ('no number of a program', host(started=lambda _: {'return': {}}), (), 3, 'pid'),
-        ('a program that never ends', host(lambda _: {'exited': False}), ('--timeout', '2'), 3, 'has not ended'),
-        ('silence', host(started=lambda _: None), ('--timeout', '2'), 5, 'guest agent does not answer'),
+        ('a program that never ends', host(lambda _: {'exited': False}), ('--timeout', '5'), 3, 'has not ended'),
+        ('silence', host(started=lambda _: None), ('--timeout', '5'), 5, 'guest agent does not answer'),
         ('too much', host(lambda _: ended(b'x' * (300 * 1024))), (), 3, 'more than 262144 bytes'),
         ('no base64', host(lambda _: ended(**{'out-data': '='})), (), 3, 'base64'),
         ('a zero byte', host(lambda _: ended(b'{\0}')), (), 3, 'zero byte'),
@@ -268,14 +289,33 @@ def test_hostile_host(tap):
         ('an agent that may run no programs', host(started=lambda _: BLOCKED, info=BLOCKED_INFO), (), 4,
          'the guest lets its agent run no programs'),
     )
-    for name, play, words, expected, failed in rows:
+    for name, play, words, expected, failed in rows + lost_rows():
         FACTS['agent'].play = play
         begin = time.monotonic()
         code, said = verify('--domain', 'guest', *words)
         good = failed in said if isinstance(failed, str) else said == failed
         tap.check(code == expected and good and '\x1b' not in str(said) and '\r' not in str(said) and 'forged' not in str(said)
-                  and time.monotonic() - begin < 15, f'{name}: exit {expected}', (code, said))
+                  and time.monotonic() - begin < 50, f'{name}: exit {expected}', (code, said))
     FACTS['agent'].play = None
+
+
+def test_restart(tap):
+    """The agent ends and is started anew: before it is asked, and when it has started the program, which it then forgets."""
+    for number in 'TERM', 'KILL':
+        # Its parent is the agent; the next one finds the program itself.
+        script = f'#!/bin/sh\nmv /run/program {PROGRAM}\nkill -{number} $PPID\n'
+        trap = base64.b64encode(script.encode()).decode()
+        status = inside(f'mv {PROGRAM} /run/program && echo {trap} | base64 -d >/run/trap && chmod 755 /run/trap && '
+                        f'mv /run/trap {PROGRAM}')
+        tap.equal(status['exitcode'], 0, f'{number}: the program ends the agent that has started it')
+        before = len(FACTS['agent'].asked)
+        tap.equal(verify('--domain', 'guest'), (0, []), f'{number}: accepted')
+        started = [each for each in FACTS['agent'].asked[before:] if each['execute'] == 'guest-exec']
+        tap.check(len(started) >= 2, f'{number}: the program was started again', started)
+        # Nobody can say whether the answer to this gets through.
+        command = {'path': '/bin/sh', 'arg': ['-c', f'(sleep 0.3; kill -{number} $PPID) >/dev/null 2>&1 &']}
+        harness.virsh('qemu-agent-command', 'guest', json.dumps({'execute': 'guest-exec', 'arguments': command}), check=False)
+        tap.equal(verify('--domain', 'guest'), (0, []), f'{number}: asked while it ends: accepted')
 
 
 def test_guest_refuses(tap):
@@ -302,4 +342,4 @@ if __name__ == '__main__':
         harness.skip('no guest agent: install qemu-guest-agent')
     if not usable(os.path.join(os.environ.get('VIRT_ATTEST_BUILD', ''), 'tests/platform/standin/standin')):
         harness.skip('the stand-in was not built: install libfuse3-dev')
-    harness.run([test_start, test_accepted, test_hostile_host, test_guest_refuses], attested=True)
+    harness.run([test_start, test_accepted, test_hostile_host, test_restart, test_guest_refuses], attested=True)

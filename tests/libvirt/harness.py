@@ -20,6 +20,7 @@ import random
 import re
 import shlex
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -32,6 +33,11 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 PLATFORM = os.path.join(os.path.dirname(HERE), 'platform')
 sys.path.insert(0, PLATFORM)
+
+# Who starts the tests in the background may make them ignore what they send to the programs under test.
+for number in signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM:
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 AMDSEV = '/usr/share/ovmf/OVMF.amdsev.fd'
 HOOK_FOLDER = '/etc/libvirt/hooks/qemu.d'
@@ -380,6 +386,13 @@ def settle():
     """Wait until libvirtd has nothing more to do: what a client that was killed had asked for goes on without it."""
     if not eventually(lambda: idle() and idle()):
         raise Failed('libvirtd is never idle')
+
+
+def connected(name):
+    """Somebody has opened a channel of a running domain, for which QEMU listens."""
+    path = re.search("<source mode='bind' path='([^']*)'", virsh('dumpxml', '--domain', name).stdout).group(1)
+    with open('/proc/net/unix', encoding='utf-8') as file:
+        return any(line.split()[5] == '03' for line in file if line.endswith(f' {path}\n'))
 
 
 def hook_message(done):

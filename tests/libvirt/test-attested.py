@@ -274,6 +274,9 @@ def test_known_hosts(tap: Tap):
     words = ('--trust-anchor', anchor, '--host', '10.0.0.5')
     done = attest('known-hosts', *words, 'web')
     tap.equal(done.stdout, f'10.0.0.5 {public("guest")} virt-attest\n', 'the line of the attested key')
+    level = json.loads(attest('show', 'web', '--format', 'json').stdout)['reference']['level']
+    tap.check(level < 4 and f'level {level}, which does not vouch for' in done.stderr,
+              'with a warning where the root file system is not measured', (level, done.stderr))
     others = f'10.0.0.55 {public("user")}\n[10.0.0.5]:22 {public("user")}\n'
     write(path, f'{others}10.0.0.5 {public("host")}\n')
     attest('known-hosts', *words, '--output', path, 'web')

@@ -11,7 +11,7 @@ import time
 from harness import (HOOK, LIBVIRT_REFUSED, STATE, Tap, attest, call, confidential, domain_uuid,
                      expect_match, expect_veto, eventually, install_hook, last, launched, launches, forget_model, model,
                      pin_path, plain_xml, read, record, record_path, redefine, run, running, scratch, start,
-                     state, stop, tree, virsh, virsh_define, write)
+                     state, stop, tree, virsh, virsh_define, write, write_config)
 
 
 def test_install(tap: Tap):
@@ -166,6 +166,8 @@ def test_parallel(tap: Tap):
     redefine(drifted, ('<cmdline>.*</cmdline>', '<cmdline>drifted</cmdline>'))
     for name in names:
         forget_model(name)
+    # What is tried is that they do not disturb each other, not how fast this machine is.
+    write_config('[gate]\nwatchdog = 60\n')
     begin = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
         results = list(pool.map(lambda name: start(name, check=False), names))
@@ -184,6 +186,7 @@ def test_parallel(tap: Tap):
     with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
         list(pool.map(stop, good))
     tap.check(eventually(lambda: all(last(name)['state'] == 'stopped' for name in good)), 'and then as stopped')
+    write_config(None)
     tap.equal([path for path in tree(STATE) if '.tmp' in path], [], 'no temporary file is left')
 
 

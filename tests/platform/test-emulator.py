@@ -26,7 +26,7 @@ PORT_NAME = 'org.virt-attest.test-platform'
 CHANNEL = "<channel type='unix'><target type='virtio' name='org.virt-attest.report.0'/></channel>"
 NETWORK = "<interface type='user'><model type='virtio'/></interface>"
 SPOKE = b'Linux version '
-BOOT = 300  # seconds until a kernel has spoken on a busy machine; a quiet one needs 6
+BOOT = 1200  # seconds until a kernel has spoken on a busy machine; a quiet one needs 6
 LOOP = 32  # bytes: within so many the firmware turns round for ever when it has halted
 
 

@@ -230,7 +230,7 @@ def test_race(tap, rig, keys):
                                          '--output', str(file))
             runs.append(subprocess.Popen(line, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                          stderr=subprocess.DEVNULL))
-        codes = [each.wait(timeout=60) for each in runs]
+        codes = [each.wait(timeout=300) for each in runs]
         found = sorted(line.split()[0] for line in file.read_text(encoding='ascii').splitlines())
         tap.check(codes == [0] * 8 + [1] * 8 and found == sorted(hosts[:8]),
                   f'turn {turn}: the accepted ones are there and the rejected ones gone ({codes}, {found})')

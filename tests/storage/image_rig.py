@@ -22,6 +22,11 @@ REPORT = os.path.join(os.path.dirname(INIT), 'report', 'guest-report')
 ROOT_OFFSET = 257 << 20
 SIZE = 12 << 30
 
+# Who starts the tests in the background may make them ignore what they send to the programs under test.
+for number in signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM:
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
+
 
 class Skip(Exception):
     """A test that cannot run here; the text says why."""
@@ -64,10 +69,8 @@ class Rig:
         return run(TOOL, *argv, env=self.environment(), **more)
 
     def start(self, *argv):
-        # Whoever started the tests in the background had SIGINT ignored, and what is ignored stays so.
         return subprocess.Popen([TOOL, *map(str, argv)], env=self.environment(), stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True,
-                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+                                stderr=subprocess.PIPE, text=True)
 
     def program(self, name, text):
         """A program that takes the place of the machine's own."""

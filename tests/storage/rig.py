@@ -7,6 +7,7 @@ import contextlib
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,11 @@ import traceback
 TOOL = os.path.abspath(sys.argv[1])
 ROOT = os.geteuid() == 0
 UUID = '4628b277-cd81-4b55-b30c-ba36606ea5b6'
+
+# Who starts the tests in the background may make them ignore what they send to the programs under test.
+for number in signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM:
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 
 class Skip(Exception):

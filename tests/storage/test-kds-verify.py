@@ -149,6 +149,14 @@ def test_revoked(tap, bench):
         tap.equal((found.returncode, found.failed), (REJECTED, 'revocation'), f'{what}, nobody there', found.all)
         found = bench.verify(kds=False)
         tap.equal((found.returncode, found.failed), (REJECTED, 'revocation'), f'{what}, offline', found.all)
+    # One that was given keeps nobody from asking when it says nothing of this certificate, or does not any more.
+    vcek = bench.write('signer.der', line.vcek().certificate)
+    for what, given in (('of another line', bench.authority.line('Genoa').crl()),
+                        ('that is too old', line.crl(next_update=line.now - 5))):
+        bench.fresh()
+        bench.server.script('crl', 'revoked')
+        found = bench.verify('--certificates', vcek, '--crl', bench.write('given.crl', given))
+        tap.equal((found.returncode, found.failed), (REJECTED, 'revocation'), f'a list {what} is given', found.all)
     # A list of which nobody said that it is about VLEKs, and one that says nothing of them.
     signed = bench.write('vlek.bin', authorities.report(line.vlek(), measurement=MEASUREMENT, report_data=DATA))
     for what, known, code in (('revokes', line.crl(revoked=[line.serials['asvk']]), REJECTED),

@@ -175,7 +175,7 @@ static void test_nothing(void)
     g_assert_null(appraisal_explain(digest.bytes, &none));
     g_assert_null(appraisal_explain(digest.bytes, &now));
     /* One round more than the budget, on a loaded machine. */
-    g_assert_cmpint(g_get_monotonic_time() - start, <, 20 * G_USEC_PER_SEC);
+    g_assert_cmpint(g_get_monotonic_time() - start, <, 120 * G_USEC_PER_SEC);
 }
 
 int main(int argc, char **argv)

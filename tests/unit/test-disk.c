@@ -2,7 +2,9 @@
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -299,6 +301,22 @@ static void test_format_not_stated(Fixture *fixture, gconstpointer data)
     expect_refused(top, STORAGE_FORMAT_QCOW2, "not stated");
 }
 
+/* Whether a server greets at the socket. qemu-nbd listens before it has opened its image, but greets only afterwards. */
+static gboolean greets(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char greeting[8];
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    gboolean good;
+
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpuint(g_strlcpy(address.sun_path, path, sizeof(address.sun_path)), <, sizeof(address.sun_path));
+    good = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+           recv(fd, greeting, sizeof(greeting), MSG_WAITALL) == sizeof(greeting) && !memcmp(greeting, "NBDMAGIC", 8);
+    close(fd);
+    return good;
+}
+
 /* qemu-nbd that may write, as a running domain does; returns when it holds its locks. */
 static GPid start_writer(const char *path, const char *format, const char *socket)
 {
@@ -310,10 +328,10 @@ static GPid start_writer(const char *path, const char *format, const char *socke
     g_spawn_async(NULL, (gchar **)argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid,
                   &error);
     g_assert_no_error(error);
-    for (guint i = 0; i < 1000 && !g_file_test(socket, G_FILE_TEST_EXISTS); i++) {
+    for (guint i = 0; !greets(socket); i++) {
+        g_assert_cmpuint(i, <, 12000);
         g_usleep(10000);
     }
-    g_assert_true(g_file_test(socket, G_FILE_TEST_EXISTS));
     return pid;
 }
 

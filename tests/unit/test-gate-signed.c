@@ -281,28 +281,36 @@ static void test_closed(void)
     run("rm keys");
 }
 
+/* The quickest of ten starts, in microseconds: the others may have had to wait for the processor. */
+static gint64 quickest(Fixture *fixture)
+{
+    gint64 best = G_MAXINT64;
+
+    for (guint i = 0; i < 10; i++) {
+        gint64 before = g_get_monotonic_time();
+
+        expect(fixture, POLICY_VERDICT_MATCH, "");
+        best = MIN(best, g_get_monotonic_time() - before);
+    }
+    return best;
+}
+
 /* What it costs: 16 trusted keys of the slower kind. */
 static void test_cost(void)
 {
     g_autoptr(Fixture) fixture = fixture_new();
-    gint64 before, without, with;
+    gint64 without, with;
 
     load(fixture);
     trust("");
     pin_signed(fixture, "p384", REST, XML_ON_MISMATCH_REFUSE);
-    before = g_get_monotonic_time();
-    for (guint i = 0; i < 10; i++)
-        expect(fixture, POLICY_VERDICT_MATCH, "");
-    without = g_get_monotonic_time() - before;
+    without = quickest(fixture);
     trust("p384");
     run("for i in $(seq 15); do cp other384.pub.pem keys/a$i.pem; chmod 644 keys/a$i.pem; done");
-    before = g_get_monotonic_time();
-    for (guint i = 0; i < 10; i++)
-        expect(fixture, POLICY_VERDICT_MATCH, "");
-    with = g_get_monotonic_time() - before;
-    g_test_message("16 trusted P-384 keys and one signature cost %.2f ms a start", (gdouble)(with - without) / 10000);
+    with = quickest(fixture);
+    g_test_message("16 trusted P-384 keys and one signature cost %.2f ms a start", (gdouble)(with - without) / 1000);
     /* A bound for a busy machine with sanitizers; the figure is in the message. */
-    g_assert_cmpint((with - without) / 10, <, 200000);
+    g_assert_cmpint(with - without, <, 200000);
 }
 
 int main(int argc, char **argv)

@@ -467,6 +467,11 @@ static gboolean skip_without_cache(const Fixture *fixture)
     return TRUE;
 }
 
+static void touch(const char *path)
+{
+    g_assert_cmpint(utimensat(AT_FDCWD, path, NULL, 0), ==, 0);
+}
+
 static void test_cache(Fixture *fixture, gconstpointer data)
 {
     g_autoptr(GHashTable) table = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
@@ -475,9 +480,18 @@ static void test_cache(Fixture *fixture, gconstpointer data)
 
     if (skip_without_cache(fixture))
         return;
-    /* Written a moment ago: measured, not remembered. */
-    assert_cached(fixture, &cache, FALSE, FALSE, FALSE, expected);
-    g_assert_cmpuint(g_hash_table_size(table), ==, 0);
+    /* Written a moment ago: measured, not remembered. Tried again where it was not done within that moment. */
+    for (gint64 took = G_MAXINT64; took > G_USEC_PER_SEC;) {
+        gint64 before = g_get_monotonic_time();
+
+        touch(fixture->firmware);
+        touch(fixture->kernel);
+        touch(fixture->initrd);
+        g_hash_table_remove_all(table);
+        assert_cached(fixture, &cache, FALSE, FALSE, FALSE, expected);
+        took = g_get_monotonic_time() - before;
+        g_assert_true(took > G_USEC_PER_SEC || g_hash_table_size(table) == 0);
+    }
 
     g_usleep(2200 * 1000);
     assert_cached(fixture, &cache, FALSE, FALSE, FALSE, expected);
@@ -893,7 +907,11 @@ static void test_names(void)
 typedef struct {
     GThread *thread;
     gint runs;
+    gboolean patient;
 } Work;
+
+static GThread *first_thread; /* that had a piece of the work */
+static gint second_seen;
 
 static void note_thread(gpointer data)
 {
@@ -901,15 +919,26 @@ static void note_thread(gpointer data)
 
     work->thread = g_thread_self();
     g_atomic_int_inc(&work->runs);
-    g_usleep(1000);
+    if (!g_atomic_pointer_compare_and_exchange(&first_thread, NULL, work->thread) &&
+        g_atomic_pointer_get(&first_thread) != work->thread)
+        g_atomic_int_set(&second_seen, 1);
+    /* Until another thread has had its turn, which may be late on a busy machine. */
+    for (guint i = 0; work->patient && i < 60 * 1000 && !g_atomic_int_get(&second_seen); i++)
+        g_usleep(1000);
+    /* Nobody waits again for one that does not come. */
+    if (work->patient)
+        g_atomic_int_set(&second_seen, 1);
 }
 
-static void run_work(Work *work, guint n, guint64 cost)
+static void run_work(Work *work, guint n, guint64 cost, gboolean patient)
 {
     g_autoptr(GArray) jobs = g_array_new(FALSE, FALSE, sizeof(MeasureJob));
 
     memset(work, 0, n * sizeof *work);
+    first_thread = NULL;
+    second_seen = 0;
     for (guint i = 0; i < n; i++) {
+        work[i].patient = patient;
         MeasureJob job = { note_thread, &work[i], cost };
         g_array_append_val(jobs, job);
     }
@@ -923,14 +952,14 @@ static void test_parallel(void)
     Work work[40];
     guint elsewhere = 0;
 
-    run_work(work, 0, 0);
+    run_work(work, 0, 0, FALSE);
     /* Little work, or one piece of it, starts no thread. */
-    run_work(work, G_N_ELEMENTS(work), 4096);
+    run_work(work, G_N_ELEMENTS(work), 4096, FALSE);
     for (guint i = 0; i < G_N_ELEMENTS(work); i++)
         g_assert_true(work[i].thread == g_thread_self());
-    run_work(work, 1, G_GUINT64_CONSTANT(1) << 40);
+    run_work(work, 1, G_GUINT64_CONSTANT(1) << 40, FALSE);
     g_assert_true(work[0].thread == g_thread_self());
-    run_work(work, G_N_ELEMENTS(work), G_GUINT64_CONSTANT(1) << 40);
+    run_work(work, G_N_ELEMENTS(work), G_GUINT64_CONSTANT(1) << 40, g_get_num_processors() > 1);
     for (guint i = 0; i < G_N_ELEMENTS(work); i++)
         elsewhere += work[i].thread != g_thread_self();
     if (g_get_num_processors() > 1)

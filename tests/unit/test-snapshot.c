@@ -106,7 +106,7 @@ static void test_programs(void)
     g_assert_no_error(error);
     g_assert_true(storage_process_await(process, storage_process_output(process), NULL, NULL, NULL));
     storage_process_free(process);
-    g_assert_cmpint(g_get_monotonic_time() - start, <, 15 * G_USEC_PER_SEC);
+    g_assert_cmpint(g_get_monotonic_time() - start, <, 250 * G_USEC_PER_SEC);
 }
 
 int main(int argc, char **argv)

@@ -45,13 +45,13 @@ def copies(key, *options):
     wanted = {'text': pem.splitlines()[1].encode(), 'file': der[at:at + 48], 'used': der[at:at + 48][::-1]}
     with subprocess.Popen([TOOL, 'id-block', '--id-key', key, '--domain', '-', '--output-dir', 'out', *options],
                           stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while not waits_for_input(process.pid) and process.poll() is None and time.monotonic() < end:
             time.sleep(0.02)
         assert process.poll() is None, 'it ended before it read its input'
         pieces = list(memory(process.pid))
         process.stdin.close()
-        process.wait(60)
+        process.wait(300)
     return {name: sum(piece.count(value) for piece in pieces) for name, value in wanted.items()}
 
 
