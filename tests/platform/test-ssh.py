@@ -215,6 +215,46 @@ def test_race(tap, rig, keys):
                   f'turn {turn}: the accepted ones are there and the rejected ones gone ({codes}, {found})')
 
 
+def test_swapped(tap, rig, keys):
+    """The owner of the list puts a link to somebody else's file in its place while it is looked at."""
+    if not shutil.which('strace'):
+        tap.comment('strace is not here: a file that is exchanged meanwhile was not tried')
+        return
+    folder = rig.folder / 'swapped'
+    folder.mkdir()
+    file, secret = folder / 'hosts', rig.folder / 'secret'
+    secret.write_text('root:secret\n', encoding='ascii')
+    file.write_text('other ssh-rsa AAAA\n', encoding='ascii')
+    line, environment = rig.line('known-hosts', rig.report(keys['host']), keys['host'], '--host', '10.0.2.1', '--output',
+                                 str(file))
+    # Half a second passes between a look at the file and opening it, and between that and reading it.
+    trace = rig.folder / 'strace'
+    line = ['strace', '-qq', '-o', str(trace), '-P', str(file), '-P', str(secret), '-e',
+            'inject=open,openat:delay_enter=500000', '-e', 'inject=read:delay_enter=500000', *line]
+    # A leak checker cannot run under a tracer.
+    asking = subprocess.Popen(line, env={**environment, 'ASAN_OPTIONS': 'detect_leaks=0'}, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    def wait_for(text):
+        for _ in range(400):
+            if asking.poll() is not None or (trace.exists() and text in trace.read_text(encoding='utf-8', errors='replace')):
+                return
+            time.sleep(0.02)
+
+    wait_for(str(file))
+    file.rename(folder / 'kept')
+    file.symlink_to(secret)
+    wait_for('read(')
+    (folder / 'kept').rename(file)
+    said = asking.communicate(timeout=60)[1]
+    if 'ptrace' in said or 'inject' in said:
+        tap.comment(f'nothing can be delayed here: {said.strip()}')
+        return
+    tap.check('secret' not in file.read_text(encoding='ascii'),
+              f'nothing of another file gets into the list ({asking.returncode}, {said!r})')
+    tap.check(secret.read_text(encoding='ascii') == 'root:secret\n', 'and the other file stays as it is')
+
+
 def test_ssh(tap, rig, keys, kind):
     """The attested key, one server that has it and one that has another."""
     host = keys['host'] if kind == 'ed25519' else make_key(rig.folder / f'host-{kind}', kind)
@@ -388,6 +428,7 @@ def main():
         keys = {word: make_key(folder / word) for word in ('host', 'other', 'client')}
         test_known_hosts(tap, rig, keys)
         test_race(tap, rig, keys)
+        test_swapped(tap, rig, keys)
         test_refused(tap, rig, keys)
         test_ended(tap, rig, keys)
         for kind in ('ed25519', 'ecdsa', 'rsa'):
