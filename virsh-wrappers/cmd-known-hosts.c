@@ -3,33 +3,55 @@
 #include "virsh-wrappers/commands.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "measure/error.h"
-#include "policy/appraisal/report.h"
+#include "policy/store.h"
 #include "storage/output.h"
 #include "virsh-wrappers/attested-host.h"
 #include "virsh-wrappers/connection.h"
 #include "virsh-wrappers/folder-lock.h"
 #include "virsh-wrappers/known-hosts.h"
 
-static gboolean read_file(const char *path, gchar **out, GError **error)
+/*
+ * What is read and whose it is must be of one and the same file: for root this may be a file of somebody who puts a link
+ * to another one in its place meanwhile. @out stays %NULL where there is none.
+ */
+static gboolean read_file(const char *path, gchar **out, struct stat *was, GError **error)
 {
-    g_autoptr(GBytes) data = appraisal_file_read(path, CMD_KNOWN_HOSTS_MAX, error);
+    g_autofree gchar *shown = cmd_printable(path);
+    g_autofree gchar *text = NULL;
+    g_auto(PolicyFd) fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    int failed = fd < 0 || fstat(fd, was) < 0 ? errno : 0;
     gsize size = 0;
-    if (!data) {
+    if (fd < 0 && failed == ENOENT) {
+        return TRUE;
+    }
+    if (failed == ELOOP || (!failed && !S_ISREG(was->st_mode))) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
+                    "'%s' is no regular file: name the file itself with --output", shown);
         return FALSE;
     }
-    const char *bytes = g_bytes_get_data(data, &size);
-    if (size > 0 && memchr(bytes, '\0', size)) {
-        g_autofree gchar *shown = cmd_printable(path);
+    text = g_malloc(CMD_KNOWN_HOSTS_MAX + 1);
+    for (ssize_t got = 1; !failed && got != 0 && size <= CMD_KNOWN_HOSTS_MAX;) {
+        got = read(fd, text + size, CMD_KNOWN_HOSTS_MAX + 1 - size);
+        failed = got < 0 && errno != EINTR ? errno : 0;
+        size += got > 0 ? (gsize)got : 0;
+    }
+    if (failed || size > CMD_KNOWN_HOSTS_MAX) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "'%s': %s", shown,
+                    failed ? g_strerror(failed) : "it is larger than any list of known hosts");
+        return FALSE;
+    }
+    if (memchr(text, '\0', size)) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "'%s': this is no file of known hosts", shown);
         return FALSE;
     }
-    *out = g_strndup(size ? bytes : "", size);
+    *out = g_strndup(text, size);
     return TRUE;
 }
 
@@ -50,21 +72,12 @@ static gboolean edit_file(const char *path, const char *const *names, const char
     if (!cmd_lock_folder(path, &lock, error)) {
         return FALSE;
     }
-    gboolean exists = lstat(path, &was) == 0;
-    if (!exists && (errno != ENOENT || !key)) {
-        if (errno == ENOENT) {
-            return TRUE;
-        }
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "'%s': %s", shown, g_strerror(errno));
+    if (!read_file(path, &text, &was, error)) {
         return FALSE;
     }
-    if (exists && !S_ISREG(was.st_mode)) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
-                    "'%s' is no regular file: name the file itself with --output", shown);
-        return FALSE;
-    }
-    if (exists && !read_file(path, &text, error)) {
-        return FALSE;
+    gboolean exists = text != NULL;
+    if (!exists && !key) {
+        return TRUE;
     }
     g_autofree gchar *edited = cmd_known_hosts_edit(text, names, key);
     if (g_strcmp0(text, edited) == 0) {

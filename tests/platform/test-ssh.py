@@ -222,7 +222,7 @@ def test_race(tap, rig, keys):
     good, bad = rig.report(keys['host']), rig.report(keys['host'], measurement=bytes(48))
     text = pathlib.Path(f'{keys["host"]}.pub').read_text(encoding='ascii').split()[1]
     hosts = [f'10.0.1.{number}' for number in range(16)]
-    for turn in range(4):
+    for turn in range(2):
         file.write_text(''.join(f'{host} ssh-ed25519 {text} virt-attest\n' for host in hosts[8:]), encoding='ascii')
         runs = []
         for number, host in enumerate(hosts):
@@ -234,6 +234,46 @@ def test_race(tap, rig, keys):
         found = sorted(line.split()[0] for line in file.read_text(encoding='ascii').splitlines())
         tap.check(codes == [0] * 8 + [1] * 8 and found == sorted(hosts[:8]),
                   f'turn {turn}: the accepted ones are there and the rejected ones gone ({codes}, {found})')
+
+
+def test_swapped(tap, rig, keys):
+    """The owner of the list puts a link to somebody else's file in its place while it is looked at."""
+    if not shutil.which('strace'):
+        tap.comment('strace is not here: a file that is exchanged meanwhile was not tried')
+        return
+    folder = rig.folder / 'swapped'
+    folder.mkdir()
+    file, secret = folder / 'hosts', rig.folder / 'secret'
+    secret.write_text('root:secret\n', encoding='ascii')
+    file.write_text('other ssh-rsa AAAA\n', encoding='ascii')
+    line, environment = rig.line('known-hosts', rig.report(keys['host']), keys['host'], '--host', '10.0.2.1', '--output',
+                                 str(file))
+    # Half a second passes between a look at the file and opening it, and between that and reading it.
+    trace = rig.folder / 'strace'
+    line = ['strace', '-qq', '-o', str(trace), '-P', str(file), '-P', str(secret), '-e',
+            'inject=open,openat:delay_enter=500000', '-e', 'inject=read:delay_enter=500000', *line]
+    # A leak checker cannot run under a tracer.
+    asking = subprocess.Popen(line, env={**environment, 'ASAN_OPTIONS': 'detect_leaks=0'}, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    def wait_for(text):
+        for _ in range(400):
+            if asking.poll() is not None or (trace.exists() and text in trace.read_text(encoding='utf-8', errors='replace')):
+                return
+            time.sleep(0.02)
+
+    wait_for(str(file))
+    file.rename(folder / 'kept')
+    file.symlink_to(secret)
+    wait_for('read(')
+    (folder / 'kept').rename(file)
+    said = asking.communicate(timeout=60)[1]
+    if 'ptrace' in said or 'inject' in said:
+        tap.comment(f'nothing can be delayed here: {said.strip()}')
+        return
+    tap.check('secret' not in file.read_text(encoding='ascii'),
+              f'nothing of another file gets into the list ({asking.returncode}, {said!r})')
+    tap.check(secret.read_text(encoding='ascii') == 'root:secret\n', 'and the other file stays as it is')
 
 
 def test_ssh(tap, rig, keys, kind):
@@ -411,6 +451,7 @@ def main():
         keys = {word: make_key(folder / word) for word in ('host', 'other', 'client')}
         test_known_hosts(tap, rig, keys)
         test_race(tap, rig, keys)
+        test_swapped(tap, rig, keys)
         test_refused(tap, rig, keys)
         test_ended(tap, rig, keys)
         for kind in ('ed25519', 'ecdsa', 'rsa'):
