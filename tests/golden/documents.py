@@ -44,7 +44,7 @@ HEX = {r'^0x(0|[1-9a-f][0-9a-f]{0,15})$': '0x1', r'^[0-9]{1,3}\.[0-9]{1,3}$': '1
 
 
 def samples(node):
-    """Values that the schema accepts: each word, each bound, each member of an object alone and all that it requires."""
+    """Values that the schema accepts: each word, each bound, each member of an object with those that it requires."""
     node = resolve(node)
     if 'enum' in node:
         yield from node['enum']
@@ -70,7 +70,7 @@ def samples(node):
 
 
 class Parser:
-    """The real parser, behind 'verify --policy'. The report is signed by nobody, so 1 is the exit code of a good file."""
+    """The real parser, behind 'verify --policy'. Nobody has signed the report, so a good file gives exit code 1."""
 
     def __init__(self, program, folder):
         self.program, self.folder = program, folder
@@ -78,10 +78,12 @@ class Parser:
         golden = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(golden)
         (folder / 'report.bin').write_bytes(golden.snp_report())
+        (folder / 'virt-attest.conf').write_text(f'[paths]\nstate-directory = {folder}/state\n', encoding='utf-8')
 
     def fault(self, document):
         (self.folder / 'policy.json').write_text(json.dumps(document), encoding='utf-8')
-        environment = {**os.environ, 'HOME': str(self.folder), 'XDG_STATE_HOME': str(self.folder)}
+        environment = {**os.environ, 'HOME': str(self.folder),
+                       'VIRT_ATTEST_CONFIG': str(self.folder / 'virt-attest.conf')}
         done = subprocess.run([self.program, '-q', 'verify', 'report.bin', '--policy', 'policy.json'], cwd=self.folder,
                               env=environment, capture_output=True, text=True, check=False)
         return '' if done.returncode == 1 else f'exit {done.returncode}: {done.stderr}'
