@@ -137,7 +137,9 @@ GPtrArray *cmd_certificates_chain(CmdCertificates *job, AppraisalLine line, Appr
     if (found->len == 2 && !job->refresh) {
         return g_steal_pointer(&found);
     }
-    StorageKds *kds = service(job, "the certificate chain", line, error);
+    const char *what = signer == APPRAISAL_SIGNER_VLEK ? "the certificate chain (ASVK and ARK)"
+                                                       : "the certificate chain (ASK and ARK)";
+    StorageKds *kds = service(job, what, line, error);
     if (!kds) {
         return NULL;
     }
