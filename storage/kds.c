@@ -43,7 +43,7 @@ static gboolean refuse_url(GError **error, const char *url, const char *why)
     return FALSE;
 }
 
-static gboolean take_url(StorageKds *kds, const char *url, GError **error)
+gboolean storage_kds_check_url(const char *url, GError **error)
 {
     g_autoptr(GUri) uri = g_uri_parse(url, G_URI_FLAGS_HAS_PASSWORD, NULL);
     const char *scheme = uri ? g_uri_get_scheme(uri) : NULL;
@@ -61,10 +61,17 @@ static gboolean take_url(StorageKds *kds, const char *url, GError **error)
         return refuse_url(error, g_uri_get_host(uri), "user and password have no place in front of the host");
     if (g_uri_get_query(uri) || g_uri_get_fragment(uri))
         return refuse_url(error, url, "leave out what stands behind '?' or '#'");
+    return TRUE;
+}
+
+static gboolean take_url(StorageKds *kds, const char *url, GError **error)
+{
+    if (!storage_kds_check_url(url, error))
+        return FALSE;
     kds->url = g_strdup(url);
     for (gsize n = strlen(url); n > 0 && kds->url[n - 1] == '/'; n--)
         kds->url[n - 1] = '\0';
-    kds->scheme = g_strdup(scheme);
+    kds->scheme = g_strdup(g_uri_peek_scheme(url));
     return TRUE;
 }
 

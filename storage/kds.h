@@ -31,6 +31,13 @@ typedef struct {
 } StorageKdsOptions;
 
 /**
+ * storage_kds_check_url:
+ *
+ * Whether @url can be the base address of a service. Nothing is asked. Errors: %ATTEST_ERROR_USAGE.
+ */
+gboolean storage_kds_check_url(const char *url, GError **error);
+
+/**
  * storage_kds_new:
  *
  * Nothing is asked yet. Errors: %ATTEST_ERROR_USAGE: not such an address; %ATTEST_ERROR_NOT_CONFIGURED: libcurl is

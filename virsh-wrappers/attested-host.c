@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "virsh-wrappers/attested-host.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "measure/error.h"
@@ -13,6 +12,7 @@
 void cmd_attested_host_clear(CmdAttestedHost *host)
 {
     g_clear_pointer(&host->hosts, g_strfreev);
+    g_clear_pointer(&host->reasons, g_free);
     g_clear_pointer(&host->key, g_free);
 }
 
@@ -89,7 +89,8 @@ static gboolean get_hosts(CmdContext *context, const char *domain, CmdAttestedHo
         return check_hosts(out->hosts, error);
     }
     if (!domain || cmd_word_is_file(domain)) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "%s: --host is missing: no domain of libvirt is named",
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
+                    "%s: name a domain of libvirt, or give --host, --report and --ssh-host-key",
                     context->command->name);
         return FALSE;
     }
@@ -97,15 +98,18 @@ static gboolean get_hosts(CmdContext *context, const char *domain, CmdAttestedHo
     return out->hosts != NULL;
 }
 
-static void print_failures(const AppraisalVerdict *verdict)
+/* They follow the line that says what became of it. */
+static gchar *reasons(const AppraisalVerdict *verdict)
 {
+    GString *out = g_string_new(NULL);
     for (guint i = 0; i < verdict->checks->len; i++) {
         const AppraisalCheck *check = g_ptr_array_index(verdict->checks, i);
         if (check->outcome == APPRAISAL_FAIL) {
             g_autofree gchar *text = cmd_printable(check->text);
-            fprintf(stderr, "%s: %s\n", check->name, text);
+            g_string_append_printf(out, "\n  %s: %s", check->name, text);
         }
     }
+    return g_string_free(out, FALSE);
 }
 
 /* What is below the root file system is measured; who can write to that is, unless it is measured too, root in the guest. */
@@ -133,7 +137,7 @@ gboolean cmd_attested_host(CmdContext *context, const char *domain, CmdAttestedH
     if (!get_hosts(context, domain, out, error) || !cmd_judge(context, report, domain, &judgement, error)) {
         return FALSE;
     }
-    print_failures(judgement.verdict);
+    out->reasons = reasons(judgement.verdict);
     int code = cmd_judgement_code(&judgement, error);
     if (code < 0) {
         return FALSE;
@@ -149,9 +153,10 @@ gboolean cmd_attested_host(CmdContext *context, const char *domain, CmdAttestedH
 
 int cmd_attested_host_rejected(const CmdAttestedHost *host, GError **error)
 {
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED, "%s",
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED, "%s%s",
                 host->accepted ? "the report is in order, but the guest has bound no SSH host key into it: is "
                                  "OpenSSH's server installed there?"
-                               : "the guest's report is rejected: its key is not trusted");
+                               : "the guest's report is rejected: its key is not trusted",
+                host->reasons);
     return -1;
 }

@@ -37,6 +37,11 @@ gboolean cmd_certificates_open(CmdCertificates *job, CmdContext *context, GError
                     job->url ? "kds" : "refresh");
         return FALSE;
     }
+    /* Said at once, not only when something turns out to be missing. */
+    if (job->url && !storage_kds_check_url(job->url, error)) {
+        g_prefix_error(error, "--kds ");
+        return FALSE;
+    }
     job->timeout = (guint)timeout;
     job->anchors = anchor ? appraisal_anchors_load(anchor, error) : appraisal_anchors_builtin();
     if (!job->anchors) {
@@ -82,9 +87,9 @@ static StorageKds *service(CmdCertificates *job, const char *what, AppraisalLine
         .url = job->url, .timeout = job->timeout, .notice = show_notice, .user_data = job};
     if (job->offline) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE,
-                    "%s of %s is not in the cache, and with --offline nobody is asked: fetch it where there is a "
-                    "network (virt-attest certs fetch, certs export) and bring it here (certs import)",
-                    what, appraisal_line_name(line));
+                    "%s of %s is not in the cache, and %s nobody is asked: fetch it where there is a network "
+                    "(virt-attest certs fetch, certs export) and bring it here (certs import)",
+                    what, appraisal_line_name(line), job->exporting ? "for an export" : "with --offline");
         return NULL;
     }
     if (!job->kds) {
@@ -132,7 +137,9 @@ GPtrArray *cmd_certificates_chain(CmdCertificates *job, AppraisalLine line, Appr
     if (found->len == 2 && !job->refresh) {
         return g_steal_pointer(&found);
     }
-    StorageKds *kds = service(job, "the certificate chain", line, error);
+    const char *what = signer == APPRAISAL_SIGNER_VLEK ? "the certificate chain (ASVK and ARK)"
+                                                       : "the certificate chain (ASK and ARK)";
+    StorageKds *kds = service(job, what, line, error);
     if (!kds) {
         return NULL;
     }

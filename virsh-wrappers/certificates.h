@@ -17,6 +17,7 @@
 /**
  * CmdCertificates:
  * @offline: nothing is asked
+ * @exporting: because an export asks nobody, and not by --offline
  * @refresh: ask for what is in the cache as well
  * @quiet: say nothing about waiting
  * @warnings: (element-type utf8): what has gone wrong without being an error
@@ -27,7 +28,7 @@ typedef struct {
     StorageKds *kds; /* made at the first question */
     const char *url;
     guint timeout;
-    gboolean offline, refresh, quiet;
+    gboolean offline, exporting, refresh, quiet;
     GPtrArray *warnings;
 } CmdCertificates;
 

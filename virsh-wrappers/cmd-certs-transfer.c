@@ -126,7 +126,7 @@ int cmd_certs_import(CmdContext *context, CmdCertificates *job, GError **error)
         }
     }
     if (count == 0) {
-        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "no certificate or revocation list was found");
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "no certificate or revocation list was found in what was named");
         return -1;
     }
     if (!cmd_context_quiet(context)) {
@@ -216,7 +216,7 @@ static gboolean export_table(const CmdContext *context, CmdCertificates *job, co
     if (!evidence || !cmd_certs_subject_from_report(&subject, context, evidence, error)) {
         return FALSE;
     }
-    job->offline = TRUE;
+    job->offline = job->exporting = TRUE;
     if (subject.signer == APPRAISAL_SIGNER_VLEK) {
         vleks = storage_certificates_vleks(job->cache, subject.line, &subject.tcb);
     } else {

@@ -117,6 +117,10 @@ int cmd_known_hosts(CmdContext *context, GError **error)
     /* Also without a key: what an earlier verdict has let in is not attested any more. */
     if (path && strcmp(path, "-")) {
         if (!edit_file(path, list, host.key, error)) {
+            if (!host.key) {
+                g_prefix_error(error, "%s, and an earlier key of its may still be known: ",
+                               host.accepted ? "the report is about no SSH key" : "the guest's report is rejected");
+            }
             return -1;
         }
     } else if (host.key) {

@@ -678,7 +678,7 @@ const CmdCommand cmd_commands[] = {
      "Asks a running guest for a report about its SSH host key, judges it, and runs ssh only when it is accepted, for this key "
      "alone: nothing secret leaves before.",
      ssh_options, cmd_ssh},
-    {"nonce", "", 0, 0, "report data that is good once",
+    {"nonce", "[OPTION…]", 0, 0, "report data that is good once",
      "Prints a nonce for a guest to put into its report, and remembers it: 'verify --nonce' accepts it once.", nonce_options,
      cmd_nonce},
     END,

@@ -107,8 +107,10 @@ gchar *cmd_help_command(const CmdCommand *command)
     append_usage(out, command);
     g_string_append_c(out, '\n');
     append_wrapped(out, command->description, 0, 0);
-    g_string_append(out, "\nOptions:\n");
-    append_options(out, command->options);
+    if (command->options->name) {
+        g_string_append(out, "\nOptions:\n");
+        append_options(out, command->options);
+    }
     g_string_append(out, "\nOptions of every command:\n");
     append_options(out, cmd_global_options);
     return g_string_free(out, FALSE);

@@ -34,7 +34,8 @@ static AppraisalEvidence *parse(CmdContext *context, GBytes *data, const char *p
     AppraisalEvidence *evidence = appraisal_evidence_parse(bytes, size, aux, error);
     if (!evidence) {
         g_autofree gchar *shown = cmd_printable(path);
-        g_prefix_error(error, "'%s': ", shown);
+        g_autofree gchar *shown_aux = aux_path ? cmd_printable(aux_path) : NULL;
+        g_prefix_error(error, "'%s'%s%s%s: ", shown, aux ? " with '" : "", aux ? shown_aux : "", aux ? "'" : "");
     }
     return evidence;
 }
@@ -54,7 +55,7 @@ static gchar *read_key(const char *path, GError **error)
     }
     gsize size = 0;
     const char *bytes = g_bytes_get_data(data, &size);
-    g_autofree gchar *text = g_strndup(bytes, size);
+    g_autofree gchar *text = g_strndup(size > 0 ? bytes : "", size);
     g_auto(GStrv) words = g_strsplit_set(g_strchomp(text), " \n", 3);
     g_autofree gchar *line = g_strv_length(words) >= 2 ? g_strdup_printf("%s %s", words[0], words[1]) : g_strdup("");
     guint8 digest[MEASURE_SHA256_SIZE];

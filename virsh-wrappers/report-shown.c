@@ -6,6 +6,7 @@
 #include "measure/bytes.h"
 #include "policy/appraisal/certificate.h"
 #include "policy/json.h"
+#include "virsh-wrappers/output.h"
 
 #include "measure/foreign-autoptr.h"
 
@@ -117,8 +118,13 @@ CmdShown *cmd_shown_read(const char *path, const char *aux, GError **error)
     shown->certificates = g_ptr_array_new_with_free_func(certificate_free);
     if (!data || (aux && !(table = appraisal_file_read(aux, APPRAISAL_EVIDENCE_MAX_SIZE, error))))
         return NULL;
-    if (!(shown->evidence = read_evidence(data, table, error)))
+    if (!(shown->evidence = read_evidence(data, table, error))) {
+        g_autofree gchar *shown_path = cmd_printable(path);
+        g_autofree gchar *shown_aux = aux ? cmd_printable(aux) : NULL;
+
+        g_prefix_error(error, "'%s'%s%s%s: ", shown_path, aux ? " with '" : "", aux ? shown_aux : "", aux ? "'" : "");
         return NULL;
+    }
     shown->line = shown->evidence->report->line;
     for (guint i = 0; i < shown->evidence->certificates->len; i++) {
         CmdShownCertificate *certificate = describe(g_ptr_array_index(shown->evidence->certificates, i));

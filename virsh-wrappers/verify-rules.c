@@ -78,6 +78,11 @@ static gboolean check_signature(CmdContext *context, const CmdVerifyRules *rules
     gboolean of_libvirt = domain && !cmd_word_is_file(domain);
     /* A domain XML that the user gives is measured here and now: there is nothing that could be signed. */
     if (subject && !of_libvirt && !rules->source.envelope && !rules->source.bundle) {
+        if (cmd_context_has(context, "key")) {
+            g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
+                        "--key: a domain XML is signed by nobody; give a signed document (reference-sign)");
+            return FALSE;
+        }
         return TRUE;
     }
     g_autoptr(GPtrArray) keys = trusted_keys(context, error);
@@ -136,6 +141,11 @@ static gboolean add_reference(CmdContext *context, CmdVerifyRules *out, GError *
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE, "give --domain or --reference, not both");
         return FALSE;
     }
+    if (cmd_context_has(context, "key") && !file && !domain) {
+        g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
+                    "--key: nothing is here that it could have signed; give the signed document with --reference");
+        return FALSE;
+    }
     if (!domain && !file) {
         return TRUE;
     }
@@ -187,7 +197,8 @@ static gboolean add_report_data(CmdContext *context, CmdVerifyRules *out, Apprai
     gboolean any = cmd_context_has(context, "any-report-data");
     if (out->has_report_data && (data || any)) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_USAGE,
-                    "--ssh-host-key says what the report data must be: leave out --%s", data ? "report-data" : "any-report-data");
+                    "--ssh-host-key says what the report data must be: leave out --%s",
+                    data ? "report-data" : "any-report-data");
         return FALSE;
     }
     if (out->has_report_data) {

@@ -14,7 +14,7 @@ static void refuse(GError **error, const char *path, const char *why)
 {
     g_autofree gchar *shown = measure_printable(path);
 
-    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "'%s': %s", shown, why);
+    g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "cannot read '%s': %s", shown, why);
 }
 
 static GBytes *read_all(int fd, const char *path, gsize max_size, GError **error)
@@ -55,7 +55,7 @@ GBytes *appraisal_file_read(const char *path, gsize max_size, GError **error)
     if (fd < 0 || fstat(fd, &status) != 0)
         refuse(error, path, g_strerror(errno));
     else if (!S_ISREG(status.st_mode))
-        refuse(error, path, "it is not a regular file");
+        refuse(error, path, "it is not a regular file; give a file, or - for standard input");
     else
         data = read_all(fd, path, max_size, error);
     if (fd >= 0)
