@@ -388,6 +388,13 @@ def settle():
         raise Failed('libvirtd is never idle')
 
 
+def connected(name):
+    """Somebody has opened a channel of a running domain, for which QEMU listens."""
+    path = re.search("<source mode='bind' path='([^']*)'", virsh('dumpxml', '--domain', name).stdout).group(1)
+    with open('/proc/net/unix', encoding='utf-8') as file:
+        return any(line.split()[5] == '03' for line in file if line.endswith(f' {path}\n'))
+
+
 def hook_message(done):
     """The hook's own words in what virsh said."""
     return done.stderr.split('unexpected exit status', 1)[-1]

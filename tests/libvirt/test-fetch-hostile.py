@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 
-from harness import attest, daemon, eventually, plain_xml, program, run, scratch, start, stop, virsh, virsh_define
+from harness import attest, connected, daemon, eventually, plain_xml, program, run, scratch, start, stop, virsh, virsh_define
 
 CHANNEL = "<channel type='unix'><target type='virtio' name='org.virt-attest.report.0'/></channel>"
 AGENT = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
@@ -51,13 +51,6 @@ class Guest:
                     return
 
 
-def channel_open():
-    """libvirt is connected to QEMU's end of a channel: somebody has opened it."""
-    with open('/proc/net/unix', encoding='utf-8') as sockets:
-        return any(words[5] == '03' and words[-1].endswith('/org.virt-attest.report.0')
-                   for words in map(str.split, sockets) if len(words) == 8)
-
-
 def undefine():
     virsh('undefine', '--domain', 'silent')
     stop('silent')
@@ -70,10 +63,10 @@ def test_gone(tap):
     for what, do, code, expected in (
             ('the daemon starts anew', lambda: daemon('restart'), 5, 'the connection to libvirt has ended'),
             ('a domain is undefined and stopped', undefine, 3, 'closed before the guest had answered')):
-        asking = ask('silent', 60)
-        tap.check(eventually(channel_open, 30), f'{what}: it was waiting')
+        asking = ask('silent', 600)
+        tap.check(eventually(lambda: connected('silent')), f'{what}: it was waiting')
         do()
-        _, errors = asking.communicate(timeout=30)
+        _, errors = asking.communicate(timeout=120)
         tap.check(asking.returncode == code and expected in errors, f'{what}: exit {code}', f'{asking.returncode}: {errors}')
 
 
@@ -93,7 +86,7 @@ def endless(text):
 
 def test_hostile_guests(tap):
     """They cost the time that was given them and no memory; all at the same time."""
-    rows = (('slow', slowly, 'has not answered within 4 seconds'),
+    rows = (('slow', slowly, 'has not answered within 8 seconds'),
             ('one-line', endless(lambda _: b'x'), 'more than 262144 bytes'),
             ('many-lines', endless(lambda _: b'x\n'), 'more than 262144 bytes'),
             ('many-nonces', endless(lambda nonce: nonce + b'\0\n'), 'more than 262144 bytes'),
@@ -102,12 +95,12 @@ def test_hostile_guests(tap):
     for name, play, _ in rows:
         Guest(name, play)
     for name, _, said in rows:
-        asked.append((name, ask(name, 4), said, time.monotonic()))
+        asked.append((name, ask(name, 8), said, time.monotonic()))
     for name, process, said, begin in asked:
         errors = process.stderr.read()
         _, status, usage = os.wait4(process.pid, 0)
         code, seconds = os.waitstatus_to_exitcode(status), time.monotonic() - begin
-        tap.check(code == 3 and said in errors and seconds < 12, f'{name}: given up', f'{code} after {seconds:.1f} s: {errors}')
+        tap.check(code == 3 and said in errors and seconds < 60, f'{name}: given up', f'{code} after {seconds:.1f} s: {errors}')
         tap.check(usage.ru_maxrss < 256 * 1024, f'{name}: in little memory', f'{usage.ru_maxrss} KiB')
     for name, *_ in rows:
         stop(name)
@@ -118,11 +111,10 @@ def test_paused(tap):
         virsh_define(plain_xml(name, devices=devices))
         start(name)
         virsh('suspend', '--domain', name)
-        done = attest('verify', '--domain', name, '--timeout', '2', *words, check=False)
+        done = attest('verify', '--domain', name, '--timeout', '5', *words, check=False)
         tap.check(done.returncode == code and 'it is paused' in done.stderr and "'virsh resume'" in done.stderr,
                   f'{name}: what to do is said', f'{done.returncode}: {done.stderr}')
         stop(name)
-
 
 
 TESTS = (test_gone, test_hostile_guests, test_paused)

@@ -407,8 +407,8 @@ def test_interrupted():
             if os.path.exists('x.tar'):
                 os.unlink('x.tar')
             # At several moments of its work; once at least before its end, however fast it may be by then.
-            moments = [(signal.SIGTERM, 0.3), (signal.SIGINT, 0.5), (signal.SIGHUP, 0.8), (signal.SIGTERM, 0.1), (signal.SIGTERM, 0)]
-            for number, part in moments:
+            for number, part in ((signal.SIGTERM, 0.3), (signal.SIGINT, 0.5), (signal.SIGHUP, 0.8), (signal.SIGTERM, 0.1),
+                                 (signal.SIGTERM, 0)):
                 if part <= 0.1 and caught:
                     break
                 with subprocess.Popen([rig.TOOL, *command], stdout=subprocess.DEVNULL,
