@@ -12,7 +12,7 @@ struct StorageCertificates {
 /* Names of files in the cache. */
 gchar *storage_certificate_vcek_name(AppraisalLine line, const char *chip, const PolicyTcb *tcb);
 gchar *storage_certificate_authority_name(AppraisalLine line, StorageCertificateKind kind);
-gchar *storage_certificate_crl_name(AppraisalLine line, AppraisalSigner signer);
+gchar *storage_certificate_crl_name(const StorageCertificates *cache, AppraisalLine line, AppraisalSigner signer);
 /* TCB_VERSION as it stands in a report of @line, hexadecimal. */
 gchar *storage_certificate_tcb_name(AppraisalLine line, const PolicyTcb *tcb);
 

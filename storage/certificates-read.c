@@ -66,9 +66,16 @@ gchar *storage_certificate_authority_name(AppraisalLine line, StorageCertificate
     return g_strdup_printf("%s.%s", appraisal_line_name(line), kind_names[kind]);
 }
 
-gchar *storage_certificate_crl_name(AppraisalLine line, AppraisalSigner signer)
+/*
+ * Other authorities have theirs under names of their own: a run with a test authority's file must not make AMD's list be
+ * forgotten, and what it revokes.
+ */
+gchar *storage_certificate_crl_name(const StorageCertificates *cache, AppraisalLine line, AppraisalSigner signer)
 {
-    return g_strdup_printf("%s.%s.crl", appraisal_line_name(line), signer == APPRAISAL_SIGNER_VLEK ? "vlek" : "vcek");
+    g_autofree gchar *id = appraisal_anchors_id(cache->anchors, line);
+
+    return g_strdup_printf("%s%s%s.%s.crl", appraisal_line_name(line), id ? "." : "", id ? id : "",
+                           signer == APPRAISAL_SIGNER_VLEK ? "vlek" : "vcek");
 }
 
 /* ---- telling what something is, and whether it is good ---- */
@@ -130,7 +137,7 @@ static StorageCertificate *read_crl(const StorageCertificates *cache, const Appr
     certificate->signer = signer;
     certificate->not_before = appraisal_crl_this_update(crl);
     certificate->not_after = appraisal_crl_next_update(crl);
-    certificate->name = storage_certificate_crl_name(certificate->line, signer);
+    certificate->name = storage_certificate_crl_name(cache, certificate->line, signer);
     if (appraisal_crl_check(crl, NULL, cache->anchors, APPRAISAL_ANY_TIME, &detail) == APPRAISAL_CRL_BAD) {
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_REJECTED, "%s", detail);
         return NULL;

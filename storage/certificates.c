@@ -11,6 +11,7 @@
 /* "virt-attest certificate 1", when it came, SHA-256 of the DER behind the line. */
 #define MAGIC "virt-attest certificate 1 "
 #define HEAD_MAX_SIZE 128
+#define LOCK_TIMEOUT_MS 10000
 
 StorageCertificates *storage_certificates_new(PolicyStore *store, const AppraisalAnchors *anchors)
 {
@@ -105,11 +106,17 @@ gboolean storage_certificates_put(StorageCertificates *cache, const StorageCerti
     guint8 digest[MEASURE_SHA256_SIZE];
     g_autofree gchar *hex = NULL;
     g_autoptr(GString) text = g_string_new(MAGIC);
+    g_auto(PolicyFd) lock = -1;
 
     if (!cache->store)
         return TRUE;
     if (certificate->kind == STORAGE_CERTIFICATE_CRL) {
-        g_autoptr(StorageCertificate) there = load_named(cache, certificate->name, NULL);
+        g_autoptr(StorageCertificate) there = NULL;
+
+        lock = policy_store_lock(cache->store, STORAGE_CERTIFICATES, certificate->name, LOCK_TIMEOUT_MS, error);
+        if (lock < 0)
+            return FALSE;
+        there = load_named(cache, certificate->name, NULL);
 
         if (there && there->not_before > certificate->not_before)
             return TRUE;
@@ -184,7 +191,7 @@ GPtrArray *storage_certificates_intermediates(const StorageCertificates *cache, 
 AppraisalCrl *storage_certificates_crl(const StorageCertificates *cache, AppraisalLine line, AppraisalSigner signer,
                                        gint64 *fetched, gchar **why)
 {
-    g_autofree gchar *name = storage_certificate_crl_name(line, signer);
+    g_autofree gchar *name = storage_certificate_crl_name(cache, line, signer);
     g_autoptr(StorageCertificate) certificate = load_named(cache, name, why);
     gsize size = 0;
     gconstpointer data = certificate ? g_bytes_get_data(certificate->data, &size) : NULL;

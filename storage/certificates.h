@@ -6,7 +6,8 @@
  * missing.
  *
  * File names: Milan.CHIP.TCB.vcek (hexadecimal, TCB as in the report), Milan.NAME.TCB.vlek, Milan.ark, Milan.ask,
- * Milan.asvk, Milan.vcek.crl, Milan.vlek.crl. Contents: a line with the digest of what follows, and DER.
+ * Milan.asvk, Milan.vcek.crl, Milan.vlek.crl; Milan.KEY.vcek.crl of another authority than AMD, by its key. Contents:
+ * a line with the digest of what follows, and DER.
  */
 #pragma once
 
@@ -93,7 +94,7 @@ GPtrArray *storage_certificates_split(gconstpointer data, gsize size, GError **e
  * @certificate: from storage_certificate_read()
  *
  * Atomic; the last of two writers wins, which is no harm. A revocation list that is older than the one that is there
- * stays outside, and that is no error: it could hide what the newer one revokes.
+ * stays outside, and that is no error: it could hide what the newer one revokes. So lists are kept under a lock.
  *
  * Errors: %ATTEST_ERROR_NOT_CONFIGURED, %ATTEST_ERROR_UNREADABLE: the state folder cannot be written.
  */

@@ -14,24 +14,40 @@ import sys
 POINT = re.compile(r"^(not )?ok\b[^#]*(#\s*(skip|todo)?.*)?$", re.IGNORECASE)
 
 LINES_MAX = 60  # of one test
+POINT_MAX = 20  # of one point, when there are several
 TAIL = 20  # lines of a test that failed without a failed point
+# Where a sanitizer, a time-out of Python or an exception begins to speak.
+TROUBLE = re.compile(r"ERROR: |runtime error: |^Traceback ")
+
+
+def shortened(lines, most):
+    """Beginning and end: a difference says at the beginning what it is about, a traceback at the end."""
+    if len(lines) <= most:
+        return lines
+    half = most // 2
+    return [*lines[:half], f"({len(lines) - most + 1} more lines)", *lines[len(lines) - most + half + 1:]]
 
 
 def failures(test):
     """Lines that say why a test failed: meson prints only what TAP programs write to stderr."""
-    lines = test.get("stdout", "").splitlines()
-    found, behind = [], False
+    lines, errors = test.get("stdout", "").splitlines(), test.get("stderr", "").splitlines()
+    points, behind = [], False
     for line in lines:
         point = POINT.match(line)
         if point:
             behind = bool(point.group(1)) and (point.group(3) or "").lower() != "skip"
-        if behind and (point or line.startswith("#")) or line.startswith("Bail out!"):
-            found.append(line)
-    if not found:
-        found = (lines + test.get("stderr", "").splitlines())[-TAIL:]
-    if len(found) > LINES_MAX:
-        found[LINES_MAX - 1:] = [f"({len(found) - LINES_MAX + 1} more lines)"]
-    return found
+        if line.startswith("Bail out!") or behind and point:
+            points.append([line])
+        elif behind and line.startswith("#"):
+            points[-1].append(line)
+    found = [line for each in points for line in shortened(each, LINES_MAX if len(points) == 1 else POINT_MAX)]
+    trouble = next((number for number, line in enumerate(errors) if TROUBLE.search(line)), None)
+    if trouble is not None:
+        found += shortened(errors[trouble:], LINES_MAX // 2)
+    elif not found or test["result"] not in ("FAIL", "ERROR"):
+        # What it did last, when it was ended.
+        found += (lines + errors)[-TAIL:]
+    return shortened(found, LINES_MAX)
 
 
 def count(test):

@@ -3,45 +3,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "measure/error.h"
 #include "policy/exchange/json-text.h"
 #include "storage/output.h"
-#include "virsh-wrappers/context.h"
-
-#define LOCK_SECONDS 10
-#define LOCK_STEP_MICROSECONDS 20000
+#include "virsh-wrappers/folder-lock.h"
 
 static gboolean fail(GError **error, const char *path, const char *what)
 {
     g_autofree gchar *shown = measure_printable(path);
     g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "'%s': %s", shown, what);
     return FALSE;
-}
-
-/* A lock on the file itself would stay with the old one when it is replaced. */
-static gboolean lock_folder(const char *path, CmdLock *lock, GError **error)
-{
-    g_autofree gchar *folder = g_path_get_dirname(path);
-    *lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (*lock < 0) {
-        return fail(error, folder, g_strerror(errno));
-    }
-    gint64 end = g_get_monotonic_time() + LOCK_SECONDS * G_USEC_PER_SEC;
-    while (flock(*lock, LOCK_EX | LOCK_NB) < 0) {
-        if (errno != EWOULDBLOCK && errno != EINTR) {
-            return fail(error, folder, g_strerror(errno));
-        }
-        if (g_get_monotonic_time() > end) {
-            return fail(error, folder,
-                        "another run of this program holds the folder's lock: try again when it is done");
-        }
-        g_usleep(LOCK_STEP_MICROSECONDS);
-    }
-    return TRUE;
 }
 
 /* @text stays %NULL when there is no file. */
@@ -97,7 +71,7 @@ gboolean cmd_alman_update(const char *path, const ExchangeAlmanGuest *guest, GEr
     g_autofree gchar *old = NULL;
     gsize size = 0;
     struct stat st = {0};
-    if (!lock_folder(path, &lock, error) || !read_old(path, &old, &size, &st, error)) {
+    if (!cmd_lock_folder(path, &lock, error) || !read_old(path, &old, &size, &st, error)) {
         return FALSE;
     }
     g_autofree gchar *text = exchange_alman_expected_merge(old, (gssize)size, guest, error);

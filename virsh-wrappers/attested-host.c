@@ -5,6 +5,7 @@
 
 #include "measure/error.h"
 #include "virsh-wrappers/connection.h"
+#include "virsh-wrappers/deadline.h"
 #include "virsh-wrappers/known-hosts.h"
 #include "virsh-wrappers/output.h"
 
@@ -34,7 +35,7 @@ static void add_addresses(virDomainPtr domain, unsigned int source, GPtrArray *o
     for (int i = 0; i < count; i++) {
         for (guint n = 0; n < interfaces[i]->naddrs; n++) {
             const char *address = interfaces[i]->addrs[n].addr;
-            if (address && cmd_known_hosts_valid(address) &&
+            if (address && cmd_known_hosts_is_address(address) &&
                 !g_ptr_array_find_with_equal_func(out, address, g_str_equal, NULL)) {
                 g_ptr_array_add(out, g_strdup(address));
             }
@@ -44,11 +45,17 @@ static void add_addresses(virDomainPtr domain, unsigned int source, GPtrArray *o
     free(interfaces);
 }
 
-/* Where the guest is does not matter to its identity, so the host may be believed. */
+/*
+ * Where the guest is does not matter to its identity, so the host may be believed. But only in numbers: a name could be
+ * that of another machine, whose keys would go from the list, or a section of the user's configuration of ssh.
+ */
 static gchar **find_addresses(CmdContext *context, const char *word, GError **error)
 {
     g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(VirConnection) connection = cmd_connect(context, error);
+    g_autofree gchar *shown = cmd_printable(word);
+    g_autofree gchar *what = g_strdup_printf("domain '%s', its address", shown);
+    g_autoptr(CmdGuard) guard = cmd_guard_new(context, what, error);
+    g_autoptr(VirConnection) connection = guard ? cmd_connect(context, error) : NULL;
     g_autoptr(VirDomainHandle) domain = connection ? cmd_domain_lookup(connection, word, error) : NULL;
     if (!domain) {
         return NULL;
@@ -58,7 +65,6 @@ static gchar **find_addresses(CmdContext *context, const char *word, GError **er
         add_addresses(domain, VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP, found);
     }
     if (found->len == 0) {
-        g_autofree gchar *shown = cmd_printable(word);
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_NOT_CONFIGURED,
                     "libvirt knows no address of domain '%s': give it with --host", shown);
         return NULL;

@@ -13,6 +13,7 @@
 #include "storage/output.h"
 #include "virsh-wrappers/attested-host.h"
 #include "virsh-wrappers/connection.h"
+#include "virsh-wrappers/folder-lock.h"
 #include "virsh-wrappers/known-hosts.h"
 
 static gboolean read_file(const char *path, gchar **out, GError **error)
@@ -32,12 +33,23 @@ static gboolean read_file(const char *path, gchar **out, GError **error)
     return TRUE;
 }
 
-/* Atomically: whoever reads it sees the old keys or the new ones. It stays with its owner. */
+/*
+ * Atomically: whoever reads it sees the old keys or the new ones. It stays with its owner. Under a lock: a run beside
+ * this one would bring back a key that this one takes away.
+ */
 static gboolean edit_file(const char *path, const char *const *names, const char *key, GError **error)
 {
     struct stat was = {.st_mode = 0600};
     g_autofree gchar *text = NULL;
     g_autofree gchar *shown = cmd_printable(path);
+    g_auto(CmdLock) lock = -1;
+    /* Nothing is there to be taken away, maybe not even the folder. */
+    if (!key && lstat(path, &was) < 0 && errno == ENOENT) {
+        return TRUE;
+    }
+    if (!cmd_lock_folder(path, &lock, error)) {
+        return FALSE;
+    }
     gboolean exists = lstat(path, &was) == 0;
     if (!exists && (errno != ENOENT || !key)) {
         if (errno == ENOENT) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "measure/error.h"
+#include "virsh-wrappers/deadline.h"
 
 /* libvirt would print its errors itself; every one reaches the user through ours. */
 static void ignore_error(void *user_data, virErrorPtr error)
@@ -53,6 +54,21 @@ static const char *connection_hint(void)
     return "name the libvirt to use with --connect, such as qemu:///system";
 }
 
+typedef struct {
+    virConnectAuthPtr original;
+    CmdGuard *guard;
+} Ask;
+
+/* Who types a password takes his time. */
+static int ask(virConnectCredentialPtr credentials, unsigned int count, void *data)
+{
+    const Ask *job = data;
+    cmd_guard_pause(job->guard);
+    int result = job->original->cb(credentials, count, job->original->cbdata);
+    cmd_guard_resume(job->guard);
+    return result;
+}
+
 VirConnection *cmd_connect(const CmdContext *context, GError **error)
 {
     if (!cmd_libvirt_load(error)) {
@@ -64,7 +80,11 @@ VirConnection *cmd_connect(const CmdContext *context, GError **error)
         uri = environment_uri();
     }
     unsigned int flags = cmd_context_has(context, "readonly") ? VIR_CONNECT_RO : 0;
-    VirConnection *connection = virConnectOpenAuth(uri, cmd_libvirt_auth(), flags);
+    Ask job = {.original = cmd_libvirt_auth(), .guard = context->guard};
+    virConnectAuth auth = *job.original;
+    auth.cb = ask;
+    auth.cbdata = &job;
+    VirConnection *connection = virConnectOpenAuth(uri, &auth, flags);
     if (!connection) {
         const char *hint = connection_hint();
         cmd_libvirt_error(error, "cannot connect to %s", uri ? uri : "libvirt");

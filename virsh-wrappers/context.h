@@ -39,6 +39,9 @@ struct CmdContext {
     PolicyStore *store;
     struct CmdDefineIdentity *identity; /* see cmd_define_identity() */
     struct CmdDefineSigning *signing;   /* see cmd_define_signing() */
+    struct CmdGuard *guard;             /* (nullable): the one in force; see cmd_guard_new(), as the next two */
+    gint64 deadline;                    /* monotonic time in microseconds */
+    guint timeout;                      /* seconds; 0: no guard was there yet */
 };
 
 /* A global or own option wherever it was given; an option that the command does not have is not given. */

@@ -27,6 +27,20 @@ static gboolean add_crl(CmdEndorsements *out, GBytes *data, GError **error)
     return crl != NULL;
 }
 
+/* PEM with certificates and lists in it, every one of which has to be something. */
+static gboolean add_parts(CmdEndorsements *out, gconstpointer bytes, gsize size)
+{
+    g_autoptr(GPtrArray) parts = storage_certificates_split(bytes, size, NULL);
+    for (guint i = 0; parts && i < parts->len; i++) {
+        GBytes *part = g_ptr_array_index(parts, i);
+        if (!appraisal_certificates_read(g_bytes_get_data(part, NULL), g_bytes_get_size(part), out->certificates, NULL) &&
+            !add_crl(out, part, NULL)) {
+            return FALSE;
+        }
+    }
+    return parts != NULL;
+}
+
 /* Told by what is in it. The error is that of a certificate, which most of them are. */
 static gboolean add_data(CmdEndorsements *out, GBytes *data, GError **error)
 {
@@ -35,7 +49,7 @@ static gboolean add_data(CmdEndorsements *out, GBytes *data, GError **error)
     g_autoptr(GError) cause = NULL;
     /* An empty table would be a good one; an empty file is somebody's mistake. */
     if (appraisal_certificates_read(bytes, size, out->certificates, &cause) || add_crl(out, data, NULL) ||
-        (size > 0 && appraisal_table_parse(bytes, size, out->certificates, NULL))) {
+        (size > 0 && (appraisal_table_parse(bytes, size, out->certificates, NULL) || add_parts(out, bytes, size)))) {
         return TRUE;
     }
     g_propagate_error(error, g_steal_pointer(&cause));
@@ -121,7 +135,11 @@ static gboolean add_files(CmdContext *context, CmdEndorsements *out, GError **er
 
 /* ---- Cache and service ---- */
 
-/* Looks for the certificate in @list whose key signed the report. */
+/*
+ * Looks for the certificate in @list whose key signed the report. Anybody can write that key into a certificate that
+ * says what he likes; so one that no anchor has signed does not decide whose revocation lists are looked up, and does
+ * not keep us from looking for the right one.
+ */
 static gboolean signer_among(CmdEndorsements *out, const AppraisalReport *report, const GPtrArray *list)
 {
     for (guint i = 0; i < list->len; i++) {
@@ -132,7 +150,8 @@ static gboolean signer_among(CmdEndorsements *out, const AppraisalReport *report
         gsize size = 0;
         gconstpointer data = g_bytes_get_data(blob->data, &size);
         g_autoptr(AppraisalEndorsement) each = appraisal_endorsement_parse(data, size, NULL);
-        if (each && appraisal_signature_verify(report, each, NULL)) {
+        if (each && appraisal_signature_verify(report, each, NULL) &&
+            appraisal_chain_verify(each, out->job.anchors, NULL, APPRAISAL_ANY_TIME, NULL)) {
             out->signer = g_steal_pointer(&each);
             return TRUE;
         }

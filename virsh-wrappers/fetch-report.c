@@ -5,10 +5,9 @@
 #include <string.h>
 
 #include "measure/error.h"
+#include "virsh-wrappers/deadline.h"
 #include "virsh-wrappers/output.h"
 #include "virsh-wrappers/suggest.h"
-
-#define TIMEOUT_DEFAULT 60
 
 CmdVia cmd_via(const CmdContext *context)
 {
@@ -74,8 +73,10 @@ static gboolean choose(const CmdFetch *fetch, CmdVia *via, GError **error)
 gchar *cmd_fetch_report(CmdContext *context, const char *word, const guint8 nonce[CMD_FETCH_NONCE_SIZE], CmdVia *via,
                         GError **error)
 {
-    guint64 timeout = TIMEOUT_DEFAULT;
-    if (!cmd_arguments_number(context->arguments, "timeout", 1, 3600, &timeout, error) || !cmd_libvirt_load(error)) {
+    g_autofree gchar *shown = cmd_printable(word);
+    g_autofree gchar *what = g_strdup_printf("domain '%s', its report", shown);
+    g_autoptr(CmdGuard) guard = cmd_guard_new(context, what, error);
+    if (!guard || !cmd_libvirt_load(error)) {
         return NULL;
     }
     /* Before the connection: what answers to it has to be there. */
@@ -89,11 +90,11 @@ gchar *cmd_fetch_report(CmdContext *context, const char *word, const guint8 nonc
         return NULL;
     }
     g_autofree gchar *name = cmd_printable(virDomainGetName(domain));
-    /* From here on: before it somebody may have had to type a password. */
+    /* Only now: before it somebody may have had to type a password. */
     CmdFetch fetch = {.domain = domain,
                       .name = name,
-                      .deadline = g_get_monotonic_time() + (gint64)timeout * G_USEC_PER_SEC,
-                      .timeout = (guint)timeout};
+                      .deadline = context->deadline,
+                      .timeout = context->timeout};
     memcpy(fetch.nonce, nonce, CMD_FETCH_NONCE_SIZE);
     if (!check_running(&fetch, error) || !choose(&fetch, via, error)) {
         return NULL;

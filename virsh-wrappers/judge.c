@@ -118,6 +118,8 @@ static gboolean fetch(CmdContext *context, const char *domain, CmdJudgement *out
         g_set_error(error, ATTEST_ERROR, ATTEST_ERROR_UNREADABLE, "there is no random number for a nonce");
         return FALSE;
     }
+    /* The nonce is of this moment, whatever time the guest takes to answer. */
+    out->input.nonce_issued = g_get_real_time() / G_USEC_PER_SEC;
     g_autofree gchar *text = cmd_fetch_report(context, domain, nonce, &via, error);
     if (!text) {
         return FALSE;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "virsh-wrappers/known-hosts.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #define HOST_MAX 255
@@ -11,6 +12,12 @@ gboolean cmd_known_hosts_valid(const char *host)
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:_-%";
     gsize length = strlen(host);
     return length > 0 && length <= HOST_MAX && *host != '-' && strspn(host, allowed) == length;
+}
+
+gboolean cmd_known_hosts_is_address(const char *text)
+{
+    guint8 address[sizeof(struct in6_addr)];
+    return inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1;
 }
 
 gchar *cmd_known_hosts_name(const char *host, guint port)

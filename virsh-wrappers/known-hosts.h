@@ -11,6 +11,8 @@
 
 /* Whether it can be a host's name or address: nothing that a list of hosts or a command line would read otherwise. */
 gboolean cmd_known_hosts_valid(const char *host);
+/* Whether it is an address in numbers, IPv4 or IPv6, and no name. */
+gboolean cmd_known_hosts_is_address(const char *text);
 /* As ssh looks it up: in lower case, "[HOST]:PORT" unless @port is 22. */
 gchar *cmd_known_hosts_name(const char *host, guint port);
 

@@ -5,6 +5,7 @@
 
 #include "measure/error.h"
 #include "policy/gate.h"
+#include "virsh-wrappers/deadline.h"
 
 void cmd_verify_rules_clear(CmdVerifyRules *rules)
 {
@@ -117,6 +118,21 @@ static gboolean merge_reference(AppraisalRules *rules, const PolicyReference *re
     return more && appraisal_rules_merge(rules, more, error);
 }
 
+static gboolean load_source(CmdContext *context, const char *domain, const char *path, CmdVerifyRules *out,
+                            GError **error)
+{
+    g_autoptr(CmdGuard) guard = NULL;
+    if (domain && !cmd_word_is_file(domain)) {
+        g_autofree gchar *shown = cmd_printable(domain);
+        g_autofree gchar *what = g_strdup_printf("domain '%s', its definition", shown);
+        guard = cmd_guard_new(context, what, error);
+        if (!guard) {
+            return FALSE;
+        }
+    }
+    return cmd_reference_source_load(context, domain ? domain : path, &out->source, error);
+}
+
 static gboolean add_reference(CmdContext *context, CmdVerifyRules *out, GError **error)
 {
     const char *domain = out->domain;
@@ -136,7 +152,7 @@ static gboolean add_reference(CmdContext *context, CmdVerifyRules *out, GError *
     /* A bare name is a file here, and never a domain. */
     g_autofree gchar *path = file && !strchr(file, '/') && strcmp(file, "-") ? g_strconcat("./", file, NULL)
                                                                              : g_strdup(file);
-    if (!cmd_reference_source_load(context, domain ? domain : path, &out->source, error)) {
+    if (!load_source(context, domain, path, out, error)) {
         return FALSE;
     }
     const CmdSubject *subject = out->source.subject;

@@ -9,6 +9,7 @@
 #include "measure/bytes.h"
 #include "measure/error.h"
 #include "policy/appraisal/certificate.h"
+#include "policy/json.h"
 
 #include "measure/foreign-autoptr.h"
 
@@ -71,6 +72,21 @@ void appraisal_anchors_free(AppraisalAnchors *anchors)
 gboolean appraisal_anchors_are_builtin(const AppraisalAnchors *anchors)
 {
     return anchors->builtin;
+}
+
+gchar *appraisal_anchors_id(const AppraisalAnchors *anchors, AppraisalLine line)
+{
+    const AppraisalAuthority *root =
+        anchors->builtin ? NULL : appraisal_anchors_find(anchors, APPRAISAL_AUTHORITY_ARK, line);
+    guint8 digest[MEASURE_SHA256_SIZE];
+    guint8 *key = NULL;
+    int size = root ? i2d_PUBKEY(root->key, &key) : 0;
+
+    if (size <= 0)
+        return NULL;
+    policy_sha256(key, (gsize)size, digest);
+    OPENSSL_free(key);
+    return measure_hex_encode(digest, 8);
 }
 
 const AppraisalAuthority *appraisal_anchors_find(const AppraisalAnchors *anchors, AppraisalAuthorityKind kind,

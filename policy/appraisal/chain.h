@@ -22,6 +22,9 @@ AppraisalAnchors *appraisal_anchors_load(const char *path, GError **error);
 void appraisal_anchors_free(AppraisalAnchors *anchors);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AppraisalAnchors, appraisal_anchors_free)
 gboolean appraisal_anchors_are_builtin(const AppraisalAnchors *anchors);
+/* Returns: (nullable): 16 hexadecimal digits of the key of the ARK, by which other authorities' lists are told from
+ * those of AMD; %NULL: AMD's own, or there is no ARK of @line. */
+gchar *appraisal_anchors_id(const AppraisalAnchors *anchors, AppraisalLine line);
 
 /**
  * appraisal_certificates_read:

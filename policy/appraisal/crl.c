@@ -46,6 +46,22 @@ static X509_CRL *parse_der(const guint8 *data, gsize size, GError **error)
     return g_steal_pointer(&list);
 }
 
+/* Whether nothing but text is left: what a second list revokes must not be overlooked. */
+static gboolean is_last(BIO *bio)
+{
+    char *name = NULL, *header = NULL;
+    unsigned char *der = NULL;
+    long length = 0;
+    gboolean more = PEM_read_bio(bio, &name, &header, &der, &length) == 1;
+    gboolean over = !more && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+
+    OPENSSL_free(name);
+    OPENSSL_free(header);
+    OPENSSL_free(der);
+    ERR_clear_error();
+    return over;
+}
+
 static X509_CRL *parse_any(gconstpointer data, gsize size, GError **error)
 {
     BIO *bio = NULL;
@@ -61,6 +77,8 @@ static X509_CRL *parse_any(gconstpointer data, gsize size, GError **error)
         refuse(error, "this PEM is damaged");
     else if (!g_str_equal(name, PEM_STRING_X509_CRL) || *header)
         refuse(error, "this PEM has something else");
+    else if (!is_last(bio))
+        refuse(error, "this PEM has more than one list in it: give each its own file");
     else
         list = parse_der(der, (gsize)length, error);
     OPENSSL_free(name);
@@ -81,6 +99,8 @@ static gboolean covers_everything(const X509_CRL *list)
 
         if (X509_EXTENSION_get_critical(extension))
             good = OBJ_obj2nid(X509_EXTENSION_get_object(extension)) == NID_issuing_distribution_point;
+        else
+            good = OBJ_obj2nid(X509_EXTENSION_get_object(extension)) != NID_delta_crl;
     }
     ISSUING_DIST_POINT *point = X509_CRL_get_ext_d2i(list, NID_issuing_distribution_point, &critical, NULL);
     if (point)

@@ -68,6 +68,17 @@ static gboolean read_strings(JsonObject *object, const char *where, const char *
     return TRUE;
 }
 
+/* An object of rules, %NULL when it is not there; an empty one would say nothing and look like a rule, too. */
+static gboolean read_object(JsonObject *root, const char *name, const char *const *known, JsonObject **out,
+                            GError **error)
+{
+    if (!policy_json_object(root, "", name, TRUE, out, error))
+        return FALSE;
+    if (*out && json_object_get_size(*out) == 0)
+        return policy_json_error(error, "", name, "this has no rule in it: leave it out");
+    return !*out || policy_json_members(*out, name, known, error);
+}
+
 static gboolean hex_exact(const char *text, guint8 *out, gsize size)
 {
     return measure_hex_decode(text, out, size) && strspn(text, "0123456789abcdef") == 2 * size;
@@ -250,13 +261,12 @@ static gboolean read_policy(JsonObject *root, AppraisalRules *rules, GError **er
     JsonObject *policy = NULL;
     gint32 version = 0;
 
-    if (!policy_json_object(root, "", "policy", TRUE, &policy, error))
+    if (!read_object(root, "policy", known, &policy, error))
         return FALSE;
     if (!policy)
         return TRUE;
     rules->has_allowed = json_object_has_member(policy, "allowed");
-    if (!policy_json_members(policy, "policy", known, error) ||
-        !read_value_mask(policy, "policy", &rules->policy_value, &rules->policy_mask, error) ||
+    if (!read_value_mask(policy, "policy", &rules->policy_value, &rules->policy_mask, error) ||
         !read_strings(policy, "policy", "allowed", rules, TRUE, add_allowed, "one of smt, migrate-ma, debug, cxl",
                       error) ||
         !read_strings(policy, "policy", "required", rules, FALSE, add_required,
@@ -279,12 +289,11 @@ static gboolean read_platform(JsonObject *root, AppraisalRules *rules, GError **
     g_autoptr(AppraisalRules) named = appraisal_rules_new();
     JsonObject *info = NULL;
 
-    if (!policy_json_object(root, "", "platformInfo", TRUE, &info, error))
+    if (!read_object(root, "platformInfo", known, &info, error))
         return FALSE;
     if (!info)
         return TRUE;
-    if (!policy_json_members(info, "platformInfo", known, error) ||
-        !read_value_mask(info, "platformInfo", &rules->platform_value, &rules->platform_mask, error) ||
+    if (!read_value_mask(info, "platformInfo", &rules->platform_value, &rules->platform_mask, error) ||
         !read_strings(info, "platformInfo", "required", named, FALSE, add_platform, kind, error) ||
         !read_strings(info, "platformInfo", "forbidden", named, FALSE, add_platform_off, kind, error))
         return FALSE;
@@ -322,12 +331,10 @@ static gboolean read_tcbs(JsonObject *root, AppraisalRules *rules, GError **erro
     static const char *const lines[] = {"Milan", "Genoa", "Turin", NULL};
     JsonObject *tcbs = NULL;
 
-    if (!policy_json_object(root, "", "minimumTcb", TRUE, &tcbs, error))
+    if (!read_object(root, "minimumTcb", kinds, &tcbs, error))
         return FALSE;
     if (!tcbs)
         return TRUE;
-    if (!policy_json_members(tcbs, "minimumTcb", kinds, error))
-        return FALSE;
     for (guint kind = 0; kinds[kind]; kind++) {
         g_autofree gchar *where = g_strdup_printf("minimumTcb.%s", kinds[kind]);
         JsonObject *by_line = NULL;
@@ -398,7 +405,7 @@ static gboolean read_numbers(JsonObject *root, AppraisalRules *rules, GError **e
         !policy_json_uint(root, "", "minimumGuestSvn", TRUE, G_MAXUINT32, &svn, error) ||
         !policy_json_uint(root, "", "maximumAge", TRUE, G_MAXINT32, &age, error) ||
         !policy_json_string(root, "", "minimumFirmware", TRUE, &firmware, error) ||
-        !policy_json_object(root, "", "mitigation", TRUE, &mitigation, error))
+        !read_object(root, "mitigation", mitigations, &mitigation, error))
         return FALSE;
     rules->vmpl = json_object_has_member(root, "vmpl") ? (gint)vmpl : -1;
     rules->minimum_svn = json_object_has_member(root, "minimumGuestSvn") ? (gint64)svn : -1;
@@ -406,8 +413,7 @@ static gboolean read_numbers(JsonObject *root, AppraisalRules *rules, GError **e
     if (firmware && !appraisal_firmware_parse(firmware, &rules->minimum_firmware))
         return policy_json_error(error, "", "minimumFirmware", "this is not a version such as 1.55.29");
     return !mitigation ||
-           (policy_json_members(mitigation, "mitigation", mitigations, error) &&
-            policy_json_hex_number(mitigation, "mitigation", "launch", TRUE, &rules->launch_mitigation, error) &&
+           (policy_json_hex_number(mitigation, "mitigation", "launch", TRUE, &rules->launch_mitigation, error) &&
             policy_json_hex_number(mitigation, "mitigation", "current", TRUE, &rules->current_mitigation, error));
 }
 

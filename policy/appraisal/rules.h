@@ -89,7 +89,8 @@ typedef enum {
  * @minimum_svn: or -1
  * @chips: (nullable) (element-type GBytes): CHIP_ID is one of these, 64 bytes each
  * @denied_chips: (element-type GBytes): and none of these
- * @csp_ids: (nullable) (element-type utf8): a VLEK was made for one of these cloud providers (CSP_ID)
+ * @csp_ids: (nullable) (element-type utf8): a VLEK was made for one of these cloud providers (CSP_ID); a VCEK, which
+ *   is of none, will do only where @signer is ANY
  * @signer: EXACT with @signer_kind, or ANY, or UNSET
  * @provisional: ANY: permitted; NONE: not, even if another source permits it; UNSET: not
  * @launch_mitigation, @current_mitigation: bits that must be set

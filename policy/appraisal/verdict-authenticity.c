@@ -388,6 +388,10 @@ static void judge_chip(AppraisalJudge *judge)
 
     if (endorsement->kind == APPRAISAL_SIGNER_VLEK)
         judge_provider(judge);
+    else if (judge->rules->csp_ids && judge->rules->signer != APPRAISAL_RULE_ANY)
+        /* Whoever names providers and no kind of key has forgotten half of it: "signingKey". */
+        appraisal_judge_add(judge, "chip", APPRAISAL_FAIL, g_strdup(chip ? chip : "masked"), expected,
+                            "the rules name cloud providers (\"cspIds\"), and a chip's own key is of none of them");
     else if (!chip)
         appraisal_judge_add(judge, "chip", APPRAISAL_PASS, g_strdup("masked"), expected,
                             "the host has masked the chip's identity; the certificate names it");

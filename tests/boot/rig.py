@@ -431,6 +431,13 @@ def listening_pair():
 #
 # TAP
 #
+def asked_from():
+    """The line of the test that asks, for a failure that has nothing else to say."""
+    frame = next(each for each in reversed(traceback.extract_stack())
+                 if each.name not in ('asked_from', 'check', 'equal'))
+    return f'{os.path.basename(frame.filename)}, line {frame.lineno}: {frame.line}'
+
+
 class Case:
     """One test, with the lines it has to print: tests run side by side and are printed whole."""
 
@@ -441,7 +448,7 @@ class Case:
     def check(self, good, name, detail=''):
         self.failed += not good
         text = f'{self.name}: {name}'.replace('#', '\\#').replace('\n', ' ')
-        self.lines.append((bool(good), text, '' if good else str(detail)))
+        self.lines.append((bool(good), text, '' if good else str(detail) or asked_from()))
         return good
 
     def equal(self, got, wanted, name, detail=''):

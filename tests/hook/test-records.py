@@ -47,8 +47,8 @@ def test_name_follows():
 
 
 def test_parallel():
-    """Twenty domains at once, and twenty starts of one domain at once."""
-    with Rig() as r, concurrent.futures.ThreadPoolExecutor(20) as pool:
+    """Twenty domains at once, and twenty starts of one domain, four at once: a start waits 3 s for its turn, and gives up."""
+    with Rig() as r, concurrent.futures.ThreadPoolExecutor(20) as pool, concurrent.futures.ThreadPoolExecutor(4) as queue:
         r.configure('watchdog = 60')
         domains = [f'11111111-2222-3333-4444-{number:012x}' for number in range(20)]
         for done in pool.map(lambda domain: r.start(r.xml(domain=domain)), domains):
@@ -56,7 +56,7 @@ def test_parallel():
         for domain in domains:
             launch, = r.launches(domain)
             assert launch['digest'] == r.digest(), launch
-        for done in pool.map(lambda _: r.start(), range(20)):
+        for done in queue.map(lambda _: r.start(), range(20)):
             accepted(done)
         assert len(set(ids(r))) == 20
         assert not [path for path in r.state.rglob('.tmp-*')]
@@ -92,6 +92,8 @@ def test_killed():
                 time.sleep(typical * choose.triangular(0, 1.2, 1))
                 process.kill()
                 status = process.wait()
+            # The machine may become faster, or slower, meanwhile.
+            typical *= 0.95 if status == 0 else 1.02
             assert status in (0, -signal.SIGKILL), status
             killed += status != 0
             now = ids(r)
@@ -199,10 +201,9 @@ def test_lock_held():
         lock = r.state / 'records' / '.lock'
         with open(lock, 'r+b') as holder:
             fcntl.lockf(holder, fcntl.LOCK_EX)
-            before = time.monotonic()
+            # Before its watchdog barks, which would say something else.
             refused(r.start(), 'lock')
             accepted(r.run('stopped', r.xml()))
-            assert time.monotonic() - before < 15
         accepted(r.start())
         assert len(r.launches()) == 2
 

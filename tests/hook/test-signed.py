@@ -7,7 +7,6 @@ import json
 import os
 import re
 import subprocess
-import time
 
 from rig import ROOT, UUID, Rig, Skip, accepted, refused
 
@@ -143,9 +142,7 @@ def test_keys():
         refused(r.start(), 'b.pem')
         (r.keys / 'b.pem').unlink()
         os.mkfifo(r.keys / 'b.pem')
-        begin = time.monotonic()
         refused(r.start(), 'b.pem', 'pipe')
-        assert time.monotonic() - begin < 5, 'waits for a pipe'
         (r.keys / 'b.pem').unlink()
         (r.keys / 'b.pem').write_bytes(openssl('genrsa', '2048'))
         (r.keys / 'b.pem').chmod(0o644)

@@ -46,6 +46,13 @@ REJECTED, USAGE, CANNOT_READ, NOT_CONFIGURED, LIBVIRT_REFUSED = 1, 2, 3, 4, 5
 #
 # TAP
 #
+def asked_from():
+    """The line of the test that asks, for a failure that has nothing else to say."""
+    frame = next(each for each in reversed(traceback.extract_stack())
+                 if each.name not in ('asked_from', 'check', 'equal', 'contains'))
+    return f'{os.path.basename(frame.filename)}, line {frame.lineno}: {frame.line}'
+
+
 class Tap:
     def __init__(self):
         self.number = self.failed = 0
@@ -56,8 +63,8 @@ class Tap:
         self.failed += not good
         name = f'{self.where}: {name}'.replace('#', '\\#').replace('\n', ' ')
         print(f'{"ok" if good else "not ok"} {self.number} - {name}', flush=True)
-        if not good and detail != '':
-            print('# ' + str(detail).replace('\n', '\n# '), flush=True)
+        if not good:
+            print('# ' + (str(detail) or asked_from()).replace('\n', '\n# '), flush=True)
         return good
 
     def equal(self, got, wanted, name, detail=''):
@@ -127,7 +134,7 @@ class Failed(Exception):
     """A program that had to succeed did not."""
 
 
-def call(*command, check=True, given=None, timeout=120, **options):
+def call(*command, check=True, given=None, timeout=300, **options):
     done = subprocess.run(command, input=given, stdin=None if given is not None else subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=timeout, **options)
     if check and done.returncode != 0:
@@ -353,14 +360,26 @@ def last(name):
     return launches(name)[-1]
 
 
-def eventually(condition, seconds=10):
-    """Wait for what follows an event without a moment of its own."""
+def eventually(condition, seconds=120):
+    """Wait for what follows an event without a moment of its own. @seconds end a test that fails, on a busy machine too."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
             return False
         time.sleep(0.05)
     return True
+
+
+def idle():
+    text = call('virt-admin', '-q', '-c', 'libvirtd:///system', 'srv-threadpool-info', 'libvirtd').stdout
+    workers = dict(re.findall(r'^(\w+) *: (\d+)$', text, re.M))
+    return workers['freeWorkers'] == workers['nWorkers'] and workers['jobQueueDepth'] == '0'
+
+
+def settle():
+    """Wait until libvirtd has nothing more to do: what a client that was killed had asked for goes on without it."""
+    if not eventually(lambda: idle() and idle()):
+        raise Failed('libvirtd is never idle')
 
 
 def hook_message(done):

@@ -17,8 +17,8 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'platform'))
-from harness import (Tap, attest, confidential, expect_match, install_hook, model, read, run, scratch, skip,  # noqa: E402
-                     small_boot_files, stop, write)
+from harness import (Failed, Tap, attest, confidential, eventually, expect_match, install_hook, model, read,  # noqa: E402
+                     run, scratch, skip, small_boot_files, stop, write)
 try:
     import authority
 except ImportError as missing:
@@ -143,8 +143,11 @@ def test_accepted(tap: Tap):
     kept = scratch('kept.json')
     tap.equal(verify('--save', kept), (0, []), 'a running domain is asked, and its report is accepted')
     tap.equal(len(set(SERVICE['web'].requests)), 1, 'with a nonce')
-    verify()
+    policy = write(scratch('age.json'), json.dumps({'format': 'virt-attest-policy-1', 'maximumAge': 300}))
+    tap.equal(verify('--policy', policy), (0, []), 'which says how old the report is at most')
     tap.equal(len(set(SERVICE['web'].requests)), 2, 'another one each time')
+    tap.equal(verify('--policy', policy, '--ssh-host-key', scratch('guest.pub'), '--nonce', SERVICE['web'].requests[0], kept),
+              (1, ['age']), 'what was kept does not say its age')
     tap.equal(verify('--ssh-host-key', scratch('guest.pub'), '--nonce', SERVICE['web'].requests[0], kept), (0, []),
               'what was kept can be judged again')
     tap.equal(verify('--ssh-host-key', scratch('guest.pub'), kept), (1, ['nonce']), 'not as one without a nonce')
@@ -253,18 +256,15 @@ def free_port():
 
 def server(key):
     """A real SSH server with this host key; (process, port, log)."""
-    port, log = free_port(), scratch(f'sshd-{key}.log')
+    port, log = free_port(), write(scratch(f'sshd-{key}.log'), '')
     os.makedirs('/run/sshd', exist_ok=True)
     write(scratch('authorized'), read(scratch('user.pub')))
     config = write(scratch(f'sshd-{key}.conf'), f'Port {port}\nListenAddress 127.0.0.1\nHostKey {scratch(key)}\n'
                    f'AuthorizedKeysFile {scratch("authorized")}\nStrictModes no\nUsePAM no\nPidFile none\n'
                    'PasswordAuthentication no\nKbdInteractiveAuthentication no\nLogLevel DEBUG1\n')
     process = subprocess.Popen(['/usr/sbin/sshd', '-D', '-f', config, '-E', log])
-    for _ in range(100):
-        with socket.socket() as probe:
-            if probe.connect_ex(('127.0.0.1', port)) == 0:
-                break
-        time.sleep(0.1)
+    if not eventually(lambda: 'Server listening' in read(log).decode() or process.poll() is not None) or process.poll():
+        raise Failed(f'sshd does not listen: {read(log).decode()}')
     return process, port, log
 
 
@@ -327,10 +327,10 @@ def test_ssh(tap: Tap):
         tap.check(done.returncode == 255 and 'logged in' not in done.stdout and 'userauth-request' not in log
                   and 'Failed publickey' not in log and 'Accepted' not in log,
                   'a server with another key: refused before anybody has authenticated', f'{done.stderr}\n{log}')
-        size = os.path.getsize(bad_log)
+        seen = read(bad_log).count(b'Connection from ')
         SERVICE['web'].answer = line(launch={**model('web'), 'digest': 'ab' * 48})
         done = attest('ssh', '--port', str(bad_port), *words, '--', 'echo', 'logged in', check=False)
-        tap.equal((done.returncode, done.stdout, os.path.getsize(bad_log)), (1, '', size),
+        tap.equal((done.returncode, done.stdout, read(bad_log).count(b'Connection from ')), (1, '', seen),
                   'a rejected report: ssh is never started', done.stderr)
         done = attest('ssh', '--login', '-oX', *words[:-3], 'web', check=False)
         tap.equal(done.returncode, 2, 'a user that is an option is refused', done.stderr)
@@ -338,6 +338,7 @@ def test_ssh(tap: Tap):
         for process in good, bad:
             process.terminate()
             process.wait()
+    tap.equal(seen, 1, 'while the log tells of a connection')
     stop('web')
 
 

@@ -13,7 +13,7 @@ import time
 
 import volumes
 from harness import (CANNOT_READ, LIBVIRT_REFUSED, REJECTED, STATE, USAGE, Tap, attest, call, install_hook, read,
-                     run, running, scratch, sha256, start, stop, tree, virsh, virsh_define, write)
+                     run, running, scratch, settle, sha256, start, stop, tree, virsh, virsh_define, write)
 import idblock  # from the folder that harness put on the path
 from volumes import (POOL, change_blob, configure, document, info, kernel, make_base, make_pool, spawn, vol)
 
@@ -310,6 +310,7 @@ def test_killed(tap: Tap):
         time.sleep(chance.uniform(0 if turn % 3 else usual * 0.8, usual * 1.1))
         process.send_signal(number)
         said, errors = process.communicate()
+        settle()
         defined = virsh('domstate', 'kill', check=False).returncode == 0
         if number != signal.SIGKILL:
             if process.returncode != 0 and (defined or document('kill') or os.listdir(FOLDER)):

@@ -18,7 +18,7 @@ import time
 from harness import (AMDSEV, HOOK, HOOK_FOLDER, LIBVIRT_REFUSED, NAMESPACE, NOT_CONFIGURED, CANNOT_READ, REJECTED,
                      STATE, USAGE, Tap, attest, call, confidential, daemon, domain_uuid, domain_xml, install_hook,
                      model, pin_path, plain_xml, program, read, record_path, redefine, run, scratch, small_boot_files,
-                     state, stop, virsh, virsh_define, write)
+                     settle, state, stop, virsh, virsh_define, write)
 
 import predict  # harness has made it known where this is
 
@@ -540,7 +540,7 @@ def test_locked(tap: Tap):
     def end(runs):
         with concurrent.futures.ThreadPoolExecutor() as pool:
             return [(each.returncode, *printed) for (each, _), printed in
-                    zip(runs, pool.map(lambda run: run[0].communicate(run[1], timeout=60), runs))]
+                    zip(runs, pool.map(lambda run: run[0].communicate(run[1], timeout=300), runs))]
     expect(tap, 0, 'define', '-', given=changed('first'))
     former, pinned = virsh('dumpxml', '--inactive', 'locked').stdout, read(pin_path('locked'))
     with open(f'{STATE}/references/.lock', 'r+b') as lock:
@@ -604,6 +604,7 @@ def test_killed(tap: Tap):
             run.stdin.close()
             time.sleep(whole * (0.4 + 0.6 * turn / 15))
             run.kill()
+        settle()
         if 'killed' not in names():
             seen.append('nothing')
         elif os.path.exists(pin_path('killed')):
@@ -765,7 +766,7 @@ def test_ordinary_user(tap: Tap):
     def user(*words, given=None):
         return subprocess.run([tool, *words], input=given or '', capture_output=True, text=True, env=environment,
                               user=65534, group=65534,
-                              extra_groups=[], timeout=60, check=False)
+                              extra_groups=[], timeout=300, check=False)
     os.chmod(os.environ['PRIVATE_LIBVIRT_STATE'], 0o755)
     done = user('list')
     if done.returncode == 5:
@@ -797,7 +798,7 @@ def test_session(tap: Tap):
     def define(**variables):
         return subprocess.run([tool, '-c', 'qemu:///session', 'define', '--level', '0', '-'], input=xml, text=True,
                               capture_output=True, env={**environment, **variables}, user=65534, group=65534,
-                              extra_groups=[], timeout=60, check=False)
+                              extra_groups=[], timeout=300, check=False)
 
     def refused(done, variable):
         tap.equal(done.returncode, NOT_CONFIGURED, f'{variable}: refused', done.stdout + done.stderr)

@@ -54,7 +54,7 @@ def test_names(tap: Tap):
                   f'{what}: check suggests the same, by name or by UUID', done.stdout)
         done = subprocess.run(['bash', '-c', command], cwd=folder, capture_output=True, text=True,
                               stdin=subprocess.DEVNULL,
-                              timeout=60)
+                              timeout=300)
         tap.equal(done.returncode, 0, f'{what}: the suggested command works in a shell', f'{command}\n{done.stderr}')
         tap.equal(os.listdir(folder), [], f'{what}: and does nothing else')
         expect_match(tap, name, f'{what}, accepted')

@@ -9,8 +9,8 @@ import stat
 import time
 
 from harness import (CANNOT_READ, LIBVIRT_REFUSED, NOT_CONFIGURED, REJECTED, STATE, USAGE, Tap, attest, call,
-                     eventually, plain_xml, program, read, run, scratch, sha256, start, stop, tree, virsh, virsh_define,
-                     write)
+                     eventually, plain_xml, program, read, run, scratch, settle, sha256, start, stop, tree, virsh,
+                     virsh_define, write)
 from volumes import (MIB, POOL, RELEASE, change_blob, configure, document, document_path, info, make_base, make_pool,
                      partition_root_hash, spawn, vol, volumes)
 
@@ -309,12 +309,16 @@ def clean_up(tap, name, what):
     return tap.equal(left, [], f'{what}: nothing is left')
 
 
+def failure(turn, done):
+    return [f'turn {turn}: {done.args[1:3]}: {done.returncode}: {done.stderr}'] if done.returncode else []
+
+
 def killed(arguments, seconds, number):
     process = spawn(*arguments)
     time.sleep(seconds)
     process.send_signal(number)
     process.communicate()
-    return process.returncode
+    settle()
 
 
 def test_killed(tap: Tap):
@@ -326,20 +330,23 @@ def test_killed(tap: Tap):
     attest(*create)
     usual = time.monotonic() - begin
     vol('delete', 'kill')
-    bad = 0
-    for _ in range(12):
+    bad = []
+    for turn in range(12):
         killed(create, chance.uniform(0, usual * 1.2), signal.SIGKILL)
         found = document('kill')
         if found and found['complete']:
-            bad += info('kill')['state'] != 'new'
+            if info('kill')['state'] != 'new':
+                bad.append(f'turn {turn}: {info("kill")}')
         elif chance.random() < 0.5:
             # The next run clears what is left and makes it whole.
-            bad += attest(*create, check=False).returncode != 0
+            bad += failure(turn, attest(*create, check=False))
         if document('kill'):
-            bad += vol('delete', 'kill', check=False).returncode != 0
+            bad += failure(turn, vol('delete', 'kill', check=False))
         virsh('pool-refresh', POOL)
-        bad += bool([each for each in os.listdir(FOLDER) if each.startswith('kill')])
-    tap.equal(bad, 0, 'vol-create killed at 12 moments leaves nothing that the next run cannot clean')
+        left = [each for each in os.listdir(FOLDER) if each.startswith('kill')]
+        if left:
+            bad.append(f'turn {turn}: left {left}')
+    tap.equal(bad, [], 'vol-create killed at 12 moments leaves nothing that the next run cannot clean')
     for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
         killed(create, usual / 2, number)
         found = document('kill')
@@ -354,16 +361,19 @@ def test_killed(tap: Tap):
     usual = time.monotonic() - begin
     first = info('kill')['volume']['sealed']['rootHash']
     change_blob(f'{FOLDER}/kill-root.qcow2')
-    bad = 0
-    for _ in range(12):
+    bad = []
+    for turn in range(12):
         killed(['vol-seal', '--pool', POOL, 'kill'], chance.uniform(0, usual * 1.2), signal.SIGKILL)
         found = info('kill')
         seal = found['volume'].get('sealed')
         if seal and seal['rootHash'] != first:
-            bad += (seal['rootHash'], sha256(f'{FOLDER}/kill-verity.img')) != \
-                partition_root_hash(f'{FOLDER}/kill-root.qcow2', seal['salt'], seal['uuid'])
-        bad += found['state'] not in ('stale', 'sealed', 'new')
-    tap.equal(bad, 0, 'vol-seal killed at 12 moments leaves a seal with its whole tree, or none')
+            got = seal['rootHash'], sha256(f'{FOLDER}/kill-verity.img')
+            wanted = partition_root_hash(f'{FOLDER}/kill-root.qcow2', seal['salt'], seal['uuid'])
+            if got != wanted:
+                bad.append(f'turn {turn}: root hash and tree {got} instead of {wanted}')
+        if found['state'] not in ('stale', 'sealed', 'new'):
+            bad.append(f'turn {turn}: {found}')
+    tap.equal(bad, [], 'vol-seal killed at 12 moments leaves a seal with its whole tree, or none')
     vol('seal', 'kill')
     tap.equal(info('kill')['state'], 'sealed', 'it can be sealed afterwards')
     clean_up(tap, 'kill', 'killed seals')

@@ -47,7 +47,7 @@ def unsigned(page):
 
 
 def compare(tool, program, folder, keys, number):
-    """(what, whether it agrees) for one launch digest."""
+    """(what, ours, theirs) for one launch digest: what has to be equal."""
     digest = random.Random(number).randbytes(48)
     said = run(sys.executable, tool, '--measurement', base64.b64encode(digest).decode(), '--idkey', keys[0],
                '--authorkey', keys[1])
@@ -68,12 +68,12 @@ def compare(tool, program, folder, keys, number):
     verify = subprocess.run([program, 'id-block-verify', '--id-block', f'{out}/theirs-block', '--id-auth',
                              f'{out}/theirs-auth', '--id-key', hashes[0], '--author-key', hashes[1]],
                             capture_output=True, check=False)
-    return [('the same ID block', theirs[0] == ours[0]),
-            ('the same page but for the signatures', unsigned(theirs[1]) == unsigned(ours[1])),
-            ('the same key digests', hashes == [told['idKeyDigest'], told['authorKeyDigest']]),
-            ('their page is good to us', verify.returncode == 0),
+    return [('the same ID block', ours[0].hex(), theirs[0].hex()),
+            ('the same page but for the signatures', unsigned(ours[1]).hex(), unsigned(theirs[1]).hex()),
+            ('the same key digests', [told['idKeyDigest'], told['authorKeyDigest']], hashes),
+            ('their page is good to us', verify.returncode and verify.stderr.decode(), 0),
             ('both signatures of both pages hold for openssl',
-             idblock.both_verify(*theirs) == idblock.both_verify(*ours) == (True, True))]
+             (idblock.both_verify(*ours), idblock.both_verify(*theirs)), ((True, True), (True, True)))]
 
 
 def main():
@@ -83,10 +83,13 @@ def main():
     with tempfile.TemporaryDirectory(prefix='id-block-') as folder:
         for seed in range(COUNT):
             keys = [idblock.make_key(os.path.join(folder, f'{name}-{seed}.pem')) for name in ('id', 'author')]
-            for what, good in compare(tool, program, folder, keys, seed):
+            for what, ours, theirs in compare(tool, program, folder, keys, seed):
                 number += 1
+                good = ours == theirs
                 failed += not good
                 print(f'{"ok" if good else "not ok"} {number} - digest {seed}: {what}', flush=True)
+                if not good:
+                    print(f'# {ours!r}\n# instead of {theirs!r}', flush=True)
     print(f'1..{number}')
     return 1 if failed else 0
 

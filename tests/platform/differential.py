@@ -309,7 +309,7 @@ def main():
             print(f'{"not ok" if found else "ok"} {number} - {indices[number - 1]} {configuration} '
                   f'{wanted[:16] if wanted else "refused"}', flush=True)
             for line in found:
-                print(f'# {line}')
+                print('# ' + line.replace('\n', '\n# '))
     print(f'# {len(indices)} configurations, {refused} of them to be refused, {failed} differ')
     return 1 if failed else 0
 

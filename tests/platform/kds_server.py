@@ -34,6 +34,7 @@ import email.utils
 import http.server
 import os
 import re
+import socket
 import sys
 import threading
 import time
@@ -132,6 +133,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_response(200)
             self.end_headers()
             self.close_connection = True
+            # What counts is what was taken, not what waits on the way.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
             while not owner.stopped.is_set():
                 self.wfile.write(bytes(65536))
                 owner.sent += 65536

@@ -156,7 +156,7 @@ def test_report_port(tap: Tap):
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(path)
         server.listen(4)
-        server.settimeout(30)
+        server.settimeout(120)
         harness.emulator_words(PLATFORM_REPORT_SOCKET=path)
         for name, devices, bus in (('port', CHANNEL, 'virtio-serial0.0'), ('port-only', '', 'test-serial.0')):
             define(name, devices=devices)

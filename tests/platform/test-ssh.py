@@ -79,7 +79,7 @@ class Server:
             line = ['unshare', '-m', 'sh', '-c', private, 'sh', *line]
         with open(self.log, 'ab') as log:
             process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        for _ in range(100):
+        for _ in range(2400):
             if 'Server listening' in self.log.read_text(encoding='utf-8', errors='replace'):
                 return process
             if process.poll() is not None:
@@ -89,16 +89,37 @@ class Server:
         process.wait()
         return None
 
-    def lines(self):
-        """What it has logged since the last call, after a moment for what is still under way."""
-        time.sleep(0.1)
+    def children(self):
+        found = 0
+        for path in pathlib.Path('/proc').glob('[0-9]*/stat'):
+            try:
+                state, parent = path.read_text(encoding='utf-8', errors='replace').rpartition(')')[2].split()[:2]
+            except OSError:
+                continue  # it has ended meanwhile
+            found += int(parent) == self.process.pid and state != 'Z'
+        return found
+
+    def lines(self, connections=0):
+        """What it has logged since the last call, when no more than @connections are still open."""
+        end = time.monotonic() + 120
+        while self.children() > connections:
+            if time.monotonic() > end:
+                raise RuntimeError('connections do not end: ' + self.log.read_text(encoding='utf-8'))
+            time.sleep(0.05)
         text = self.log.read_text(encoding='utf-8', errors='replace')
         self.log.write_text('', encoding='utf-8')
         return text
 
+    def wait_for(self, word):
+        end = time.monotonic() + 120
+        while word not in self.log.read_text(encoding='utf-8', errors='replace'):
+            if time.monotonic() > end:
+                raise RuntimeError(f'no {word!r}: ' + self.log.read_text(encoding='utf-8'))
+            time.sleep(0.05)
+
     def stop(self):
         self.process.terminate()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=120)
 
 
 class Rig:
@@ -140,7 +161,7 @@ class Rig:
 
     def run(self, *words, nonce=NONCE):
         line, environment = self.line(*words, nonce=nonce)
-        return subprocess.run(line, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+        return subprocess.run(line, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300,
                               check=False)
 
 
@@ -180,6 +201,8 @@ def test_known_hosts(tap, rig, keys):
     done = rig.run('known-hosts', bad, keys['host'], '--host', '10.0.0.5', '--output', str(file))
     tap.check(done.returncode == 1 and file.read_text(encoding='ascii') == f'{others}third ssh-rsa AAAA\n',
               'a key that is not attested any more is not trusted any more')
+    done = rig.run('known-hosts', bad, keys['host'], '--host', '10.0.0.5', '--output', str(rig.folder / 'none' / 'hosts'))
+    tap.check(done.returncode == 1, f'rejected: exit 1 also where there is no list ({done.returncode}, {done.stderr!r})')
 
     for what, words, report, key in (
             ('--report without --ssh-host-key', ['--host', 'a'], genuine, None),
@@ -191,6 +214,26 @@ def test_known_hosts(tap, rig, keys):
         done = rig.run('known-hosts', report, key, *words)
         tap.check(done.returncode == 2 and not done.stdout,
                   f'{what}: exit 2 ({done.returncode}, {done.stderr.strip()})')
+
+
+def test_race(tap, rig, keys):
+    """Runs side by side on one list: none brings back what another has just taken away, and none is lost."""
+    file = rig.folder / 'shared_hosts'
+    good, bad = rig.report(keys['host']), rig.report(keys['host'], measurement=bytes(48))
+    text = pathlib.Path(f'{keys["host"]}.pub').read_text(encoding='ascii').split()[1]
+    hosts = [f'10.0.1.{number}' for number in range(16)]
+    for turn in range(4):
+        file.write_text(''.join(f'{host} ssh-ed25519 {text} virt-attest\n' for host in hosts[8:]), encoding='ascii')
+        runs = []
+        for number, host in enumerate(hosts):
+            line, environment = rig.line('known-hosts', good if number < 8 else bad, keys['host'], '--host', host,
+                                         '--output', str(file))
+            runs.append(subprocess.Popen(line, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                         stderr=subprocess.DEVNULL))
+        codes = [each.wait(timeout=60) for each in runs]
+        found = sorted(line.split()[0] for line in file.read_text(encoding='ascii').splitlines())
+        tap.check(codes == [0] * 8 + [1] * 8 and found == sorted(hosts[:8]),
+                  f'turn {turn}: the accepted ones are there and the rejected ones gone ({codes}, {found})')
 
 
 def test_ssh(tap, rig, keys, kind):
@@ -258,15 +301,16 @@ def test_configuration(tap, rig, host, servers, login):
                     ['/usr/bin/ssh', '-F', '/dev/null', '-o', 'StrictHostKeyChecking=no', '-o',
                      'UserKnownHostsFile=/dev/null', '-M', '-N', '-S', str(rig.folder / 'shared'), '-i', login[-1],
                      '-p', str(impostor.port), '-l', USER, '127.0.0.1'], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-                for _ in range(100):
+                for _ in range(2400):
                     if (rig.folder / 'shared').exists():
                         break
                     time.sleep(0.05)
                 tap.check((rig.folder / 'shared').exists(), 'a shared connection to the impostor is there')
-                impostor.lines()
+                impostor.wait_for('Accepted publickey')
+                impostor.lines(1)
             config.write_text(f'{what}\n', encoding='ascii')
             done = rig.run('ssh', genuine, host, *login, '--port', str(impostor.port), '--', 'echo stolen')
-            log = impostor.lines()
+            log = impostor.lines(1 if master else 0)
             tap.check(done.returncode == 255 and not done.stdout and not any(word in log for word in AUTHENTICATION),
                       f'{what.split()[0]} in the configuration does not help the impostor '
                       f'({done.returncode}, {done.stderr.strip()!r})')
@@ -275,9 +319,28 @@ def test_configuration(tap, rig, host, servers, login):
                       f'{what.split()[0]}: the attested server still lets us in ({done.stderr.strip()!r})')
             if master:
                 master.terminate()
-                master.wait(timeout=10)
+                master.wait(timeout=120)
+                impostor.lines()
+        test_kerberos(tap, rig, host, config, wrapper)
     finally:
         del os.environ['SSH_TEST_PATH']
+
+
+def test_kerberos(tap, rig, host, config, wrapper):
+    """Where the key exchange is by Kerberos, ssh looks at no host key. There is no Kerberos here: ssh says what it would do."""
+    probe = subprocess.run(['/usr/bin/ssh', '-F', '/dev/null', '-G', '-o', 'GSSAPIKeyExchange=yes', 'host'],
+                           capture_output=True, text=True, check=False)
+    config.write_text('GSSAPIKeyExchange yes\n' if probe.returncode == 0 else 'GSSAPIAuthentication yes\n', encoding='ascii')
+    # Its first word is ours to find out what it knows; the last one is what would be run.
+    wrapper.write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F {config} -G "$@"\n', encoding='ascii')
+    done = rig.run('ssh', rig.report(host), host, '--host', '127.0.0.1')
+    if probe.returncode:
+        tap.check(done.returncode == 0 and 'gssapikeyexchange' not in done.stdout,
+                  f'an ssh without key exchange by Kerberos is not asked for it ({done.returncode}, {done.stderr.strip()!r})')
+        return
+    tap.check('gssapikeyexchange yes' in probe.stdout and done.returncode == 0 and
+              'gssapikeyexchange no' in done.stdout.splitlines(),
+              f'GSSAPIKeyExchange in the configuration does not make a host key superfluous ({done.stdout!r})')
 
 
 def test_ended(tap, rig, keys):
@@ -292,7 +355,7 @@ path = re.search('UserKnownHostsFile="([^"]*)"', ' '.join(sys.argv)).group(1)
 with open('{told}.new', 'w') as out:
     out.write(f'{{os.getpid()}} {{open(path).read()}}')
 os.rename('{told}.new', '{told}')
-time.sleep(60)
+time.sleep(600)
 """, encoding='ascii')
     wrapper.chmod(0o755)
     public = pathlib.Path(f'{keys["host"]}.pub').read_text(encoding='ascii').split()[:2]
@@ -301,16 +364,16 @@ time.sleep(60)
         line, environment = rig.line('ssh', rig.report(keys['host']), keys['host'], '--host', '127.0.0.1')
         asking = subprocess.Popen(line, env={**environment, 'PATH': f'{folder}:/usr/bin:/bin'}, stdin=subprocess.DEVNULL,
                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for _ in range(200):
+        for _ in range(2400):
             if told.exists():
                 break
             time.sleep(0.05)
         other, _, text = told.read_text(encoding='ascii').partition(' ')
         tap.check(text.split() == ['virt-attest-guest', *public], f'the list has the attested key alone ({text!r})')
         asking.send_signal(number)
-        asking.wait(timeout=20)
+        asking.wait(timeout=120)
         gone = False
-        for _ in range(100):
+        for _ in range(2400):
             gone = not os.path.exists(f'/proc/{other}') or is_zombie(other)
             if gone:
                 break
@@ -347,6 +410,7 @@ def main():
         rig = Rig(os.path.abspath(sys.argv[1]), folder)
         keys = {word: make_key(folder / word) for word in ('host', 'other', 'client')}
         test_known_hosts(tap, rig, keys)
+        test_race(tap, rig, keys)
         test_refused(tap, rig, keys)
         test_ended(tap, rig, keys)
         for kind in ('ed25519', 'ecdsa', 'rsa'):

@@ -50,7 +50,7 @@ class Rig:
         with open(self.errors, 'wb') as log:
             self.process = subprocess.Popen([build / 'tests/platform/standin/standin', '--port', self.socket, 'folder',
                                              str(self.mount)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        end = time.monotonic() + 20
+        end = time.monotonic() + 120
         while not os.path.ismount(self.mount):
             if self.process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f'the stand-in does not mount: {self.errors.read_text(encoding="utf-8")}')
@@ -58,7 +58,7 @@ class Rig:
 
     def stop(self):
         subprocess.run(['umount', self.mount], check=False)
-        self.process.wait(20)
+        self.process.wait(120)
 
     def get(self, *words):
         return subprocess.run([self.guest, 'report-get', '--tsm', self.mount, '--device', '/nonexistent', *words],
@@ -157,7 +157,7 @@ def test_together(tap, rig):
     words = [hashlib.sha512(bytes([number])).hexdigest() for number in range(6)]
     running = [subprocess.Popen([rig.guest, 'report-get', '--tsm', rig.mount, '--data', word, '--format', 'json'],
                                 stdout=subprocess.PIPE) for word in words]
-    answers = [json.loads(process.communicate(timeout=60)[0]) for process in running]
+    answers = [json.loads(process.communicate(timeout=120)[0]) for process in running]
     tap.equal([base64.b64decode(answer['report'])[0x50:0x90].hex() for answer in answers], words, 'each gets its own')
 
 

@@ -86,8 +86,20 @@ class Rig:
                 pass
         return found
 
+    def wait_for(self, process, condition):
+        """Until a program that runs has got as far as something can be seen of it."""
+        deadline = time.monotonic() + 300
+        while not condition():
+            assert process.poll() is None, ('it has ended', process.returncode, process.communicate())
+            assert time.monotonic() < deadline, self.processes()
+            time.sleep(0.01)
+
+    def runs(self, program):
+        """Whether a program with this in its command line runs for us."""
+        return any(program in words for words in self.processes())
+
     def nothing_left(self, outputs=()):
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while self.processes() and time.monotonic() < deadline:
             time.sleep(0.2)
         assert not self.processes(), self.processes()

@@ -220,7 +220,7 @@ def test_interrupted():
                 process = rig.start('image-build', '--suite', 'trixie', '--output', rig.out / 'a.qcow2')
                 time.sleep(delay)
                 process.send_signal(number)
-                _, err = process.communicate(timeout=60)
+                _, err = process.communicate(timeout=300)
                 if process.returncode == 0:
                     for path in rig.out.iterdir():
                         path.unlink()
@@ -235,7 +235,7 @@ def test_interrupted():
             while not (rig.out / 'a.qcow2').exists() and process.poll() is None:
                 time.sleep(0.001)
             process.send_signal(number)
-            said, err = process.communicate(timeout=60)
+            said, err = process.communicate(timeout=300)
             assert process.returncode == 0 and 'made' in said, (number, process.returncode, said, err)
             rig.nothing_left(['a.qcow2', 'a.qcow2.manifest.json', 'a.qcow2.packages'])
             for path in rig.out.iterdir():
@@ -244,16 +244,16 @@ def test_interrupted():
         rig.program('mmdebstrap', '#!/bin/sh\ntrap "rm -r $TMPDIR/mmdebstrap; kill \\$!; exit 1" TERM\nmkdir $TMPDIR/mmdebstrap\n'
                                   'echo "I: waiting..." >&2\nsleep 60 & wait\n')
         process = rig.start('image-build', '--suite', 'trixie', '--output', rig.out / 'a.qcow2')
-        time.sleep(4)
+        rig.wait_for(process, (rig.tmp / 'mmdebstrap').exists)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=300)
         assert process.returncode == -signal.SIGINT, (process.returncode, err)
         rig.nothing_left()
         process = rig.start('image-build', '--suite', 'trixie', '--output', rig.out / 'a.qcow2')
-        time.sleep(4)
+        rig.wait_for(process, (rig.tmp / 'mmdebstrap').exists)
         process.kill()
         process.wait()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while rig.processes() and time.monotonic() < deadline:
             time.sleep(0.2)
         assert not rig.processes(), rig.processes()

@@ -269,18 +269,20 @@ def test_truncated():
 def test_interrupted():
     cloud = clouds() / 'ext4.raw'
     with Rig() as rig:
-        for number, delay in ((signal.SIGINT, 2), (signal.SIGTERM, 12)):
+        # When its helper has been started, and when the machine of libguestfs runs, which takes seconds to get anywhere.
+        for number, program in ((signal.SIGINT, b'guestfs-helper'), (signal.SIGTERM, b'qemu-system')):
             process = rig.start('image-import', cloud, '--output', rig.out / 'a.qcow2')
-            time.sleep(delay)
+            rig.wait_for(process, lambda program=program: rig.runs(program))
+            time.sleep(1)
             process.send_signal(number)
-            _, err = process.communicate(timeout=60)
+            _, err = process.communicate(timeout=300)
             assert process.returncode == -number, (process.returncode, err)
             rig.nothing_left()
         process = rig.start('image-import', cloud, '--output', rig.out / 'a.qcow2')
-        time.sleep(8)
+        rig.wait_for(process, lambda: rig.runs(b'qemu-system'))
         process.kill()
         process.wait()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while rig.processes() and time.monotonic() < deadline:
             time.sleep(0.2)
         assert not rig.processes(), rig.processes()

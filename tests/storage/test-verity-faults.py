@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """verity-format and verity-verify when something is wrong: killed, full, forbidden, missing, damaged, busy."""
+import fcntl
 import os
 import pathlib
 import random
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -76,7 +78,7 @@ def kill_runs(data, number, count, seed):
         # One name may be left between the two steps of a replacement; the next run takes it away.
         assert all(name.startswith('.hash.virt-attest-') for name in left) and len(left) <= 1, left
         there[found == new] += 1
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while servers(os.path.abspath(data)):
             assert time.monotonic() < deadline, 'qemu-nbd goes on'
             time.sleep(0.05)
@@ -121,14 +123,10 @@ def test_left_over_is_swept():
         random_file('data', MIB)
         for name in ('.hash.virt-attest-0123456789abcdef', '.other.virt-attest-0123456789abcdef'):
             pathlib.Path(name).write_bytes(b'')
-        holder = subprocess.Popen(['flock', '.hash.virt-attest-1111111111111111', 'sleep', '60'])
-        while not os.path.exists('.hash.virt-attest-1111111111111111'):
-            time.sleep(0.01)
-        time.sleep(0.5)
-        root_hash(tool('verity-format', 'data', 'hash'))
-        hidden = [name for name in entries() if name.startswith('.')]
-        holder.kill()
-        holder.wait()
+        with open('.hash.virt-attest-1111111111111111', 'wb') as written:
+            fcntl.flock(written, fcntl.LOCK_EX)
+            root_hash(tool('verity-format', 'data', 'hash'))
+            hidden = [name for name in entries() if name.startswith('.')]
         assert hidden == ['.hash.virt-attest-1111111111111111', '.other.virt-attest-0123456789abcdef'], hidden
 
 
@@ -276,6 +274,20 @@ def test_wrong_words():
         assert entries() == ['data', 'hash'], entries()
 
 
+def wait_for_server(path, process):
+    """qemu-nbd listens before it has opened its image, but greets only afterwards."""
+    while True:
+        assert process.poll() is None, 'qemu-nbd has ended'
+        with socket.socket(socket.AF_UNIX) as client:
+            try:
+                client.connect(path)
+            except OSError:
+                time.sleep(0.01)
+                continue
+            assert client.recv(8) == b'NBDMAGIC'
+            return
+
+
 def test_busy():
     with rig.folder():
         random_file('disk.img', MIB)
@@ -287,9 +299,8 @@ def test_busy():
                                    ('hash', 'raw', ())):
             domain = subprocess.Popen(['qemu-nbd', '--persistent', f'--socket={os.getcwd()}/socket',
                                        f'--format={form}', image])
-            while not os.path.exists('socket'):
-                time.sleep(0.01)
             try:
+                wait_for_server('socket', domain)
                 for user in users:
                     refused(tool('verity-format', user, 'new'), 3, f"{image}'", 'in use by a writer')
                 if image == 'hash':

@@ -216,6 +216,7 @@ static void test_refused(void)
     static const FixtureSignature forms[] = {FIXTURE_PKCS1, FIXTURE_PSS_SHA256, FIXTURE_PSS_SALT_32,
                                              FIXTURE_PSS_MGF1_SHA256};
     static const FixtureExtension part = {"=2.5.29.27", "020101", TRUE};               /* delta CRL indicator */
+    static const FixtureExtension quiet_part = {"=2.5.29.27", "020101", FALSE};
     static const FixtureExtension unknown = {"=1.2.3.4", "0500", TRUE};
     static const FixtureExtension harmless = {"=2.5.29.20", "020101", FALSE};          /* CRL number */
     static const FixtureExtension indirect = {"=2.5.29.28", "30038401ff", TRUE};       /* indirectCRL */
@@ -223,7 +224,7 @@ static void test_refused(void)
     static const FixtureExtension users = {"=2.5.29.28", "30038101ff", TRUE};          /* onlyContainsUserCerts */
     static const FixtureExtension place = {"=2.5.29.28", "300aa008a006860461626364", TRUE}; /* a name of the place */
     static const FixtureExtension broken = {"=2.5.29.28", "3003", TRUE};
-    const FixtureExtension *bad[] = {&part, &unknown, &indirect, &some_reasons, &users, &broken};
+    const FixtureExtension *bad[] = {&part, &quiet_part, &unknown, &indirect, &some_reasons, &users, &broken};
     List wanted = usual();
 
     for (gsize i = 0; i < G_N_ELEMENTS(forms); i++) {
@@ -264,6 +265,13 @@ static void test_encoding(void)
     assert_state(crl, vcek, FIXTURE_TIME, APPRAISAL_CRL_GOOD, "not on");
     assert_refused(other, strlen(other), "this PEM has something else");
     assert_refused(pem, strlen(pem) - 30, "this PEM is damaged");
+    g_autofree gchar *two = g_strconcat(pem, pem, NULL);
+    g_autofree gchar *with_text = g_strconcat("# a list\n", pem, "# and no other\n", NULL);
+    g_autofree gchar *cut = g_strndup(two, strlen(two) - 30);
+    assert_refused(two, strlen(two), "more than one list");
+    assert_refused(cut, strlen(cut), "more than one list");
+    appraisal_crl_free(appraisal_crl_parse(with_text, strlen(with_text), &error));
+    g_assert_no_error(error);
     assert_refused(large, APPRAISAL_CRL_MAX_SIZE + 1, "larger than 256 KiB");
     assert_refused("", 0, "it is empty");
     memcpy(copy, data, size);

@@ -561,7 +561,7 @@ static void test_real_minimums(void)
         {"vlek-trustee", "\"cspIds\": [\"CN=x\", \"CN=cc-us-east-2.amazonaws.com\"]", "", VECTORS_VLEK_TIME},
         {"vlek-trustee", "\"cspIds\": [\"CN=cc-us-east-1.amazonaws.com\"]", "chip", VECTORS_VLEK_TIME},
         {"vlek-trustee", "\"cspIds\": [\"CN=cc-us-east-2.amazonaws.co\"]", "chip", VECTORS_VLEK_TIME},
-        {"milan-v2-google", "\"cspIds\": [\"CN=x\"]", "", VECTORS_TIME},
+        {"milan-v2-google", "\"cspIds\": [\"CN=x\"]", "chip", VECTORS_TIME},
         {"milan-v3-azure", "\"revocation\": \"required\"", "revocation", VECTORS_TIME},
     };
 

@@ -139,6 +139,14 @@ static void test_hosts_valid(void)
         g_assert_true(cmd_known_hosts_valid(good[i]));
     for (gsize i = 0; i < G_N_ELEMENTS(bad); i++)
         g_assert_false(cmd_known_hosts_valid(bad[i]));
+    /* What a host says of where its guest is. */
+    static const char *const addresses[] = {"192.0.2.7", "2001:db8::7", "::ffff:192.0.2.7"};
+    static const char *const names[] = {"",          "github.com", "web",          "1",         "0x7f000001", "10.0.0",
+                                        "10.0.0.08", "10.0.0.1 ",  "fe80::1%eth0", "10.0.0.1,x"};
+    for (gsize i = 0; i < G_N_ELEMENTS(addresses); i++)
+        g_assert_true(cmd_known_hosts_is_address(addresses[i]));
+    for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
+        g_assert_false(cmd_known_hosts_is_address(names[i]));
     g_autofree gchar *plain = cmd_known_hosts_name("Guest", 22);
     g_autofree gchar *other = cmd_known_hosts_name("fe80::1", 2222);
     g_assert_cmpstr(plain, ==, "guest");

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+import traceback
 import types
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -294,10 +295,10 @@ def main():
                 print(f'ok {number} {test.__name__}')
             except Skip as reason:
                 print(f'ok {number} {test.__name__} # SKIP {reason}')
-            except Exception as error:  # pylint: disable=broad-except
+            except Exception:  # pylint: disable=broad-except
                 failed += 1
                 print(f'not ok {number} {test.__name__}')
-                for line in f'{type(error).__name__}: {error}'.splitlines():
+                for line in traceback.format_exc().splitlines():
                     print(f'# {line}')
     return 1 if failed else 0
 

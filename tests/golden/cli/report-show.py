@@ -114,7 +114,7 @@ class Checks:
         self.failed += problem is not None
         print(f'{"not ok" if problem else "ok"} {self.count} {name}')
         if problem:
-            print(f'# {problem}')
+            print('# ' + str(problem).replace('\n', '\n# '))
 
     def run(self, *words, stdin=b''):
         done = subprocess.run([self.program, 'report-show', *map(str, words)], input=stdin, capture_output=True,

@@ -82,7 +82,7 @@ def main():
         print(f'{"not ok" if problem else "ok"} {number} {row["id"]}')
         if problem:
             failed += 1
-            print(f'# {problem}')
+            print('# ' + problem.replace('\n', '\n# '))
     return 1 if failed else 0
 
 
