@@ -49,7 +49,7 @@ static gboolean add_data(CmdEndorsements *out, GBytes *data, GError **error)
     g_autoptr(GError) cause = NULL;
     /* An empty table would be a good one; an empty file is somebody's mistake. */
     if (appraisal_certificates_read(bytes, size, out->certificates, &cause) || add_crl(out, data, NULL) ||
-        (size > 0 && appraisal_table_parse(bytes, size, out->certificates, NULL)) || add_parts(out, bytes, size)) {
+        (size > 0 && (appraisal_table_parse(bytes, size, out->certificates, NULL) || add_parts(out, bytes, size)))) {
         return TRUE;
     }
     g_propagate_error(error, g_steal_pointer(&cause));
