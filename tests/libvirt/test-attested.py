@@ -13,10 +13,10 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'platform'))
+import channel  # noqa: E402
 from harness import (Failed, Tap, attest, confidential, eventually, expect_match, install_hook, model, read,  # noqa: E402
                      run, scratch, skip, small_boot_files, stop, write)
 try:
@@ -47,33 +47,12 @@ def digest(line):
     return hashlib.sha256(base64.b64decode(line.split()[1])).digest()
 
 
-class Service:
-    """Plays the guest's report service: takes libvirt's connections to the channel and answers requests by @answer."""
+class Service(channel.Service):
+    """Plays the guest's report service: @answer makes the answer to a nonce."""
+    answer = None
 
-    def __init__(self, path):
-        self.server = socket.socket(socket.AF_UNIX)
-        self.server.bind(path)
-        self.server.listen(8)
-        self.answer = None
-        self.requests = []
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            connection, _ = self.server.accept()
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
-
-    def serve(self, connection):
-        with connection, connection.makefile('rb') as lines:
-            for line in lines:
-                words = line.split()
-                if len(words) != 2 or words[0] != b'virt-attest-report-1':
-                    continue
-                self.requests.append(words[1].decode())
-                try:
-                    connection.sendall(self.answer(words[1].decode()))
-                except OSError:
-                    return
+    def play(self, connection, nonce):
+        connection.sendall(self.answer(nonce))
 
 
 def document(nonce, signer=None, key=None, data=None, launch=None, certificates=None, shown=None, **fields):

@@ -5,12 +5,11 @@ in the guest's place.
 """
 import itertools
 import os
-import socket
 import subprocess
 import sys
-import threading
 import time
 
+import channel
 from harness import attest, connected, daemon, eventually, plain_xml, program, run, scratch, start, stop, virsh, virsh_define
 
 CHANNEL = "<channel type='unix'><target type='virtio' name='org.virt-attest.report.0'/></channel>"
@@ -22,33 +21,19 @@ def ask(name, seconds):
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-class Guest:
-    """The far end of the channel of a domain of its own; whoever opens the channel gets @play. QEMU is there as well."""
+class Guest(channel.Service):
+    """The far end of the channel of a domain of its own: whoever opens the channel gets @deed, and QEMU does as well."""
 
-    def __init__(self, name, play):
-        self.play, path = play, scratch(f'{name}.channel')
-        self.server = socket.socket(socket.AF_UNIX)
-        self.server.bind(path)
-        self.server.listen(8)
-        threading.Thread(target=self.accept, daemon=True).start()
+    def __init__(self, name, deed):
+        path, self.deed = scratch(f'{name}.channel'), deed
+        super().__init__(path)
         virsh_define(plain_xml(name, devices=CHANNEL.replace("<channel type='unix'>", "<channel type='unix'><source "
                                                              f"mode='connect' path='{path}'/>")))
         start(name)
 
-    def accept(self):
-        while True:
-            connection, _ = self.server.accept()
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
-
-    def serve(self, connection):
-        with connection, connection.makefile('rb') as lines:
-            for line in lines:
-                if line.startswith(b'virt-attest-report-1 '):
-                    try:
-                        self.play(connection, line.split()[1])
-                    except OSError:
-                        pass
-                    return
+    def play(self, connection, nonce):
+        self.deed(connection, nonce)
+        return True
 
 
 def undefine():
@@ -89,7 +74,7 @@ def test_hostile_guests(tap):
     rows = (('slow', slowly, 'has not answered within 8 seconds'),
             ('one-line', endless(lambda _: b'x'), 'more than 262144 bytes'),
             ('many-lines', endless(lambda _: b'x\n'), 'more than 262144 bytes'),
-            ('many-nonces', endless(lambda nonce: nonce + b'\0\n'), 'more than 262144 bytes'),
+            ('many-nonces', endless(lambda nonce: nonce.encode() + b'\0\n'), 'more than 262144 bytes'),
             ('closed', lambda connection, _: connection.sendall(b'{'), 'closed before the guest had answered'))
     asked = []
     for name, play, _ in rows:

@@ -8,14 +8,13 @@ The guest's part of the channel is played by this test: nothing runs in the gues
 import os
 import pty
 import signal
-import socket
 import subprocess
 import sys
 import termios
-import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'platform'))
+import channel  # noqa: E402
 from harness import (STATE, attest, call, confidential, eventually, install_hook, model, program, read, run, scratch,  # noqa: E402
                      skip, start, stop, tree, write)
 try:
@@ -27,30 +26,6 @@ HOSTS = 'other ssh-rsa AAAA\nweb ssh-rsa AAAA virt-attest\n'
 GRACE = 3  # seconds beyond --timeout (virsh-wrappers/deadline.h)
 SLACK = 60  # of a machine that has other things to do
 SAID = 'libvirt has not answered within'
-
-
-class Service:
-    """The far end of the channel of domain web: QEMU connects to it, and libvirt for everybody who opens the channel.
-    @answer is called with the connection for every request."""
-
-    def __init__(self, path):
-        self.asked, self.answer = threading.Event(), lambda connection: None
-        self.server = socket.socket(socket.AF_UNIX)
-        self.server.bind(path)
-        self.server.listen(8)
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            connection, _ = self.server.accept()
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
-
-    def serve(self, connection):
-        with connection, connection.makefile('rb') as lines:
-            for line in lines:
-                if line.startswith(b'virt-attest-report-1 '):
-                    self.asked.set()
-                    self.answer(connection)
 
 
 class Stopped:
@@ -96,7 +71,7 @@ def given_up(tap, what, asking, timeout, about):
 
 def test_start(tap):
     install_hook()
-    FACTS['service'] = Service(scratch('channel'))
+    FACTS['service'] = channel.Service(scratch('channel'))
     confidential('web', devices=(f"<channel type='unix'><source mode='connect' path='{scratch('channel')}'/>"
                                  "<target type='virtio' name='org.virt-attest.report.0'/></channel>"))
     start('web')
@@ -137,14 +112,14 @@ def test_meanwhile(tap):
     """The daemon stops in the middle of the guest's answer."""
     service = FACTS['service']
     service.asked.clear()
-    service.answer = lambda connection: connection.sendall(b'{"format":"virt-attest-evi')
+    service.play = lambda connection, _: connection.sendall(b'{"format":"virt-attest-evi')
     asking = Asking('verify', '--domain', 'web', '--save', FACTS['saved'], '--timeout', '8')
     tap.check(service.asked.wait(120), 'the guest is asked')
     time.sleep(0.3)
     with Stopped():
         given_up(tap, 'stopped in the middle of an answer', asking, 8, "domain 'web', its report")
     unchanged(tap, 'stopped in the middle of an answer')
-    service.answer = lambda connection: None
+    service.play = lambda *_: None
 
 
 def test_again(tap):
