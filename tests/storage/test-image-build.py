@@ -240,17 +240,20 @@ def test_interrupted():
             rig.nothing_left(['a.qcow2', 'a.qcow2.manifest.json', 'a.qcow2.packages'])
             for path in rig.out.iterdir():
                 path.unlink()
-        # While the bootstrap runs.
+        # While the bootstrap runs, in a temporary folder that image-build has made.
+        def bootstraps():
+            return any(rig.tmp.glob('*/mmdebstrap'))
+
         rig.program('mmdebstrap', '#!/bin/sh\ntrap "rm -r $TMPDIR/mmdebstrap; kill \\$!; exit 1" TERM\nmkdir $TMPDIR/mmdebstrap\n'
                                   'echo "I: waiting..." >&2\nsleep 60 & wait\n')
         process = rig.start('image-build', '--suite', 'trixie', '--output', rig.out / 'a.qcow2')
-        rig.wait_for(process, (rig.tmp / 'mmdebstrap').exists)
+        rig.wait_for(process, bootstraps)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=300)
         assert process.returncode == -signal.SIGINT, (process.returncode, err)
         rig.nothing_left()
         process = rig.start('image-build', '--suite', 'trixie', '--output', rig.out / 'a.qcow2')
-        rig.wait_for(process, (rig.tmp / 'mmdebstrap').exists)
+        rig.wait_for(process, bootstraps)
         process.kill()
         process.wait()
         deadline = time.monotonic() + 120
