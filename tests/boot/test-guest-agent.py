@@ -153,6 +153,14 @@ def inside(script):
     raise harness.Failed(f'{script} does not end')
 
 
+def agent():
+    """The process that answers in the guest, None while there is none."""
+    try:
+        return inside('echo $PPID')['out-data']
+    except harness.Failed:
+        return None
+
+
 def verify(*words):
     """The exit code, and the names of the checks that failed or the error."""
     done = attest('verify', '--trust-anchor', FACTS['anchor'], '--format', 'json', *words, check=False)
@@ -312,10 +320,13 @@ def test_restart(tap):
         tap.equal(verify('--domain', 'guest'), (0, []), f'{number}: accepted')
         started = [each for each in FACTS['agent'].asked[before:] if each['execute'] == 'guest-exec']
         tap.check(len(started) >= 2, f'{number}: the program was started again', started)
+        ending = agent()
         # Nobody can say whether the answer to this gets through.
         command = {'path': '/bin/sh', 'arg': ['-c', f'(sleep 0.3; kill -{number} $PPID) >/dev/null 2>&1 &']}
         harness.virsh('qemu-agent-command', 'guest', json.dumps({'execute': 'guest-exec', 'arguments': command}), check=False)
         tap.equal(verify('--domain', 'guest'), (0, []), f'{number}: asked while it ends: accepted')
+        # That may have been before its end.
+        tap.check(harness.eventually(lambda ending=ending: agent() not in (None, ending)), f'{number}: it was started anew')
 
 
 def test_guest_refuses(tap):
